@@ -1,0 +1,259 @@
+"""One call of `compile`: the roles are wired to a program, its models and its data; nothing outlives the call."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Any
+
+import dspy
+
+from dspy_dlpo import selection
+from dspy_dlpo.core.budget import Account
+from dspy_dlpo.core.copying import NoCopying
+from dspy_dlpo.core.freezing import FreezeText
+from dspy_dlpo.core.history import Record
+from dspy_dlpo.core.loop import Plan, Run
+from dspy_dlpo.core.result import Comparison, DLPOResult
+from dspy_dlpo.core.roles import Row, RunRequest
+from dspy_dlpo.core.runs import Runs
+from dspy_dlpo.core.storage import RunDirectory
+from dspy_dlpo.host.critic import Critic
+from dspy_dlpo.host.evaluate import Evaluator, as_text
+from dspy_dlpo.host.meter import Meter
+from dspy_dlpo.host.metric import MetricDoor
+from dspy_dlpo.host.program import (
+    EvaluationCopies,
+    describe,
+    editable,
+    fields_of,
+    read_prompts,
+    unset_models,
+    with_prompts,
+)
+from dspy_dlpo.host.prompting import PromptModel
+from dspy_dlpo.host.writer import Writer
+from dspy_dlpo.settings import Data, Settings
+
+# Share of the budget that is set aside for pruning.
+PRUNING_SHARE = 0.05
+
+
+class Compilation:
+    """A student on its way to a better program.
+
+    Args:
+        settings: The optimizer's arguments.
+        student: The program; not changed.
+        data: Its examples.
+
+    Raises:
+        ValueError: If no language model is configured, or text to freeze is nowhere in the program.
+        ProgramError: If the program has no instructions to optimize.
+        RunDirectoryError: If the run directory cannot be used.
+    """
+
+    def __init__(self, settings: Settings, student: dspy.Module, data: Data) -> None:
+        self._settings, self._student, self._data = settings, student, data
+        self._start = read_prompts(student)
+        self._predictors = editable(self._start, settings.frozen)
+        self._frozen_text = self._find_frozen_text()
+        lm = self._prompt_lm()
+        self._check_task_models()
+        self._copies, self._meter = EvaluationCopies(student), Meter()
+        self._door = MetricDoor(settings.metric, settings.score_range)
+        calls = settings.budget.metric_calls
+        self._n_finalists, self._n_val = selection.plan_selection(calls, len(data.val), settings.judging.finalists)
+        self._for_val = (self._n_finalists + 1) * self._n_val
+        for_pruning = int(calls * PRUNING_SHARE) if settings.prunes else 0
+        self._account = Account(calls, self._for_val + for_pruning)
+        self._directory = RunDirectory(settings.log_dir) if settings.log_dir is not None else None
+        self._model = PromptModel(lm, self._meter, settings.seed, self._on_reply)
+        self._run = self._wired()
+        if self._directory:
+            self._directory.write_settings(self._fingerprint(lm))
+
+    def run(self) -> dspy.Module:
+        """Run, select, and return the program with its result."""
+        self._run.go()
+        candidates = self._finalists()
+        chosen, comparison = None, Comparison()
+        if self._n_val:
+            runs = self._runs("val", self._data.val)
+            scored = selection.compare(self._start, candidates, runs, range(self._n_val))
+            chosen, comparison = selection.choose(scored, self._settings.seed)
+        if chosen is None:
+            chosen = candidates[0] if candidates and not self._data.where else self._start
+        result = self._result(chosen, comparison)
+        if self._directory:
+            self._directory.write_json("result.json", result.to_dict())
+        program = with_prompts(self._student, chosen)
+        program.detailed_results = result
+        return program
+
+    def _finalists(self) -> list[dict[str, str]]:
+        """The best prompts of the run, the first of them pruned."""
+        self._account.reserved = min(self._for_val, self._account.limit - self._account.spent)
+        chosen = selection.finalists(self._run, max(1, self._n_finalists))
+        if chosen and self._settings.prunes:
+            shorter = selection.prune(self._run, chosen[0], self._account.reserved)
+            chosen = [shorter, *(each for each in chosen[1:] if each != shorter)]
+        self._account.release()
+        return [prompts for prompts in chosen if prompts != self._start]
+
+    def _result(self, chosen: dict[str, str], comparison: Comparison) -> DLPOResult:
+        said = selection.verdict(
+            comparison,
+            changed=chosen != self._start,
+            score_range=self._settings.score_range,
+            where=self._data.where,
+        )
+        return DLPOResult(
+            verdict=said,
+            start_prompts=self._start,
+            best_prompts=chosen,
+            comparison=comparison,
+            history=self._run.history,
+            spent={"metric_calls": self._account.spent, **self._meter.totals()},
+            ended=self._run.ended,
+            log_dir=str(self._directory.path) if self._directory else None,
+        )
+
+    def _wired(self) -> Run:
+        settings = self._settings
+        inputs = [" ".join(as_text(example.inputs()).values()) for example in self._data.train]
+        labels = [" ".join(as_text(example.labels()).values()) for example in self._data.train]
+        constraints = (FreezeText(self._frozen_text), NoCopying(inputs, labels))
+        plan = Plan(
+            techniques=settings.techniques,
+            acceptance=settings.acceptance,
+            judging=settings.judging,
+            stopping=settings.stopping,
+            batch_size=settings.batch_size,
+            seed=settings.seed,
+            high=settings.score_range[1] if settings.score_range else None,
+            constraints=dict.fromkeys(self._predictors, constraints),
+            examples=[f"{text} -> {label}" for text, label in zip(inputs, labels, strict=True)],
+        )
+        modules = {name: fields_of(self._student, name) for name in self._predictors}
+        whole = settings.judging.proposals == "prompts"
+        return Run(
+            plan=plan,
+            start=self._start,
+            runs=self._runs("train", self._data.train),
+            critique=Critic(self._model, describe(self._student), self._predictors, settings.threads),
+            write=Writer(self._model, modules, settings.threads, whole),
+            spent=self._spent,
+            clock=time.monotonic,
+            on_record=self._on_record,
+        )
+
+    def _runs(self, which: str, examples: Sequence[dspy.Example]) -> Runs:
+        evaluator = Evaluator(
+            self._copies,
+            examples,
+            self._door,
+            self._meter,
+            low=self._settings.low_high[0],
+            task_model=self._settings.task_model,
+            num_threads=self._settings.threads,
+            on_row=lambda request, row: self._on_row(which, request, row),
+        )
+        return Runs(evaluator, self._account, self._settings.judging.wave)
+
+    # --- what is checked before anything is spent --------------------------------------------------------------------
+
+    def _find_frozen_text(self) -> tuple[str, ...]:
+        texts = tuple(text for text in self._settings.frozen if text not in self._start)
+        for text in texts:
+            if not any(text in prompt for prompt in self._start.values()):
+                raise ValueError(
+                    f"frozen={text!r} is neither a predictor ({', '.join(self._start)}) nor text of any instructions. Pass "
+                    "one of these names, or text as it stands in the instructions."
+                )
+        return texts
+
+    def _prompt_lm(self) -> dspy.LM:
+        lm = self._settings.prompt_model or dspy.settings.lm
+        if lm is None:
+            raise ValueError(
+                "No language model is configured to write critiques and edits. Pass prompt_model=dspy.LM(...), or call "
+                "dspy.configure(lm=...)."
+            )
+        return lm
+
+    def _check_task_models(self) -> None:
+        unset = unset_models(self._student)
+        if self._settings.task_model is None and dspy.settings.lm is None and unset:
+            raise ValueError(
+                f"No language model is configured to run {', '.join(unset)}. Pass task_model=dspy.LM(...), or call "
+                "dspy.configure(lm=...)."
+            )
+
+    # --- what is remembered ------------------------------------------------------------------------------------------
+
+    def _fingerprint(self, lm: dspy.LM) -> Mapping[str, Any]:
+        settings, data = self._settings, self._data
+        task_model = settings.task_model or dspy.settings.lm
+        return {
+            "package": version("dspy-dlpo"),
+            "dspy": version("dspy"),
+            "prompt_model": lm.model,
+            "task_model": getattr(task_model, "model", None),
+            "settings": {
+                "techniques": [repr(technique) for technique in settings.techniques],
+                "acceptance": repr(settings.acceptance),
+                "judging": settings.judging,
+                "budget": settings.budget,
+                "stopping": settings.stopping,
+                "batch_size": settings.batch_size,
+                "frozen": settings.frozen,
+                "score_range": settings.score_range,
+                "seed": settings.seed,
+            },
+            "program": {"prompts": self._start, "modules": describe(self._student)},
+            "data": {"train": _digest(data.train), "val": _digest(data.val), "n_val": self._n_val},
+            "metric": _source(settings.metric),
+        }
+
+    def _spent(self) -> Mapping[str, float]:
+        """Running totals: program runs, and calls and tokens over all roles."""
+        totals = self._meter.totals()
+        spent = {"metric_calls": float(self._account.spent)}
+        for role in ("task", "critic", "writer"):
+            spent[f"{role}_calls"] = float(totals.get(role, {}).get("calls", 0))
+        for side in ("input_tokens", "output_tokens"):
+            spent[side] = float(sum(counts[side] for counts in totals.values()))
+        return spent
+
+    def _on_record(self, record: Record) -> None:
+        if self._directory:
+            self._directory.append_record(record)
+        if self._settings.on_record:
+            self._settings.on_record(record)
+
+    def _on_row(self, which: str, request: RunRequest, row: Row) -> None:
+        if self._directory:
+            self._directory.append_run(which, request, row)
+
+    def _on_reply(self, role: str, label: str, step: int, reply: Any) -> None:
+        if self._directory:
+            self._directory.append_call({"role": role, "predictor": label, "step": step, "reply": reply})
+
+
+def _digest(examples: Sequence[dspy.Example]) -> str:
+    text = "\n".join(repr(sorted(as_text(example).items())) for example in examples)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _source(metric: Any) -> str:
+    """The name of a metric and a digest of its source, where it has one."""
+    name = getattr(metric, "__qualname__", type(metric).__qualname__)
+    try:
+        source = inspect.getsource(metric)
+    except (OSError, TypeError):
+        return str(name)
+    return f"{name} {hashlib.sha256(source.encode()).hexdigest()[:16]}"

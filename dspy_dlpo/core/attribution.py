@@ -1,0 +1,144 @@
+"""Judge a proposal edit by edit: find which edit gained and which lost what, and keep those that pay.
+
+Several edits are judged together, because changes of score are few and it is cheap to find the edit behind each.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from dspy_dlpo.core.acceptance import TOLERANCE, Bar
+from dspy_dlpo.core.edits import Edit, Edits, apply, shortens
+from dspy_dlpo.core.history import LedgerEntry, Prompts
+from dspy_dlpo.core.judging import Bench, Judgement, judge
+
+
+def proposal(prompts: Prompts, edits: Sequence[Edit]) -> Prompts:
+    """The prompts after edits, each applied to the prompt of its predictor; a prompt that would be empty stays."""
+    changed = dict(prompts)
+    for name in {edit.predictor for edit in edits}:
+        text = apply(tuple(edit for edit in edits if edit.predictor == name), prompts[name]).strip()
+        changed[name] = text or prompts[name]
+    return changed
+
+
+@dataclass
+class _Account:
+    """What one edit has been found to do so far: signed changes of score by example."""
+
+    edit: Edit
+    shortens: bool
+    gained: dict[int, float] = field(default_factory=dict)
+    lost: dict[int, float] = field(default_factory=dict)
+    reason: str = ""
+
+    @property
+    def net(self) -> float:
+        return math.fsum(self.gained.values()) + math.fsum(self.lost.values())
+
+
+def judge_edits(bench: Bench, edits: Edits, bar: Bar) -> tuple[Prompts, Judgement, tuple[LedgerEntry, ...]]:
+    """Judge edits together, attribute what they change, drop those that do not pay, and judge what survives.
+
+    First all edits run on the incumbent's failures, and each repaired example is attributed. Edits that repair nothing
+    and shorten nothing go. The others run on the passing examples, losses are attributed alike, and edits that cost more
+    than the bar allows go. What survives is one fixed prompt, which `judge` judges, with every real run reused.
+
+    Returns:
+        The surviving prompts, their judgement, and what each edit gained and lost.
+
+    Raises:
+        BudgetSpent: When a wave cannot be paid for.
+    """
+    accounts = [_Account(edit, shortens(edit, bench.incumbent[edit.predictor])) for edit in edits]
+    allowed = (bar.lowest - bench.mean) * len(bench.examples)
+    _attribute(bench, accounts, bench.failing(), sign=1)
+    alive = [account for account in accounts if account.gained or account.shortens or math.isinf(allowed)]
+    for account in accounts:
+        if account not in alive:
+            account.reason = "repairs no failing example"
+    alive = _without_losers(bench, alive, allowed)
+    prompts = proposal(bench.incumbent, [account.edit for account in alive])
+    if not alive:
+        judgement = Judgement(False, False, None, "no edit pays: " + _reasons(accounts))
+    else:
+        judgement = judge(bench, prompts, bar)
+    return prompts, judgement, tuple(_entry(account, account in alive) for account in accounts)
+
+
+def _without_losers(bench: Bench, alive: list[_Account], allowed: float) -> list[_Account]:
+    """Run the edits together on the passing examples, wave by wave, and drop those found to cost too much."""
+    passing = bench.passing()
+    position = 0
+    while alive and position < len(passing):
+        wave = passing[position : position + bench.runs.wave]
+        _attribute(bench, alive, wave, sign=-1)
+        kept = [account for account in alive if account.net >= allowed - TOLERANCE]
+        position = position + len(wave) if len(kept) == len(alive) else 0
+        for account in alive:
+            if account not in kept:
+                account.reason = "loses more than it gains"
+        alive = kept
+    return alive
+
+
+def _attribute(bench: Bench, accounts: list[_Account], examples: Sequence[int], sign: int) -> None:
+    """Run all edits together on examples, and book each change in one direction on the edits that cause it."""
+    together = proposal(bench.incumbent, [account.edit for account in accounts])
+    changes: dict[int, float] = {}
+    for start in range(0, len(examples), bench.runs.wave):
+        wave = examples[start : start + bench.runs.wave]
+        changes.update(zip(wave, bench.changes([(together, x) for x in wave]), strict=True))
+    pending = {x: change for x, change in changes.items() if change * sign > 0}
+    if len(accounts) == 1:
+        for x, change in pending.items():
+            _book(accounts[0], x, change)
+        return
+    for x in _alone(bench, accounts, pending, sign):
+        _jointly(bench, accounts, x, pending[x])
+
+
+def _alone(bench: Bench, accounts: list[_Account], pending: dict[int, float], sign: int) -> list[int]:
+    """Run changed examples with single edits until the one behind each is found.
+
+    The edits that explain most so far come first. All examples advance together, one edit each in a wave.
+
+    Returns:
+        The examples that no single edit explains.
+    """
+    untried = {x: list(range(len(accounts))) for x in pending}
+    while any(untried.values()):
+        order = sorted(range(len(accounts)), key=lambda i: -len(accounts[i].gained if sign > 0 else accounts[i].lost))
+        tries = {x: next(i for i in order if i in left) for x, left in untried.items() if left}
+        pairs = [(proposal(bench.incumbent, [accounts[i].edit]), x) for x, i in tries.items()]
+        for (x, i), change in zip(tries.items(), bench.changes(pairs), strict=True):
+            untried[x].remove(i)
+            if change * sign > 0:
+                _book(accounts[i], x, change)
+                del untried[x]
+    return list(untried)
+
+
+def _jointly(bench: Bench, accounts: list[_Account], example: int, change: float) -> None:
+    """Leave edits out one at a time: those without which the change is gone share it."""
+    others = [[other.edit for other in accounts if other is not account] for account in accounts]
+    pairs = [(proposal(bench.incumbent, edits), example) for edits in others]
+    without = bench.changes(pairs)
+    needed = [account for account, rest in zip(accounts, without, strict=True) if rest * change <= 0]
+    for account in needed:
+        _book(account, example, change / len(needed))
+
+
+def _book(account: _Account, example: int, change: float) -> None:
+    (account.gained if change > 0 else account.lost)[example] = change
+
+
+def _reasons(accounts: list[_Account]) -> str:
+    return ", ".join(sorted({account.reason for account in accounts if account.reason}))
+
+
+def _entry(account: _Account, kept: bool) -> LedgerEntry:
+    reason = account.reason or ("pays" if account.gained else "shortens")
+    return LedgerEntry(account.edit, tuple(sorted(account.gained)), tuple(sorted(account.lost)), kept, reason)

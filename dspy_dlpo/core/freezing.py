@@ -1,0 +1,83 @@
+"""Sentences that must stay as they are: drawn by a technique, or holding text that the user froze."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from dspy_dlpo.core.edits import Dropped, Edits, apply
+from dspy_dlpo.core.sentences import split
+from dspy_dlpo.core.update import Constraint
+
+_TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{[A-Za-z_]\w*\}|^\s*(?:```|~~~)", re.DOTALL)
+
+
+def keep_sentences(
+    edits: Edits, prompt: str, frozen: Collection[int], reason: str
+) -> tuple[Edits, tuple[Dropped, ...]]:
+    """Keep the edits after which every frozen sentence (numbers from 0) is still there, byte for byte."""
+    sentences = split(prompt)
+    wanted = Counter(sentences[i].strip() for i in frozen if i < len(sentences))
+    kept = [edit for edit in edits if edit.op == "add" or edit.at not in frozen]
+    # An addition can melt into a frozen neighbour; what counts is the text that comes out.
+    while kept and wanted - Counter(piece.strip() for piece in split(apply(tuple(kept), prompt))):
+        kept.pop()
+    return tuple(kept), tuple(Dropped(edit, reason) for edit in edits if edit not in kept)
+
+
+@dataclass(frozen=True)
+class FreezeSentences(Constraint):
+    """The named sentences stay byte-identical.
+
+    Args:
+        frozen: Sentence numbers, from 0.
+    """
+
+    frozen: tuple[int, ...]
+
+    @property
+    def text(self) -> str:
+        """The rule in words."""
+        numbers = ", ".join(str(i + 1) for i in self.frozen)
+        return f"Leave sentence {numbers} exactly as it is." if numbers else ""
+
+    def admit(self, edits: Edits, prompt: str) -> tuple[Edits, tuple[Dropped, ...]]:
+        """Keep the edits that leave the frozen sentences alone."""
+        return keep_sentences(edits, prompt, self.frozen, "the sentence is frozen")
+
+
+@dataclass(frozen=True)
+class FreezeText(Constraint):
+    """Sentences that hold frozen text, a template hole such as ``{name}`` or fenced code stay byte-identical.
+
+    Args:
+        texts: Text that must survive verbatim; one that the prompt does not hold is no concern of that prompt.
+    """
+
+    texts: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The rule in words."""
+        named = "".join(f" Keep this text word for word: {text!r}." for text in self.texts)
+        return "Leave sentences with template holes such as {name}, and code blocks, exactly as they are." + named
+
+    def admit(self, edits: Edits, prompt: str) -> tuple[Edits, tuple[Dropped, ...]]:
+        """Keep the edits that leave frozen text alone."""
+        held = [text for text in self.texts if text in prompt]
+        kept, dropped = keep_sentences(edits, prompt, self._sentences(prompt, held), "the text is frozen")
+        while kept and not all(text in apply(kept, prompt) for text in held):
+            kept, dropped = kept[:-1], (*dropped, Dropped(kept[-1], "the text is frozen"))
+        return kept, dropped
+
+    def _sentences(self, prompt: str, held: list[str]) -> set[int]:
+        spans = [match.span() for text in held for match in re.finditer(re.escape(text), prompt)]
+        frozen, position = set(), 0
+        for i, sentence in enumerate(split(prompt)):
+            end = position + len(sentence)
+            if _TEMPLATE.search(sentence) or any(start < end and stop > position for start, stop in spans):
+                frozen.add(i)
+            position = end
+        return frozen

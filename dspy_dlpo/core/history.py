@@ -1,0 +1,209 @@
+"""What a run has done so far: its only state, from which techniques, schedules and acceptance read all they need."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cmp_to_key, lru_cache
+from typing import overload
+
+from dspy_dlpo.core.edits import Dropped, Edit, Edits
+from dspy_dlpo.core.sentences import count_words
+from dspy_dlpo.core.update import Note, TextGradient
+
+Prompts = dict[str, str]
+RECORD_KINDS = ("start", "step", "trial", "growth", "prune")
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """What one edit of a proposal was found to do.
+
+    Args:
+        edit: The edit.
+        gained: Training examples that it repaired.
+        lost: Training examples that it broke.
+        kept: Whether it is part of the judged proposal.
+        reason: Why it was kept or not.
+    """
+
+    edit: Edit
+    gained: tuple[int, ...] = ()
+    lost: tuple[int, ...] = ()
+    kept: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One thing the run did: the start, a step, a trial, a growth of the judging set, or a pruning.
+
+    Args:
+        kind: One of `RECORD_KINDS`.
+        step: Number of the record, from 0 (the start).
+        progress: The run's clock when it began, 0 to 1.
+        prompts: The prompts in force before, by predictor.
+        proposal: The prompts that were judged, after constraints and attribution.
+        batch: Training examples shown to the critic.
+        gradients: What the critic wrote.
+        notes: What the techniques said to the writer, by predictor.
+        edits: The edits that were admitted.
+        dropped: The edits that were not, with reasons.
+        ledger: What each admitted edit gained and lost.
+        bar: The lowest accepted score; None when everything is accepted or nothing was judged.
+        scores: Real runs of the proposal: the score of each run, by training example.
+        complete: Whether the proposal has run on the whole judging set.
+        score: Mean score of the proposal on the judging set; None when it was cut short.
+        accepted: Whether the proposal is now in force.
+        reason: Why, in words.
+        spent: Running totals when it ended: ``metric_calls`` and calls by role.
+        seconds: How long it took.
+    """
+
+    kind: str
+    step: int
+    progress: float
+    prompts: Prompts
+    proposal: Prompts
+    batch: tuple[int, ...] = ()
+    gradients: tuple[TextGradient, ...] = ()
+    notes: Mapping[str, tuple[Note, ...]] = field(default_factory=dict)
+    edits: Edits = ()
+    dropped: tuple[Dropped, ...] = ()
+    ledger: tuple[LedgerEntry, ...] = ()
+    bar: float | None = None
+    scores: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
+    complete: bool = False
+    score: float | None = None
+    accepted: bool = False
+    reason: str = ""
+    spent: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Prompts with their mean score on each training example they have run on."""
+
+    prompts: Prompts
+    scores: Mapping[int, float]
+
+    @property
+    def words(self) -> int:
+        """Words of all prompts together."""
+        return sum(count_words(text) for text in self.prompts.values())
+
+
+def prompts_key(prompts: Mapping[str, str]) -> str:
+    """A short name for a set of prompts: equal for equal texts, in any process."""
+    return _key(tuple(sorted(prompts.items())))
+
+
+@lru_cache(maxsize=1024)
+def _key(items: tuple[tuple[str, str], ...]) -> str:
+    text = json.dumps(dict(items), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def paired_difference(first: Mapping[int, float], second: Mapping[int, float]) -> tuple[float, int]:
+    """Mean of first minus second over the examples that both have run, and how many there are."""
+    common = sorted(first.keys() & second.keys())
+    if not common:
+        return 0.0, 0
+    return math.fsum(first[x] - second[x] for x in common) / len(common), len(common)
+
+
+class History(Sequence[Record]):
+    """The records of a run, in order."""
+
+    def __init__(self, records: Sequence[Record] = ()) -> None:
+        self._records = tuple(records)
+
+    @overload
+    def __getitem__(self, index: int) -> Record: ...
+    @overload
+    def __getitem__(self, index: slice) -> History: ...
+    def __getitem__(self, index: int | slice) -> Record | History:
+        """One record, or a part of the history."""
+        return History(self._records[index]) if isinstance(index, slice) else self._records[index]
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def current(self, start: Prompts) -> Prompts:
+        """The prompts in force: the proposal last accepted, or `start`."""
+        accepted = (record for record in reversed(self._records) if record.accepted and record.kind != "prune")
+        return next((record.proposal for record in accepted), start)
+
+    def steps(self) -> tuple[Record, ...]:
+        """The records of kind ``"step"``."""
+        return tuple(record for record in self._records if record.kind == "step")
+
+    def gradients(self, predictor: str, last: int) -> tuple[tuple[int, TextGradient], ...]:
+        """What the critic wrote of a predictor in the last steps.
+
+        Returns:
+            Pairs of age (1 for the step before this one) and gradient, newest first.
+        """
+        recent = list(reversed(self.steps()))[:last]
+        return tuple(
+            (age, gradient)
+            for age, record in enumerate(recent, start=1)
+            for gradient in record.gradients
+            if gradient.predictor == predictor
+        )
+
+    def scored(self) -> tuple[Scored, ...]:
+        """Every distinct set of prompts that was judged to the end, in order of first appearance."""
+        found: dict[str, tuple[Prompts, dict[int, float]]] = {}
+        for record in self._records:
+            if record.complete:
+                _, scores = found.setdefault(prompts_key(record.proposal), (record.proposal, {}))
+                scores.update({x: math.fsum(runs) / len(runs) for x, runs in record.scores.items() if runs})
+        return tuple(Scored(prompts, scores) for prompts, scores in found.values())
+
+    def ranked(self) -> tuple[Scored, ...]:
+        """The judged prompts, best first, compared on the examples that both have run; of equals the shorter first."""
+        return tuple(sorted(self.scored(), key=cmp_to_key(_compare)))
+
+    def best(self) -> Scored | None:
+        """The best prompts judged so far; None before anything was judged."""
+        best: Scored | None = None
+        for scored in self.scored():
+            if best is None or _compare(scored, best) < 0:
+                best = scored
+        return best
+
+
+def _compare(first: Scored, second: Scored) -> int:
+    difference, _ = paired_difference(first.scores, second.scores)
+    if abs(difference) > 1e-9:
+        return -1 if difference > 0 else 1
+    return first.words - second.words
+
+
+@dataclass(frozen=True)
+class StepContext:
+    """What a technique, a schedule's user or an acceptance may know of the step at hand.
+
+    Args:
+        step: Number of the step, from 0.
+        progress: The run's clock, 0 to 1.
+        history: All that was done before.
+        seed: The run's seed.
+        examples: The training examples in words, in order, for those who show some to the writer.
+    """
+
+    step: int
+    progress: float
+    history: History
+    seed: int = 0
+    examples: Sequence[str] = ()
+
+    def rng(self, *labels: str) -> random.Random:
+        """A source of randomness of this step's own: the same for the same seed, step and labels."""
+        return random.Random("/".join([str(self.seed), str(self.step), *labels]))

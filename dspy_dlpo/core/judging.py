@@ -1,0 +1,197 @@
+"""Judge one fixed prompt against one fixed bar, on the same examples as the prompt in force, no longer than needed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from dspy_dlpo.core.acceptance import TOLERANCE, Bar
+from dspy_dlpo.core.history import Prompts
+from dspy_dlpo.core.runs import Runs
+from dspy_dlpo.core.sentences import count_words
+from dspy_dlpo.core.space import tunable
+
+# A judgement with more than this share of its runs lost in transport says nothing.
+MOST_MISSING = 0.1
+
+
+@dataclass(frozen=True)
+class Judging:
+    """How proposals are judged.
+
+    Args:
+        by: ``"edit"`` attributes gains and losses to single edits and keeps those that pay; ``"whole"`` is the paper's way,
+            one decision for the whole proposal on the whole training set.
+        first: Training examples of the judging set at the start, at least 1. It grows when the score on it saturates or
+            the steps stall.
+        wave: Program runs that go out together, at least 1.
+        trials: Whether single sentences are tried without, or in another place, once the first gains slow down.
+        confirm: Whether a change of an example's score counts only when a second run agrees: True, False, or ``"auto"``
+            (until 40 repeated runs have shown no change).
+        finalists: Prompts compared on the validation set at the end beside the user's own, at least 1.
+        holdout: Share of the trainset split off as validation set when none is given, 0 to below 1. At 0 nothing is held
+            out, and the verdict says so.
+        proposals: What the writer is asked for: ``"edits"``, or ``"prompts"`` (a whole new prompt, as plain textual
+            gradient descent does), which is turned into edits.
+    """
+
+    by: str = "edit"
+    first: int = tunable(24, low=8, high=64)
+    wave: int = 8
+    trials: bool = True
+    confirm: bool | str = "auto"
+    finalists: int = 3
+    holdout: float = 0.5
+    proposals: str = "edits"
+
+    def __post_init__(self) -> None:
+        _one_of("by", self.by, ("edit", "whole"))
+        _one_of("proposals", self.proposals, ("edits", "prompts"))
+        _one_of("confirm", self.confirm, (True, False, "auto"))
+        for name in ("first", "wave", "finalists"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"Judging({name}={value!r}) must be a whole number of at least 1. Pass such a number.")
+        if not 0 <= self.holdout < 1:
+            raise ValueError(f"Judging(holdout={self.holdout!r}) must be at least 0 and below 1. Pass such a share.")
+
+
+def _one_of(name: str, value: object, options: Sequence[object]) -> None:
+    if value not in options:
+        raise ValueError(f"Judging({name}={value!r}) must be one of {', '.join(map(repr, options))}. Pass one of them.")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a proposal is compared with: the prompts in force, on the judging set.
+
+    Args:
+        runs: The runs made so far.
+        incumbent: The prompts in force; they have run on all examples.
+        examples: The judging set.
+        high: The metric's best score; None if it is unknown, and nothing stops early then.
+        confirm: As in `Judging`.
+    """
+
+    runs: Runs
+    incumbent: Prompts
+    examples: tuple[int, ...]
+    high: float | None = 1.0
+    confirm: bool | str = "auto"
+
+    @property
+    def scores(self) -> dict[int, float]:
+        """The incumbent's mean score by example."""
+        return self.runs.means(self.incumbent, self.examples)
+
+    @property
+    def mean(self) -> float:
+        """The incumbent's mean score."""
+        scores = self.scores
+        return math.fsum(scores.values()) / max(1, len(scores))
+
+    def failing(self) -> tuple[int, ...]:
+        """Examples on which the incumbent is below the best score, the worst first; all that ran if it is unknown."""
+        scores = self.scores
+        below = [x for x in scores if self.high is None or scores[x] < self.high - TOLERANCE]
+        return tuple(sorted(below, key=lambda x: scores[x]))
+
+    def passing(self) -> tuple[int, ...]:
+        """The other examples of the judging set."""
+        failing = set(self.failing())
+        return tuple(x for x in self.examples if x not in failing)
+
+    def changes(self, pairs: Sequence[tuple[Prompts, int]]) -> list[float]:
+        """Signed change of score against the incumbent for each pair of prompts and example; 0 within the noise.
+
+        The missing runs are made. While noise is assumed, a change counts only when a second run of the proposal agrees,
+        and the incumbent is run a second time too.
+        """
+        self.runs.ask(pairs)
+        if self.confirm is True or (self.confirm == "auto" and self.runs.noisy):
+            flipped = [(prompts, x) for prompts, x in pairs if self._change(prompts, x)]
+            self.runs.repeat([*flipped, *((self.incumbent, x) for _, x in flipped)])
+        return [self._change(prompts, x) for prompts, x in pairs]
+
+    def _change(self, prompts: Prompts, example: int) -> float:
+        base = self.runs.mean(self.incumbent, example)
+        scores = self.runs.scores(prompts, example)
+        if base is None or not scores:
+            return 0.0
+        least = max(self.runs.noise if self.confirm else 0.0, TOLERANCE)
+        changes = [score - base for score in scores]
+        agree = all(change > least for change in changes) or all(change < -least for change in changes)
+        return math.fsum(changes) / len(changes) if agree else 0.0
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What came of judging one fixed prompt.
+
+    Args:
+        passed: Whether it reaches the bar.
+        complete: Whether it has run on the whole judging set; False when it was cut short or is void.
+        score: Mean score on the judging set, comparable with the incumbent's; None unless complete.
+        reason: In words.
+        scores: Real runs, by example.
+    """
+
+    passed: bool
+    complete: bool
+    score: float | None
+    reason: str
+    scores: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
+
+
+def judge(bench: Bench, prompts: Prompts, bar: Bar, order: Sequence[int] | None = None) -> Judgement:
+    """Judge one fixed prompt against one fixed bar, exactly, with as few runs as the order allows.
+
+    Runs go out in waves. After each, the judgement stops if even the best score on all remaining examples would stay below
+    the bar: the decision is that of the full evaluation.
+
+    Args:
+        bench: The incumbent and the judging set.
+        prompts: The prompts to judge.
+        bar: The bar, set for the incumbent as it stands.
+        order: The judging set in the order to run; the incumbent's failures first by default.
+
+    Raises:
+        BudgetSpent: When a wave cannot be paid for.
+    """
+    order = [*bench.failing(), *bench.passing()] if order is None else order
+    margin, shorter = bar.lowest - bench.mean, is_shorter(prompts, bench.incumbent)
+    for start in range(0, len(order), bench.runs.wave):
+        bench.changes([(prompts, x) for x in order[start : start + bench.runs.wave]])
+        if not Bar(margin, bar.strict).passes(_best_possible(bench, prompts, order), shorter=shorter):
+            return _judgement(bench, prompts, False, f"cannot reach the bar of {bar.lowest:.3f} any more")
+    present = [x for x in order if bench.runs.scores(prompts, x) and bench.runs.scores(bench.incumbent, x)]
+    if len(present) < len(order) * (1 - MOST_MISSING):
+        return _judgement(bench, prompts, False, "void: too many calls failed")
+    difference = _mean_difference(bench, prompts, present)
+    passed = Bar(margin, bar.strict).passes(difference, shorter=shorter)
+    score = bench.mean + difference
+    verb = "reaches" if passed else "misses"
+    return _judgement(bench, prompts, passed, f"{score:.3f} {verb} the bar of {bar.lowest:.3f}", score)
+
+
+def is_shorter(prompts: Prompts, than: Prompts) -> bool:
+    """Whether prompts have fewer words in all."""
+    return sum(map(count_words, prompts.values())) < sum(map(count_words, than.values()))
+
+
+def _mean_difference(bench: Bench, prompts: Prompts, examples: Sequence[int]) -> float:
+    new, old = bench.runs.means(prompts, examples), bench.scores
+    return math.fsum(new[x] - old[x] for x in examples) / max(1, len(examples))
+
+
+def _best_possible(bench: Bench, prompts: Prompts, order: Sequence[int]) -> float:
+    """The mean difference to the incumbent if all runs still to come were perfect."""
+    if bench.high is None:
+        return math.inf
+    new, old = bench.runs.means(prompts, order), bench.scores
+    return math.fsum(new.get(x, bench.high) - old.get(x, bench.high) for x in order) / len(order)
+
+
+def _judgement(bench: Bench, prompts: Prompts, passed: bool, reason: str, score: float | None = None) -> Judgement:
+    return Judgement(passed, score is not None, score, reason, bench.runs.all_scores(prompts, bench.examples))

@@ -1,0 +1,352 @@
+"""The run: steps, trials and growths of the judging set until the budget ends. It knows no technique by name."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from dspy_dlpo.core.acceptance import Acceptance, Bar, Greedy
+from dspy_dlpo.core.attribution import judge_edits, proposal
+from dspy_dlpo.core.budget import BudgetSpent
+from dspy_dlpo.core.edits import Dropped, Edit, Edits, sound
+from dspy_dlpo.core.errors import ModelError
+from dspy_dlpo.core.history import History, LedgerEntry, Prompts, Record, StepContext
+from dspy_dlpo.core.judging import Bench, Judgement, Judging, judge
+from dspy_dlpo.core.roles import Critique, Reply, Write
+from dspy_dlpo.core.runs import Runs
+from dspy_dlpo.core.technique import Technique, apply_all
+from dspy_dlpo.core.trials import next_deletion, try_deletion, try_move
+from dspy_dlpo.core.update import Constraint, TextGradient, Update, admit_all
+
+logger = logging.getLogger(__name__)
+
+# So many steps in a row without a gain, and the judging set grows.
+STALLED = 3
+# Of the last three steps so many refused, and trials begin.
+SLOW = 2
+# So many refused edits are recalled to the writer.
+RECALLED = 6
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """When a run ends before its budget does.
+
+    Args:
+        max_steps: Steps, trials and growths at most, at least 1; None for no limit. When given, it also is the clock of all
+            schedules.
+    """
+
+    max_steps: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_steps is not None and self.max_steps < 1:
+            raise ValueError(f"Stopping(max_steps={self.max_steps!r}) must be at least 1, or None for no limit.")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that determines a run beside its data and its models.
+
+    Args:
+        techniques: Shape the requests to the writer, from left to right.
+        acceptance: Sets the bar.
+        judging: How proposals are judged.
+        stopping: When to end early.
+        batch_size: Failing examples shown to the critic in a step.
+        seed: Seed of all chance.
+        high: The metric's best score; None if unknown.
+        constraints: What may never be changed, by predictor; the predictors that may be edited are its keys.
+        examples: The training examples in words.
+    """
+
+    techniques: tuple[Technique, ...] = ()
+    acceptance: Acceptance = field(default_factory=Greedy)
+    judging: Judging = field(default_factory=Judging)
+    stopping: Stopping = field(default_factory=Stopping)
+    batch_size: int = 4
+    seed: int = 0
+    high: float | None = 1.0
+    constraints: Mapping[str, tuple[Constraint, ...]] = field(default_factory=dict)
+    examples: Sequence[str] = ()
+
+
+@dataclass
+class Run:
+    """A run in progress: its plan, its roles, and its history.
+
+    Args:
+        plan: What determines it.
+        start: The user's own prompts, by predictor.
+        runs: The runs of the program on the training examples.
+        critique: The critic.
+        write: The writer.
+        spent: Gives the running totals of what was spent.
+        clock: Gives seconds.
+        on_record: Told of every record.
+    """
+
+    plan: Plan
+    start: Prompts
+    runs: Runs
+    critique: Critique
+    write: Write
+    spent: Callable[[], Mapping[str, float]] = dict
+    clock: Callable[[], float] = lambda: 0.0
+    on_record: Callable[[Record], None] = lambda record: None
+    history: History = field(default_factory=History)
+    ended: str = ""
+
+    @property
+    def judging_set(self) -> tuple[int, ...]:
+        """The judging set: what the start and the growths drew."""
+        return tuple(x for record in self.history if record.kind in ("start", "growth") for x in record.batch)
+
+    @property
+    def progress(self) -> float:
+        """The run's clock, 0 to 1."""
+        limit = self.plan.stopping.max_steps
+        return min(1.0, (len(self.history) - 1) / limit) if limit else self.runs.account.progress
+
+    @property
+    def prompts(self) -> Prompts:
+        """The prompts in force."""
+        return self.history.current(self.start)
+
+    def bench(self) -> Bench:
+        """What a proposal is compared with now."""
+        return Bench(self.runs, self.prompts, self.judging_set, self.plan.high, self.plan.judging.confirm)
+
+    def context(self) -> StepContext:
+        """What techniques may know of the step at hand."""
+        return StepContext(len(self.history), self.progress, self.history, self.plan.seed, self.plan.examples)
+
+    def go(self) -> History:
+        """Run to the end of the budget, and say in `ended` why it ended. A model that fails for good ends it too."""
+        try:
+            self._add(self._opening)
+            while not self.ended:
+                self._advance()
+        except BudgetSpent:
+            self.ended = "the budget is spent"
+        except ModelError as error:
+            if not self.history:
+                raise
+            self.ended = str(error)
+        logger.info("run ended: %s", self.ended)
+        return self.history
+
+    def _advance(self) -> None:
+        """Do what comes next."""
+        bench, limit = self.bench(), self.plan.stopping.max_steps
+        deletion = next_deletion(self.prompts, self.history, self.plan.constraints) if self._trials_are_due() else None
+        if limit is not None and len(self.history) > limit:
+            self.ended = f"{limit} steps are done"
+        elif self._growth_is_due(bench):
+            self._add(self._growth)
+        elif deletion is not None and (self.history[-1].kind != "trial" or not bench.failing()):
+            self._add(lambda: self._trial(deletion))
+        elif bench.failing():
+            self._add(self._step)
+        else:
+            self.ended = "every training example is right"
+
+    def _add(self, make: Callable[[], Record]) -> None:
+        began = self.clock()
+        record = make()
+        record = replace(record, spent=dict(self.spent()), seconds=self.clock() - began)
+        self.history = History([*self.history, record])
+        logger.info("%s %d: %s", record.kind, record.step, record.reason)
+        self.on_record(record)
+
+    def _record(self, kind: str, **fields: object) -> Record:
+        base = Record(kind, len(self.history), self.progress, self.prompts, self.prompts)
+        return replace(base, **fields)  # type: ignore[arg-type]
+
+    # --- the judging set -------------------------------------------------------------------------------------------
+
+    def _opening(self) -> Record:
+        judging = self.plan.judging
+        count = len(self.plan.examples)
+        return self._enlarged("start", count if judging.by == "whole" else min(judging.first, count))
+
+    def _growth(self) -> Record:
+        return self._enlarged("growth", min(2 * len(self.judging_set), len(self.plan.examples)))
+
+    def _enlarged(self, kind: str, size: int) -> Record:
+        """Draw more examples, and run the prompts in force on them."""
+        order = list(range(len(self.plan.examples)))
+        StepContext(0, 0.0, History(), self.plan.seed).rng("judging set").shuffle(order)
+        batch = tuple(order[len(self.judging_set) : size])
+        judging_set = (*self.judging_set, *batch)
+        finalists = [scored.prompts for scored in self.history.ranked()[: self.plan.judging.finalists]]
+        self.runs.ask([(self.prompts, x) for x in batch])
+        kept = [prompts for prompts in finalists if prompts != self.prompts][:1]
+        self.runs.ask([(prompts, x) for prompts in kept for x in batch])
+        means = self.runs.means(self.prompts, judging_set)
+        score = math.fsum(means.values()) / max(1, len(means))
+        scores = self.runs.all_scores(self.prompts, judging_set)
+        reason = f"{len(judging_set)} examples, {score:.3f}"
+        record = self._record(kind, batch=batch, scores=scores, complete=True, score=score, reason=reason)
+        return replace(record, accepted=kind == "start")
+
+    def _growth_is_due(self, bench: Bench) -> bool:
+        if len(bench.examples) >= len(self.plan.examples):
+            return False
+        since = 0
+        for record in reversed(self.history):
+            if record.kind in ("start", "growth") or (record.kind == "step" and record.accepted):
+                break
+            since += record.kind == "step"
+        return not bench.failing() or since >= STALLED
+
+    # --- trials ----------------------------------------------------------------------------------------------------
+
+    def _trials_are_due(self) -> bool:
+        steps = self.history.steps()
+        slow = sum(not record.accepted for record in steps[-3:]) >= SLOW
+        grown = any(record.kind == "growth" for record in self.history)
+        return self.plan.judging.trials and (slow or grown)
+
+    def _trial(self, deletion: Edit) -> Record:
+        bench = self.bench()
+        trial = try_deletion(bench, deletion)
+        tried = [trial]
+        if not trial[1].passed and bench.failing():
+            moved = try_move(bench, deletion, self.context())
+            tried += [moved] if moved else []
+        prompts, judgement, _ = tried[-1]
+        ledger = tuple(LedgerEntry(edit, kept=verdict.passed, reason=verdict.reason) for _, verdict, edit in tried)
+        return self._judged("trial", prompts, judgement, Bar(bench.mean, strict=False), ledger=ledger)
+
+    def prune_one(self, prompts: Prompts, began: int) -> Prompts | None:
+        """Try to delete one sentence of finished prompts that was not tried since record `began`.
+
+        Returns:
+            The prompts after the trial, changed or not; None when every sentence was tried.
+        """
+        deletion = next_deletion(prompts, self.history, self.plan.constraints, since=began)
+        if deletion is None:
+            return None
+        bench = Bench(self.runs, prompts, self.judging_set, self.plan.high, self.plan.judging.confirm)
+        shorter, judgement, _ = try_deletion(bench, deletion)
+        ledger = (LedgerEntry(deletion, kept=judgement.passed, reason=judgement.reason),)
+        bar = Bar(bench.mean, strict=False)
+        self._add(lambda: replace(self._judged("prune", shorter, judgement, bar, ledger=ledger), prompts=prompts))
+        return shorter if judgement.passed else prompts
+
+    # --- steps -----------------------------------------------------------------------------------------------------
+
+    def _step(self) -> Record:
+        """One step of textual gradient descent."""
+        bench, ctx = self.bench(), self.context()
+        batch = self._batch(bench, ctx)
+        rows = [self.runs.rows(self.prompts, x)[-1] for x in batch]
+        gradients = tuple(self.critique(self.prompts, rows, ctx.step))
+        updates = [self._update(gradient, ctx) for gradient in gradients]
+        replies = self.write(updates, ctx.step)
+        edits, dropped = self._admitted(updates, replies)
+        notes = {update.predictor: update.notes for update in updates}
+        seen = {"batch": batch, "gradients": gradients, "notes": notes, "edits": edits, "dropped": dropped}
+        if not edits:
+            return self._record("step", reason=_unusable(gradients, replies, dropped), **seen)
+        scores = list(bench.scores.values())
+        bar = self.plan.acceptance.bar(scores, ctx)
+        try:
+            prompts, judgement, ledger = self._judge(bench, edits, bar, updates)
+        except BudgetSpent:
+            self._add(lambda: self._record("step", reason="the budget ended during judging", **seen))
+            raise
+        return self._judged("step", prompts, judgement, bar, ledger=ledger, **seen)
+
+    def _judge(
+        self, bench: Bench, edits: Edits, bar: Bar, updates: Sequence[Update]
+    ) -> tuple[Prompts, Judgement, tuple[LedgerEntry, ...]]:
+        if self.plan.judging.by == "whole":
+            prompts = proposal(bench.incumbent, edits)
+            judgement = judge(bench, prompts, bar)
+            kept = tuple(LedgerEntry(edit, kept=judgement.passed, reason="judged as a whole") for edit in edits)
+            return prompts, judgement, kept
+        prompts, judgement, ledger = judge_edits(bench, edits, bar)
+        survivors = tuple(entry.edit for entry in ledger if entry.kept)
+        legal = tuple(edit for update in updates for edit in _admit(update, survivors)[0])
+        if judgement.passed and legal != survivors:
+            # A part of the edits may break a rule that all of them together kept, such as a limit of words.
+            prompts = proposal(bench.incumbent, legal)
+            refused = Judgement(False, False, None, "what pays breaks a rule")
+            judgement = judge(bench, prompts, bar) if legal else refused
+            ledger = tuple(replace(entry, kept=entry.kept and entry.edit in legal) for entry in ledger)
+        return prompts, judgement, ledger
+
+    def _judged(self, kind: str, prompts: Prompts, judgement: Judgement, bar: Bar, **fields: object) -> Record:
+        accepted = judgement.passed and prompts != self.prompts
+        return self._record(
+            kind,
+            proposal=prompts,
+            bar=bar.lowest if math.isfinite(bar.lowest) else None,
+            scores=judgement.scores,
+            complete=judgement.complete,
+            score=judgement.score,
+            accepted=accepted,
+            reason=judgement.reason if prompts != self.prompts else "nothing changes",
+            **fields,
+        )
+
+    def _batch(self, bench: Bench, ctx: StepContext) -> tuple[int, ...]:
+        """Failing examples for the critic: those it has seen least, in random order."""
+        shown = {x: 0 for x in bench.failing()}
+        for record in self.history.steps():
+            for x in record.batch:
+                if x in shown:
+                    shown[x] += 1
+        order = list(shown)
+        ctx.rng("batch").shuffle(order)
+        return tuple(sorted(order, key=lambda x: shown[x])[: self.plan.batch_size])
+
+    def _update(self, gradient: TextGradient, ctx: StepContext) -> Update:
+        name = gradient.predictor
+        update = Update(name, self.prompts[name], (gradient,), constraints=self.plan.constraints[name])
+        refused = _refused(self.history, name)
+        if refused:
+            update = update.with_note("Tried before and refused", refused)
+        return apply_all(self.plan.techniques, update, ctx)
+
+    def _admitted(self, updates: Sequence[Update], replies: Sequence[Reply]) -> tuple[Edits, tuple[Dropped, ...]]:
+        admitted: list[Edit] = []
+        dropped: list[Dropped] = []
+        for update, reply in zip(updates, replies, strict=True):
+            kept, refused = _admit(update, tuple(replace(edit, predictor=update.predictor) for edit in reply.edits))
+            admitted.extend(kept)
+            dropped.extend([*reply.dropped, *refused])
+        return tuple(admitted), tuple(dropped)
+
+
+def _admit(update: Update, edits: Edits) -> tuple[Edits, tuple[Dropped, ...]]:
+    own = tuple(edit for edit in edits if edit.predictor == update.predictor)
+    kept, unsound = sound(own, update.prompt)
+    kept, refused = admit_all(update.constraints, kept, update.prompt)
+    return kept, (*unsound, *refused)
+
+
+def _refused(history: History, predictor: str) -> str:
+    """The last refused edits of a predictor, with reasons, so that they are not proposed again for the same reason."""
+    lines: dict[str, str] = {}
+    for record in reversed(history.steps()):
+        for entry in record.ledger:
+            text = " ".join(entry.edit.text.split())
+            if entry.edit.predictor == predictor and not entry.kept and text and len(lines) < RECALLED:
+                lines.setdefault(text, f"- {text} ({entry.reason})")
+    return "\n".join(lines.values())
+
+
+def _unusable(gradients: Sequence[TextGradient], replies: Sequence[Reply], dropped: Sequence[Dropped]) -> str:
+    if not gradients:
+        return "the critic gave no usable critique"
+    errors = sorted({reply.error for reply in replies if reply.error})
+    if errors:
+        return "the writer's reply is unusable: " + "; ".join(errors)
+    if dropped:
+        return "no edit is admitted: " + "; ".join(sorted({each.reason for each in dropped}))
+    return "the writer proposed nothing"

@@ -1,0 +1,107 @@
+"""The three roles that touch the world, as plain callables, and what passes between them and the core."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from dspy_dlpo.core.edits import Dropped, Edits
+from dspy_dlpo.core.history import Prompts
+from dspy_dlpo.core.update import TextGradient, Update
+
+
+@dataclass(frozen=True)
+class TraceStep:
+    """One call of a predictor, as text.
+
+    Args:
+        predictor: Its name; empty if it is none of the program's own.
+        inputs: What it was given, by field.
+        outputs: What it answered, by field.
+    """
+
+    predictor: str
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run of the program on one example.
+
+    Args:
+        example: Its index.
+        score: In the metric's units; None when a call failed in transport, which says nothing of the prompts.
+        inputs: The example's inputs, as text by field.
+        expected: The example's labels, as text by field.
+        outputs: What the program answered, as text by field.
+        feedback: What the metric said.
+        feedback_by_predictor: What the metric said of single predictors.
+        failure: ``""``, ``"program"`` (an exception or an unreadable reply: scores the low end), ``"metric"`` (the metric
+            raised: scores the low end) or ``"transport"``.
+        error: The failure in words.
+        trace: The predictors' calls in order.
+    """
+
+    example: int
+    score: float | None
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    expected: Mapping[str, str] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    feedback: str = ""
+    feedback_by_predictor: Mapping[str, str] = field(default_factory=dict)
+    failure: str = ""
+    error: str = ""
+    trace: tuple[TraceStep, ...] = ()
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """One run to make: which prompts, which example, and which repetition (0 for the first)."""
+
+    prompts: Prompts
+    example: int
+    rollout: int = 0
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the writer answered: edits that can be carried out together, what was dropped, and why nothing is usable."""
+
+    edits: Edits = ()
+    dropped: tuple[Dropped, ...] = ()
+    error: str = ""
+
+
+class Forward(Protocol):
+    """Run the program; the task model."""
+
+    def __call__(self, requests: Sequence[RunRequest]) -> Sequence[Row]:
+        """Make the runs of one wave, in parallel.
+
+        Returns:
+            One row per request, in the order given.
+        """
+
+
+class Critique(Protocol):
+    """Write text gradients; the prompt model as critic."""
+
+    def __call__(self, prompts: Prompts, rows: Sequence[Row], step: int) -> Sequence[TextGradient]:
+        """Say how each predictor's prompt should change in view of failed runs.
+
+        Returns:
+            At most one gradient per predictor; none for a predictor whose critique could not be had.
+        """
+
+
+class Write(Protocol):
+    """Write edits; the prompt model as writer."""
+
+    def __call__(self, updates: Sequence[Update], step: int) -> Sequence[Reply]:
+        """Answer requests, in parallel.
+
+        Returns:
+            One reply per update, in the order given.
+        """

@@ -1,0 +1,109 @@
+"""Every real run of the program: made once, remembered, repeated where noise must be told from change."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+
+from dspy_dlpo.core.budget import Account
+from dspy_dlpo.core.history import Prompts, prompts_key
+from dspy_dlpo.core.roles import Forward, Row, RunRequest
+
+# Noise is assumed until so many repeated runs have shown no change.
+QUIET_REPEATS = 40
+
+
+class Runs:
+    """The runs made so far on one set of examples.
+
+    Args:
+        forward: Makes the runs of a wave.
+        account: Pays for them, before they are made.
+        wave: Runs that go out together. Decisions read finished waves, so the number of threads changes nothing.
+    """
+
+    def __init__(self, forward: Forward, account: Account, wave: int = 8) -> None:
+        self.account = account
+        self.wave = wave
+        self._forward = forward
+        self._rows: dict[tuple[str, int], list[Row]] = {}
+        self._repeats = 0
+        self._changes = 0
+        self._variances: list[float] = []
+
+    def rows(self, prompts: Prompts, example: int) -> list[Row]:
+        """The runs of prompts on an example, in order."""
+        return self._rows.get((prompts_key(prompts), example), [])
+
+    def scores(self, prompts: Prompts, example: int) -> tuple[float, ...]:
+        """The scores of the runs that were not lost in transport, in order."""
+        return tuple(row.score for row in self.rows(prompts, example) if row.score is not None)
+
+    def mean(self, prompts: Prompts, example: int) -> float | None:
+        """Mean score on an example; None if there is no run."""
+        scores = self.scores(prompts, example)
+        return math.fsum(scores) / len(scores) if scores else None
+
+    def means(self, prompts: Prompts, examples: Sequence[int]) -> dict[int, float]:
+        """Mean score by example, for the examples that have run."""
+        found = {x: self.mean(prompts, x) for x in examples}
+        return {x: mean for x, mean in found.items() if mean is not None}
+
+    def all_scores(self, prompts: Prompts, examples: Sequence[int]) -> Mapping[int, tuple[float, ...]]:
+        """The score of each run by example, for the examples that have run."""
+        return {x: scores for x in examples if (scores := self.scores(prompts, x))}
+
+    def ask(self, requests: Sequence[tuple[Prompts, int]]) -> None:
+        """Make the first run of each pair of prompts and example that has none, and try once more what was lost.
+
+        Raises:
+            BudgetSpent: When a wave cannot be paid for; the waves before it are kept.
+        """
+        for _ in range(2):
+            missing = {
+                (prompts_key(prompts), x): (prompts, x) for prompts, x in requests if not self.scores(prompts, x)
+            }
+            if not missing:
+                return
+            self._make(list(missing.values()))
+
+    def repeat(self, requests: Sequence[tuple[Prompts, int]], at_least: int = 2) -> None:
+        """Run pairs of prompts and example again, each until it has `at_least` runs.
+
+        Raises:
+            BudgetSpent: When a wave cannot be paid for.
+        """
+        unique = {(prompts_key(prompts), x): (prompts, x) for prompts, x in requests}
+        for _ in range(at_least):
+            self._make([pair for pair in unique.values() if len(self.scores(*pair)) < at_least])
+
+    @property
+    def noisy(self) -> bool:
+        """Whether repeated runs differ, or too few have been made to tell."""
+        return self._repeats < QUIET_REPEATS or self._changes > 0
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of repeated runs of one prompt on one example, in the metric's units; 0 while unknown."""
+        return math.sqrt(statistics.fmean(self._variances)) if self._variances else 0.0
+
+    def _make(self, pairs: Sequence[tuple[Prompts, int]]) -> None:
+        for wave in _chunks(pairs, self.wave):
+            self.account.charge(len(wave))
+            rows = self._forward([RunRequest(prompts, x, len(self.rows(prompts, x))) for prompts, x in wave])
+            for (prompts, x), row in zip(wave, rows, strict=True):
+                self._remember(prompts, x, row)
+
+    def _remember(self, prompts: Prompts, example: int, row: Row) -> None:
+        earlier = self.scores(prompts, example)
+        self._rows.setdefault((prompts_key(prompts), example), []).append(row)
+        if earlier and row.score is not None:
+            self._repeats += 1
+            self._changes += abs(row.score - earlier[0]) > 1e-9
+            self._variances.append((row.score - math.fsum(earlier) / len(earlier)) ** 2 / 2)
+
+
+def _chunks(items: Sequence[tuple[Prompts, int]], size: int) -> Iterator[Sequence[tuple[Prompts, int]]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

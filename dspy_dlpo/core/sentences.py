@@ -1,0 +1,145 @@
+"""Split a prompt into sentences without losing a byte.
+
+Bullets, headings, fenced code and tables are whole units, and a template hole or a piece of inline code is never cut.
+Inside running text the boundaries are those of the ``sentencex`` library.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+
+import sentencex
+
+_FENCE = re.compile(r"\s*(```|~~~)")
+_TABLE = re.compile(r"\s*\|")
+_BULLET = re.compile(r"\s*(?:[-*+•]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)])\s+\S")
+_HEADING = re.compile(r"\s{0,3}(?:#{1,6}\s|={3,}\s*$|-{3,}\s*$)")
+_WHOLE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{[^{}\n]*\}|`[^`\n]+`", re.DOTALL)
+_ENDS = re.compile(r"[.!?:;。！？：；…][\"'”’)\]]*\s*$")
+# A line shorter than this that is followed by a capital is a line of its own, not a wrapped one.
+_SHORT_LINE = 60
+
+
+@lru_cache(maxsize=4096)
+def split(text: str) -> tuple[str, ...]:
+    """Split a text into sentences, each with the white space that follows it.
+
+    Args:
+        text: Any text in any script.
+
+    Returns:
+        The sentences in order; joining them gives the text back byte for byte. Empty for the empty text.
+    """
+    sentences: list[str] = []
+    for unit, is_prose in _units(text.splitlines(keepends=True)):
+        sentences.extend(_prose(unit) if is_prose else (unit,))
+    return tuple(_with_leading_space(sentences))
+
+
+def join(sentences: tuple[str, ...]) -> str:
+    """Put sentences together again: the inverse of `split`."""
+    return "".join(sentences)
+
+
+def is_block(sentence: str) -> bool:
+    """Whether a sentence must stand on a line of its own: a bullet, heading, fence or table."""
+    return any(pattern.match(sentence) for pattern in (_FENCE, _TABLE, _BULLET, _HEADING))
+
+
+def bullet_marker(sentence: str) -> str:
+    """The marker of an unnumbered bullet with its indentation, such as ``"- "``; empty for anything else."""
+    match = re.match(r"\s*[-*+•]\s+", sentence)
+    return match.group() if match else ""
+
+
+def count_words(text: str) -> int:
+    """Words of a text: runs of non-space characters, and each character of a script that writes no spaces."""
+    return len(
+        re.findall(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]|[^\s\u3040-\u9fff\uac00-\ud7af]+", text)
+    )
+
+
+def _units(lines: list[str]) -> list[tuple[str, bool]]:
+    """Group lines into units, each a text and whether it is running text."""
+    units: list[tuple[str, bool]] = []
+    position = 0
+    while position < len(lines):
+        end, is_prose = _unit_end(lines, position)
+        while end < len(lines) and not lines[end].strip():  # blank lines belong to what they follow
+            end += 1
+        units.append(("".join(lines[position:end]), is_prose))
+        position = end
+    return units
+
+
+def _unit_end(lines: list[str], start: int) -> tuple[int, bool]:
+    line = lines[start]
+    if fence := _FENCE.match(line):
+        for position in range(start + 1, len(lines)):
+            if lines[position].strip().startswith(fence.group(1)):
+                return position + 1, False
+        return len(lines), False
+    if _TABLE.match(line):
+        return _while(lines, start, lambda following: bool(_TABLE.match(following))), False
+    if _HEADING.match(line):
+        return start + 1, False
+    if _BULLET.match(line):
+        return _while(lines, start, _continues_bullet), False
+    return _while(lines, start, lambda following: bool(following.strip()) and not is_block(following)), True
+
+
+def _while(lines: list[str], start: int, belongs: Callable[[str], bool]) -> int:
+    end = start + 1
+    while end < len(lines) and belongs(lines[end]):
+        end += 1
+    return end
+
+
+def _continues_bullet(line: str) -> bool:
+    return bool(line.strip()) and line[0] in " \t" and not is_block(line)
+
+
+def _prose(text: str) -> list[str]:
+    """Split running text into sentences, holes and inline code kept whole."""
+    masked = _WHOLE.sub(lambda match: "x" * len(match.group()), text)
+    lengths = [len(piece) for line in _logical_lines(masked) for piece in _segment(line)]
+    pieces, position = [], 0
+    for length in lengths:
+        pieces.append(text[position : position + length])
+        position += length
+    return pieces
+
+
+def _logical_lines(text: str) -> list[str]:
+    """Undo hard wrapping: a line break ends a sentence only after a closing mark or a short line before a capital."""
+    lines: list[str] = []
+    for line in text.splitlines(keepends=True):
+        previous = lines[-1] if lines else ""
+        last = previous.splitlines()[-1] if previous else ""
+        starts_new = bool(_ENDS.search(previous)) or (len(last) < _SHORT_LINE and line.lstrip()[:1].isupper())
+        if not lines or not line.strip() or (starts_new and previous.strip()):
+            if lines and not line.strip():
+                lines[-1] += line
+            else:
+                lines.append(line)
+        else:
+            lines[-1] += line
+    return lines
+
+
+def _segment(line: str) -> list[str]:
+    pieces = list(sentencex.segment("en", line))
+    return pieces if "".join(pieces) == line else [line]
+
+
+def _with_leading_space(sentences: list[str]) -> list[str]:
+    """Hang pieces of pure white space on their neighbour, so that every sentence says something."""
+    merged: list[str] = []
+    for sentence in sentences:
+        if merged and (not sentence.strip() or not merged[-1].strip()):
+            merged[-1] += sentence
+        else:
+            merged.append(sentence)
+    return merged

@@ -1,0 +1,1 @@
+"""The DSPy side: the only place that imports dspy for the optimizer."""

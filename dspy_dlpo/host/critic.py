@@ -1,0 +1,93 @@
+"""The critic: reads failed runs and says, for each predictor, how its instructions should change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import dspy
+from dspy.utils.exceptions import AdapterParseError
+
+from dspy_dlpo.core.history import Prompts
+from dspy_dlpo.core.roles import Row
+from dspy_dlpo.core.update import TextGradient
+from dspy_dlpo.host.evaluate import in_threads
+from dspy_dlpo.host.prompting import PromptModel, quoted
+
+# Of a longer value this many characters are shown, from its start and its end.
+SHOWN = 1500
+
+
+class CritiqueModule(dspy.Signature):
+    """Review the instructions of one module of a language-model program in the light of examples that it got wrong.
+
+    For each example, find what this module misunderstood or did not know, and state the general rule that its instructions
+    lack, contradict or bury. State rules that hold for other inputs of the same kind too; never repeat an example's text or
+    answer as a rule. If this module did its part right, say so in one sentence, and name nothing to change.
+    """
+
+    program: str = dspy.InputField(desc="the modules of the program, with their input and output fields")
+    module: str = dspy.InputField(desc="the module under review")
+    current_instructions: str = dspy.InputField(desc="the module's present instructions")
+    failures: str = dspy.InputField(
+        desc="examples that went wrong, with what the module was given and what it answered"
+    )
+    critique: str = dspy.OutputField(desc="what the instructions lack or get wrong, one short paragraph for each point")
+
+
+class Critic:
+    """Writes text gradients: the `Critique` role.
+
+    Args:
+        model: The prompt model.
+        account: The program in words.
+        predictors: The predictors that may be edited.
+        num_threads: Critiques written in parallel.
+    """
+
+    def __init__(self, model: PromptModel, account: str, predictors: Sequence[str], num_threads: int) -> None:
+        self._model, self._account, self._predictors, self._num_threads = model, account, predictors, num_threads
+
+    def __call__(self, prompts: Prompts, rows: Sequence[Row], step: int) -> list[TextGradient]:
+        """Criticize every editable predictor that took part in the failed runs.
+
+        Raises:
+            ModelError: If the prompt model cannot be used at all.
+        """
+        seen = {call.predictor for row in rows for call in row.trace}
+        concerned = [name for name in self._predictors if name in seen] or list(self._predictors)
+        found = in_threads(lambda name: self._criticize(name, prompts, rows, step), concerned, self._num_threads)
+        return [gradient for gradient in found if gradient is not None]
+
+    def _criticize(self, name: str, prompts: Prompts, rows: Sequence[Row], step: int) -> TextGradient | None:
+        shown = "\n\n".join(_shown(i, row, name) for i, row in enumerate(rows, start=1))
+        inputs = {"program": self._account, "module": name, "current_instructions": prompts[name], "failures": shown}
+        try:
+            text = self._model.ask("critic", CritiqueModule, inputs, step, name).critique
+        except AdapterParseError as error:
+            text = str(error.lm_response or "")
+        except self._model.passing_errors:
+            return None
+        text = str(text or "").strip()
+        return TextGradient(name, text, tuple(row.example for row in rows)) if text else None
+
+
+def _shown(number: int, row: Row, name: str) -> str:
+    """One failed run as the critic sees it."""
+    lines = [f"Example {number}", *_fields("input", row.inputs)]
+    for call in row.trace:
+        if call.predictor == name and len({step.predictor for step in row.trace}) > 1:
+            lines += [*_fields(f"{name} was given", call.inputs), *_fields(f"{name} answered", call.outputs)]
+        elif call.predictor != name:
+            lines += _fields(f"module {call.predictor or 'unknown'} answered", call.outputs)
+    lines += _fields("program's output", row.outputs)
+    lines += _fields("expected", row.expected)
+    if row.error:
+        lines.append(f"error: {quoted(row.error, SHOWN)}")
+    if row.feedback:
+        lines.append(f"feedback: {quoted(row.feedback, SHOWN)}")
+    return "\n".join([*lines, f"score: {row.score:g}" if row.score is not None else ""])
+
+
+def _fields(title: str, values: object) -> list[str]:
+    items = values.items() if hasattr(values, "items") else ()
+    return [f"{title} {name}: {quoted(value, SHOWN)}" for name, value in items]

@@ -1,0 +1,192 @@
+"""The writer: turns a request into sentence edits, and makes the best of replies that have not the form asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import dspy
+import json_repair
+from dspy.utils.exceptions import AdapterParseError
+from pydantic import BaseModel, Field
+
+from dspy_dlpo.core.edits import Dropped, Edit, diff, fit
+from dspy_dlpo.core.roles import Reply
+from dspy_dlpo.core.sentences import count_words, split
+from dspy_dlpo.core.update import Update
+from dspy_dlpo.host.evaluate import in_threads
+from dspy_dlpo.host.prompting import PromptModel
+
+_OPERATIONS = {
+    "add": ("add", "insert", "append", "new"),
+    "replace": ("replace", "edit", "modify", "rewrite", "update", "change"),
+    "delete": ("delete", "remove", "drop"),
+    "move": ("move", "reorder"),
+}
+# A reply in prose with fewer words is no prompt.
+_SHORTEST_PROMPT = 3
+
+
+class SentenceEdit(BaseModel):
+    """One edit of one numbered sentence, as the writer answers it."""
+
+    op: Literal["add", "replace", "delete", "move"]
+    at: int = Field(
+        description="number of the sentence that changes; for add, the sentence to write after (0: at the top)"
+    )
+    text: str = Field(default="", description="the new sentence, for add and replace")
+    to: int | None = Field(default=None, description="for move, the sentence to put it after (0: at the top)")
+    why: str = Field(default="", description="what this repairs, in a few words")
+
+
+class EditInstructions(dspy.Signature):
+    """Improve the instructions of one module of a language-model program by editing single sentences.
+
+    Write each rule as one clear, general sentence that helps on new inputs too. Never copy an example's text or answer into
+    the instructions. Propose only edits that repair what the critique names; keep what works. Put the most useful edit
+    first. Each edit must make sense without the others.
+    """
+
+    module: str = dspy.InputField(desc="the module whose instructions are edited, with its input and output fields")
+    current_instructions: str = dspy.InputField(desc="its present instructions, one numbered sentence per line")
+    critique: str = dspy.InputField(desc="what the instructions lack or get wrong")
+    advice: str = dspy.InputField(desc="what else to bear in mind")
+    limits: str = dspy.InputField(desc="rules that the edits must obey; whatever breaks one is thrown away")
+    edits: list[SentenceEdit] = dspy.OutputField(desc="the edits of the numbered sentences")
+
+
+class RewriteInstructions(dspy.Signature):
+    """Improve the instructions of one module of a language-model program in the light of a critique."""
+
+    module: str = dspy.InputField(desc="the module whose instructions are improved, with its input and output fields")
+    current_instructions: str = dspy.InputField(desc="its present instructions")
+    critique: str = dspy.InputField(desc="what the instructions lack or get wrong")
+    advice: str = dspy.InputField(desc="what else to bear in mind")
+    limits: str = dspy.InputField(desc="rules that the new instructions must obey")
+    improved_instructions: str = dspy.OutputField(desc="the new instructions, complete")
+
+
+class Writer:
+    """Writes edits: the `Write` role.
+
+    Args:
+        model: The prompt model.
+        modules: Each predictor with its fields, in words.
+        num_threads: Requests answered in parallel.
+        whole: Whether whole prompts are asked for instead of edits.
+    """
+
+    def __init__(self, model: PromptModel, modules: Mapping[str, str], num_threads: int, whole: bool = False) -> None:
+        self._model, self._modules, self._num_threads = model, modules, num_threads
+        self._signature = RewriteInstructions if whole else EditInstructions
+
+    def __call__(self, updates: Sequence[Update], step: int) -> list[Reply]:
+        """Answer requests, in parallel.
+
+        Raises:
+            ModelError: If the prompt model cannot be used at all.
+        """
+        return in_threads(lambda update: self._answer(update, step), updates, self._num_threads)
+
+    def _answer(self, update: Update, step: int) -> Reply:
+        whole = self._signature is RewriteInstructions
+        inputs = {
+            "module": self._modules[update.predictor],
+            "current_instructions": update.prompt if whole else _numbered(update.prompt),
+            "critique": "\n\n".join(gradient.text for gradient in update.gradients),
+            "advice": "\n\n".join(f"{note.title}:\n{note.body}" for note in update.notes) or "None.",
+            "limits": "\n".join(f"- {c.text}" for c in update.constraints if c.text) or "None.",
+        }
+        try:
+            prediction = self._model.ask("writer", self._signature, inputs, step, update.predictor)
+        except AdapterParseError as error:
+            return salvage(str(error.lm_response or ""), update.prompt)
+        except self._model.passing_errors as error:
+            return Reply(error=f"no reply: {error}")
+        if whole:
+            return salvage(str(prediction.improved_instructions), update.prompt, prose=True)
+        return read_items([edit.model_dump() for edit in prediction.edits], update.prompt)
+
+
+def salvage(text: str, prompt: str, prose: bool = False) -> Reply:
+    """Read edits from a reply of any form: broken JSON, single edits, a whole new prompt.
+
+    Args:
+        text: The reply.
+        prompt: The prompt that was to be edited.
+        prose: Whether a whole prompt was asked for.
+
+    Returns:
+        Usable edits, or a reply with an error.
+    """
+    if not prose and (items := _items(text)):
+        return read_items(items, prompt)
+    rewritten = _unwrapped(text)
+    if "\x00" in rewritten or count_words(rewritten) < _SHORTEST_PROMPT or rewritten[:1] in "[{":
+        return Reply(error="neither edits nor a prompt")
+    return Reply(edits=diff(prompt, rewritten))
+
+
+def read_items(items: Sequence[Any], prompt: str) -> Reply:
+    """Read single edits, each on its own; those that cannot be read are dropped with a reason."""
+    edits: list[Edit] = []
+    dropped: list[Dropped] = []
+    for item in items:
+        try:
+            edits.append(fit(_edit(item, len(split(prompt))), prompt))
+        except (ValueError, TypeError, KeyError) as error:
+            dropped.append(Dropped(Edit("unreadable", 0, text=str(item)[:500]), f"unreadable edit: {error}"))
+    error = "" if edits or not dropped else "no edit could be read"
+    return Reply(tuple(edits), tuple(dropped), error)
+
+
+def _edit(item: Any, count: int) -> Edit:
+    if not isinstance(item, Mapping):
+        raise TypeError("not an object")
+    fields = {str(key).lower(): value for key, value in item.items()}
+    word = str(fields.get("op") or fields.get("operation") or fields.get("action") or fields.get("type") or "").lower()
+    op = next((op for op, words in _OPERATIONS.items() if word.strip() in words), word)
+    text = str(
+        fields.get("text") or fields.get("sentence_text") or fields.get("content") or fields.get("new_text") or ""
+    )
+    place = next(
+        (fields[key] for key in ("at", "index", "position", "sentence", "line") if fields.get(key) is not None), None
+    )
+    at = count if place is None and op == "add" else _number(place)
+    to = None if fields.get("to") is None else max(0, _number(fields["to"]))
+    # The writer counts from 1 and names the sentence to write after; here, the one to write before counts, from 0.
+    return Edit(op, max(0, min(at, count)) if op == "add" else at - 1, text.strip(), str(fields.get("why") or ""), to)
+
+
+def _number(value: Any) -> int:
+    match = re.search(r"-?\d+", str(value))
+    if match is None:
+        raise ValueError(f"no sentence number in {value!r}")
+    return int(match.group())
+
+
+def _numbered(prompt: str) -> str:
+    return "\n".join(f"[{i}] {sentence.strip()}" for i, sentence in enumerate(split(prompt), start=1))
+
+
+def _items(text: str) -> list[Any]:
+    """The objects of the first JSON found in a text."""
+    body = re.sub(r"\[\[ ##.*?## \]\]", " ", text)
+    start = min((body.find(mark) for mark in "[{" if body.find(mark) >= 0), default=-1)
+    if start < 0:
+        return []
+    data = json_repair.loads(body[start:])
+    if isinstance(data, Mapping):
+        data = data.get("edits", [data])
+    return [item for item in data if isinstance(item, Mapping) and item] if isinstance(data, list) else []
+
+
+def _unwrapped(text: str) -> str:
+    """A prompt without the field markers, code fence or tags around it."""
+    text = re.sub(r"\[\[ ##.*?## \]\]", "", text).strip()
+    fenced = re.search(r"```[a-z]*\n(.*?)```", text, re.DOTALL)
+    if fenced:
+        text = fenced.group(1)
+    tagged = re.fullmatch(r"<(\w+)>(.*)</\1>", text.strip(), re.DOTALL)
+    return (tagged.group(2) if tagged else text).strip()

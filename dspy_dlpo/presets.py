@@ -1,0 +1,68 @@
+"""Three ready settings, as keyword arguments, so that nothing is hidden."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dspy_dlpo.core.acceptance import AcceptAll
+from dspy_dlpo.core.judging import Judging
+from dspy_dlpo.techniques.annealing import Annealing
+from dspy_dlpo.techniques.contrastive import Contrastive
+from dspy_dlpo.techniques.decay import ExponentialDecay, LinearDecay
+from dspy_dlpo.techniques.dropout import Dropout
+from dspy_dlpo.techniques.learning_rate import LearningRate
+from dspy_dlpo.techniques.momentum import Momentum
+from dspy_dlpo.techniques.regularization import Regularization
+
+
+def default_settings() -> dict[str, Any]:
+    """All seven techniques, as found best: the settings of ``DLPOTeleprompter(metric)``.
+
+    Returns:
+        Keyword arguments of `DLPOTeleprompter`.
+    """
+    return {
+        "techniques": (
+            LearningRate(LinearDecay(4, 2)),
+            Dropout(0.1),
+            Momentum(window=3),
+            Contrastive(margin=0.1),
+            Regularization(max_words=200),
+        ),
+        "acceptance": Annealing(ExponentialDecay(0.5, 0.5)),
+        "judging": Judging(),
+    }
+
+
+def paper_settings() -> dict[str, Any]:
+    """The seven techniques as the paper describes them: one decision for each whole proposal, no trials, no pruning.
+
+    Returns:
+        Keyword arguments of `DLPOTeleprompter`.
+
+    Source: DLPO (arXiv 2503.13413). Where the authors' program does something else, the techniques' own pages say so.
+    """
+    return {
+        "techniques": (
+            LearningRate(LinearDecay(4, 1)),
+            Dropout(0.2),
+            Momentum(window=3, decay=1.0),
+            Contrastive(margin=0.1),
+            Regularization(max_words=200, prune=False),
+        ),
+        "acceptance": Annealing(ExponentialDecay(1.0, 0.7)),
+        "judging": Judging(by="whole", trials=False, confirm=False),
+    }
+
+
+def tgd_settings() -> dict[str, Any]:
+    """Plain textual gradient descent: no technique, whole new prompts, every proposal accepted. The baseline of ablations.
+
+    Returns:
+        Keyword arguments of `DLPOTeleprompter`.
+    """
+    return {
+        "techniques": (),
+        "acceptance": AcceptAll(),
+        "judging": Judging(by="whole", trials=False, confirm=False, proposals="prompts"),
+    }

@@ -1,0 +1,177 @@
+"""Choose what is returned: finalists are pruned, compared on held-out examples, and the gain is put in an interval."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from dspy_dlpo.core.budget import BudgetSpent
+from dspy_dlpo.core.errors import ModelError
+from dspy_dlpo.core.history import Prompts, Scored
+from dspy_dlpo.core.loop import Run
+from dspy_dlpo.core.result import Comparison
+from dspy_dlpo.core.runs import Runs
+from dspy_dlpo.core.sentences import count_words
+
+logger = logging.getLogger(__name__)
+
+# Share of the budget that is set aside for comparing finalists on the validation set.
+SELECTION_SHARE = 0.3
+# With fewer held-out examples no claim is made.
+TOO_FEW = 30
+RESAMPLES = 4000
+
+
+def plan_selection(metric_calls: int, n_val: int, finalists: int) -> tuple[int, int]:
+    """How many finalists are compared on how many validation examples, within a share of the budget.
+
+    Args:
+        metric_calls: The whole budget, in program runs.
+        n_val: Validation examples there are.
+        finalists: Finalists wanted.
+
+    Returns:
+        Finalists (0 if nothing is held out) and validation examples. ``(finalists + 1) * examples`` runs are to be set
+        aside: the user's own prompts run too.
+    """
+    share = int(metric_calls * SELECTION_SHARE)
+    if n_val == 0 or share < 2:
+        return 0, 0
+    count = min(max(share // n_val - 1, 1), finalists)
+    return count, min(n_val, share // (count + 1))
+
+
+def finalists(run: Run, count: int) -> list[Prompts]:
+    """The best judged prompts other than the user's own, completed on the whole judging set as far as the budget goes."""
+    chosen = [scored.prompts for scored in run.history.ranked() if scored.prompts != run.start]
+    best: list[Prompts] = []
+    for prompts in chosen[: count + 2]:
+        try:
+            run.runs.ask([(prompts, x) for x in run.judging_set])
+        except (BudgetSpent, ModelError):
+            continue
+        best.append(prompts)
+    ranked = sorted(best, key=lambda prompts: (-_judged(run, prompts), _words(prompts)))
+    return ranked[:count] or chosen[:count]
+
+
+def compare(start: Prompts, candidates: Sequence[Prompts], runs: Runs, examples: Sequence[int]) -> list[Scored]:
+    """Run the user's prompts and the finalists on the validation examples.
+
+    Returns:
+        Those that were scored, the user's own first; fewer if the budget or a model ends early.
+    """
+    scored: list[Scored] = []
+    for prompts in [start, *candidates]:
+        try:
+            runs.ask([(prompts, x) for x in examples])
+        except (BudgetSpent, ModelError):
+            break
+        scored.append(Scored(prompts, runs.means(prompts, examples)))
+    return scored
+
+
+def choose(scored: Sequence[Scored], seed: int) -> tuple[Prompts | None, Comparison]:
+    """Choose the best on the held-out examples; the user's own unless another is better.
+
+    The interval of the gain is a bootstrap over examples that repeats the choice in every resample, so that choosing the
+    best of several is no reason to claim a gain.
+
+    Args:
+        scored: The user's prompts, then the finalists, on the same examples.
+        seed: The run's seed.
+
+    Returns:
+        The chosen prompts (None if there was nothing to compare with) and the comparison.
+    """
+    common = sorted(set.intersection(*(set(each.scores) for each in scored))) if scored else []
+    if len(scored) < 2 or not common:
+        return None, Comparison(examples=len(common))
+    start = np.array([scored[0].scores[x] for x in common])
+    others = np.array([[each.scores[x] for x in common] for each in scored[1:]])
+    gains = others - start
+    means = gains.mean(axis=1)
+    best = max(range(len(means)), key=lambda k: (round(float(means[k]), 9), -scored[k + 1].words))
+    gained = float(means[best]) > 1e-9
+    comparison = Comparison(
+        start=float(start.mean()),
+        best=float(others[best].mean()) if gained else float(start.mean()),
+        difference=float(means[best]) if gained else 0.0,
+        interval=_interval(gains, float(means[best]), seed),
+        examples=len(common),
+        candidates=len(means),
+        scores=tuple({x: each.scores[x] for x in common} for each in scored),
+    )
+    return (scored[best + 1].prompts if gained else scored[0].prompts), comparison
+
+
+def prune(run: Run, prompts: Prompts, keep_left: int) -> Prompts:
+    """Delete every sentence whose deletion does not lower the judged score; stop when only `keep_left` runs are left."""
+    run.runs.account.reserved = keep_left
+    began = len(run.history)
+    try:
+        while (shorter := run.prune_one(prompts, began)) is not None:
+            prompts = shorter
+    except (BudgetSpent, ModelError) as error:
+        logger.info("pruning ended: %s", error or "the budget is spent")
+    run.runs.account.reserved = 0
+    return prompts
+
+
+def verdict(comparison: Comparison, *, changed: bool, score_range: tuple[float, float] | None, where: str) -> str:
+    """Say in one sentence whether the gain is real.
+
+    Args:
+        comparison: The comparison on held-out examples.
+        changed: Whether other prompts than the user's own are returned.
+        score_range: The metric's range; differences are told in points (hundredths of it) where it is 0 to 1.
+        where: What was held out, in words, such as ``"valset"``; empty if nothing was.
+    """
+    if not where:
+        kept = "the best on the training examples is returned" if changed else "kept yours"
+        return f"nothing was held out, so no gain can be claimed: {kept}"
+    if comparison.start is None:
+        return "no reliable gain: nothing better was found to compare; kept yours"
+    points, unit = (100.0, " points") if score_range == (0.0, 1.0) else (1.0, "")
+    low, high = comparison.interval
+    gain = f"{comparison.difference * points:+.1f}{unit} on {where}"
+    interval = f"95% interval {low * points:+.1f} .. {high * points:+.1f}"
+    if comparison.examples < TOO_FEW:
+        return f"too few to tell: {gain}, {comparison.examples} compared ({interval})"
+    if not changed:
+        return "no reliable gain: kept yours"
+    return f"{gain} ({interval})" if low > 0 else f"no reliable gain: {gain} ({interval})"
+
+
+def split_holdout(examples: Sequence[Any], share: float, seed: int) -> tuple[list[Any], list[Any]]:
+    """Split a trainset into what is learned from and what is held out, at random, in the order given."""
+    order = list(range(len(examples)))
+    random.Random(f"{seed}/holdout").shuffle(order)
+    held = set(order[: int(len(examples) * share)])
+    train = [example for i, example in enumerate(examples) if i not in held]
+    return train, [example for i, example in enumerate(examples) if i in held]
+
+
+def _interval(gains: np.ndarray[Any, Any], gain: float, seed: int) -> tuple[float, float]:
+    """95 % interval of the chosen one's gain, from the error that the choice makes in resamples of the examples."""
+    rng = np.random.default_rng(int.from_bytes(random.Random(f"{seed}/bootstrap").randbytes(8), "big"))
+    n = gains.shape[1]
+    picks = rng.integers(0, n, size=(RESAMPLES, n))
+    resampled = np.stack([gains[:, pick].mean(axis=1) for pick in picks], axis=1)
+    chosen = resampled.argmax(axis=0)
+    errors = resampled[chosen, np.arange(RESAMPLES)] - gains.mean(axis=1)[chosen]
+    low, high = np.quantile(errors, [0.025, 0.975])
+    return gain - float(high), gain - float(low)
+
+
+def _judged(run: Run, prompts: Prompts) -> float:
+    means: Mapping[int, float] = run.runs.means(prompts, run.judging_set)
+    return sum(means.values()) / len(means) if means else 0.0
+
+
+def _words(prompts: Prompts) -> int:
+    return sum(map(count_words, prompts.values()))

@@ -1,0 +1,146 @@
+"""The optimizer's arguments, checked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dspy
+
+from dspy_dlpo import selection
+from dspy_dlpo.core.acceptance import Acceptance
+from dspy_dlpo.core.budget import Budget
+from dspy_dlpo.core.history import Record
+from dspy_dlpo.core.judging import Judging
+from dspy_dlpo.core.loop import Stopping
+from dspy_dlpo.core.technique import Technique
+from dspy_dlpo.host.metric import MetricDoor
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The arguments of `DLPOTeleprompter`, with every default filled in; its documentation says what each means.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If an argument has an illegal value.
+    """
+
+    metric: Callable[..., Any]
+    prompt_model: dspy.LM | None
+    task_model: dspy.LM | None
+    techniques: tuple[Technique, ...]
+    acceptance: Acceptance
+    judging: Judging
+    budget: Budget
+    stopping: Stopping
+    batch_size: int
+    frozen: tuple[str, ...]
+    score_range: tuple[float, float] | None
+    num_threads: int | None
+    seed: int
+    log_dir: str | os.PathLike[str] | None
+    on_record: Callable[[Record], None] | None
+
+    def __post_init__(self) -> None:
+        MetricDoor(self.metric, self.score_range)
+        _check_type("acceptance", self.acceptance, Acceptance)
+        _check_type("judging", self.judging, Judging)
+        _check_type("budget", self.budget, Budget)
+        _check_type("stopping", self.stopping, Stopping)
+        self._check_techniques()
+        self._check_numbers()
+        if not all(isinstance(text, str) and text for text in self.frozen):
+            raise TypeError(f"frozen={self.frozen!r} must hold non-empty strings. Pass names of predictors, or text.")
+
+    @property
+    def low_high(self) -> tuple[float, float]:
+        """The score range; 0 to 1 where it is unknown."""
+        return self.score_range or (0.0, 1.0)
+
+    @property
+    def threads(self) -> int:
+        """Calls in parallel."""
+        return int(self.num_threads or dspy.settings.num_threads or 1)
+
+    @property
+    def prunes(self) -> bool:
+        """Whether finalists are pruned: a technique asks for it."""
+        return any(getattr(technique, "prune", False) for technique in self.techniques)
+
+    def _check_techniques(self) -> None:
+        for technique in self.techniques:
+            _check_type("techniques", technique, Technique)
+        kinds = [type(technique).__name__ for technique in self.techniques]
+        twice = sorted({kind for kind in kinds if kinds.count(kind) > 1})
+        if twice:
+            raise ValueError(f"techniques= holds {', '.join(twice)} twice. Pass each technique once.")
+
+    def _check_numbers(self) -> None:
+        for name in ("batch_size", "num_threads"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise ValueError(f"{name}={value!r} must be a whole number of at least 1. Pass such a number.")
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int):
+            raise TypeError(f"seed={self.seed!r} is no whole number. Pass one; 0 is a seed.")
+        limits = self.score_range
+        if limits is not None and not (len(limits) == 2 and limits[0] < limits[1]):
+            raise ValueError(f"score_range={limits!r} must be (lowest, highest), or None if it is unknown.")
+
+
+@dataclass(frozen=True)
+class Data:
+    """The examples of a run, checked.
+
+    Args:
+        train: To learn from.
+        val: Held out, to choose on.
+        where: What the held-out examples are called; empty if there are none.
+    """
+
+    train: list[dspy.Example]
+    val: list[dspy.Example]
+    where: str
+
+
+def check_data(settings: Settings, trainset: Any, valset: Any) -> Data:
+    """Check the examples, and hold some out if no validation set is given.
+
+    Raises:
+        TypeError: If something is no example.
+        ValueError: If there are none, too few, or their inputs are not marked.
+    """
+    if not trainset:
+        raise ValueError("trainset is empty. Pass the examples to learn from.")
+    train, val, where = list(trainset), list(valset or ()), "valset"
+    _check_examples("trainset", train)
+    _check_examples("valset", val)
+    if valset is None:
+        train, val = selection.split_holdout(train, settings.judging.holdout, settings.seed)
+        where = f"{len(val)} examples held out of the trainset"
+    if settings.batch_size > len(train):
+        held = "" if len(train) == len(trainset) else f", {len(trainset) - len(train)} more are held out"
+        raise ValueError(
+            f"batch_size={settings.batch_size} is larger than the trainset ({len(train)} examples{held}). Pass a smaller "
+            "batch_size or more examples."
+        )
+    return Data(train, val, where if val else "")
+
+
+def _check_type(name: str, value: Any, kind: type) -> None:
+    if not isinstance(value, kind):
+        raise TypeError(f"{name}={value!r} is no {kind.__name__}. Pass an object of that class.")
+
+
+def _check_examples(name: str, examples: Sequence[Any]) -> None:
+    for i, example in enumerate(examples):
+        if not isinstance(example, dspy.Example):
+            raise TypeError(f"{name}[{i}] is a {type(example).__name__}. Pass dspy.Example objects.")
+        try:
+            example.inputs()
+        except ValueError as error:
+            raise ValueError(
+                f"{name}[{i}] does not say which fields are inputs. Call .with_inputs(...) on it."
+            ) from error

@@ -1,0 +1,23 @@
+"""An offline simulation of a language model, for demos, tests and benchmarks: free, fast, repeatable, and only a simulation."""
+
+from dspy_dlpo.simulation.engine import Counts, SimulatedEngine
+from dspy_dlpo.simulation.faults import Faults
+from dspy_dlpo.simulation.landscape import Landscape
+from dspy_dlpo.simulation.model import engine_of, simulated_lm
+from dspy_dlpo.simulation.settings import Noise, Reader, Writer
+from dspy_dlpo.simulation.task import SimulatedTask, simulated_task, task_names
+
+__all__ = [
+    "Counts",
+    "Faults",
+    "Landscape",
+    "Noise",
+    "Reader",
+    "SimulatedEngine",
+    "SimulatedTask",
+    "Writer",
+    "engine_of",
+    "simulated_lm",
+    "simulated_task",
+    "task_names",
+]

@@ -1,0 +1,69 @@
+"""Textual regularization (TRegu): prompts that stay short."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dspy_dlpo.core.edits import Dropped, Edits, apply
+from dspy_dlpo.core.history import StepContext
+from dspy_dlpo.core.sentences import count_words
+from dspy_dlpo.core.space import tunable
+from dspy_dlpo.core.technique import Technique
+from dspy_dlpo.core.update import Constraint, Update
+
+
+@dataclass(frozen=True)
+class LimitWords(Constraint):
+    """A prompt does not grow past `max_words`, or past its present length if it is longer already."""
+
+    max_words: int
+
+    @property
+    def text(self) -> str:
+        """The rule in words."""
+        return f"Keep the whole prompt within {self.max_words} words."
+
+    def admit(self, edits: Edits, prompt: str) -> tuple[Edits, tuple[Dropped, ...]]:
+        """Give up edits that lengthen, the last first, until the prompt fits; edits that shorten always stay."""
+        limit = max(self.max_words, count_words(prompt))
+        kept = list(edits)
+        for edit in reversed(edits):
+            if count_words(apply(tuple(kept), prompt)) <= limit:
+                break
+            if count_words(apply((edit,), prompt)) > count_words(prompt):
+                kept.remove(edit)
+        reason = f"the prompt would grow past {limit} words"
+        return tuple(kept), tuple(Dropped(edit, reason) for edit in edits if edit not in kept)
+
+
+@dataclass(frozen=True)
+class Regularization(Technique):
+    """Keep prompts short.
+
+    The writer is asked to shorten and to delete what has no effect. Edits that would lengthen a predictor's prompt past
+    its limit are dropped, shortening ones never. At the end the finalists lose every sentence whose deletion does not
+    lower the judged score.
+
+    Args:
+        max_words: Longest prompt of one predictor, in words, at least 1. A prompt that is longer already may not grow.
+        prune: Whether finalists are pruned before they are scored on the validation set.
+
+    Source: DLPO, "textual regularization" (arXiv 2503.13413). The authors' program only asks, and only once 16
+        contrastive pairs are in memory. Deletion trials are ours.
+    """
+
+    max_words: int = tunable(200, low=50, high=500, log=True)
+    prune: bool = tunable(True, options=(True, False))
+
+    def __post_init__(self) -> None:
+        if self.max_words < 1:
+            raise ValueError(f"Regularization(max_words={self.max_words!r}) must be at least 1. Pass such a number.")
+
+    def apply(self, update: Update, ctx: StepContext) -> Update:
+        """Ask for a short prompt and enforce it."""
+        length = count_words(update.prompt)
+        advice = (
+            f"The prompt has {length} words. Say each thing once and in few words. Prefer replacing a vague sentence to "
+            "adding one. Delete a sentence that has no effect."
+        )
+        return update.with_note("Keep it short", advice).with_constraint(LimitWords(self.max_words))

@@ -1,0 +1,139 @@
+"""The optimizer: checks its arguments, plans, runs, selects, returns."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import dspy
+from dspy.teleprompt import Teleprompter
+
+from dspy_dlpo.compilation import Compilation
+from dspy_dlpo.core.acceptance import Acceptance
+from dspy_dlpo.core.budget import Budget, resolve_budget
+from dspy_dlpo.core.history import Record
+from dspy_dlpo.core.judging import Judging
+from dspy_dlpo.core.loop import Stopping
+from dspy_dlpo.core.technique import Technique
+from dspy_dlpo.presets import default_settings
+from dspy_dlpo.settings import Settings, check_data
+
+
+class DLPOTeleprompter(Teleprompter):
+    """Improve the instructions of a DSPy program by textual gradient descent with the seven techniques of DLPO.
+
+    Only instructions change: demos that the program has are kept, and none are chosen. ``DLPOTeleprompter(metric)`` alone
+    is ``DLPOTeleprompter(metric, **default_settings())``.
+
+    Args:
+        metric: A DSPy metric, or a GEPA-style feedback metric, unchanged.
+        prompt_model: Writes critiques and edits; ``dspy.settings.lm`` by default.
+        task_model: Runs the program; by default the program's own models, else ``dspy.settings.lm``.
+        techniques: Shape the requests to the writer, from left to right; None for those of `default_settings`.
+        acceptance: Decides what is kept; None for that of `default_settings`.
+        judging: How proposals are judged; None for that of `default_settings`.
+        auto: Budget preset ``"light"`` (600 runs of the program), ``"medium"`` (2,000) or ``"heavy"`` (6,000).
+        budget: The most that may be spent, instead of `auto`.
+        stopping: When to end before the budget does.
+        batch_size: Failing examples shown to the critic in a step, at least 1.
+        frozen: Names of predictors that stay as they are, or text that must survive verbatim.
+        score_range: Lowest and highest legal score of the metric; None if unknown, and nothing stops early then.
+        num_threads: Calls in parallel; ``dspy.settings.num_threads`` by default. It does not change the result.
+        seed: Seed of all chance, a whole number.
+        log_dir: Directory for the run's records, new or empty; None for none.
+        on_record: Called with every `Record` as it is made.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If an argument has an illegal value.
+
+    Example:
+        >>> optimizer = DLPOTeleprompter(lambda gold, pred, trace=None: gold.answer == pred.answer, auto="light")
+        >>> optimizer.get_params()["seed"]
+        0
+
+    Source: Peng et al., "DLPO: Towards a Robust, Efficient, and Generalizable Prompt Optimization Framework from a
+        Deep-Learning Perspective", Findings of EMNLP 2025, arXiv 2503.13413. Judging by edit is ours.
+    """
+
+    def __init__(
+        self,
+        metric: Callable[..., Any],
+        *,
+        prompt_model: dspy.LM | None = None,
+        task_model: dspy.LM | None = None,
+        techniques: Sequence[Technique] | None = None,
+        acceptance: Acceptance | None = None,
+        judging: Judging | None = None,
+        auto: str | None = "light",
+        budget: Budget | None = None,
+        stopping: Stopping | None = None,
+        batch_size: int = 4,
+        frozen: Sequence[str] = (),
+        score_range: tuple[float, float] | None = (0.0, 1.0),
+        num_threads: int | None = None,
+        seed: int = 0,
+        log_dir: str | os.PathLike[str] | None = None,
+        on_record: Callable[[Record], None] | None = None,
+    ) -> None:
+        super().__init__()
+        defaults = default_settings()
+        self.auto = auto
+        self.settings = Settings(
+            metric=metric,
+            prompt_model=prompt_model,
+            task_model=task_model,
+            techniques=tuple(defaults["techniques"] if techniques is None else techniques),
+            acceptance=defaults["acceptance"] if acceptance is None else acceptance,
+            judging=defaults["judging"] if judging is None else judging,
+            budget=resolve_budget(auto, budget),
+            stopping=Stopping() if stopping is None else stopping,
+            batch_size=batch_size,
+            frozen=(frozen,) if isinstance(frozen, str) else tuple(frozen),
+            score_range=score_range,
+            num_threads=num_threads,
+            seed=seed,
+            log_dir=log_dir,
+            on_record=on_record,
+        )
+
+    def get_params(self) -> dict[str, Any]:
+        """The arguments, as a copy; of language models only the names."""
+        params = {each.name: getattr(self.settings, each.name) for each in dataclasses.fields(self.settings)}
+        models = {name: getattr(params[name], "model", None) for name in ("prompt_model", "task_model")}
+        return {"auto": self.auto, **params, **models}
+
+    def compile(
+        self,
+        student: dspy.Module,
+        *,
+        trainset: Sequence[dspy.Example],
+        teacher: Any = None,
+        valset: Sequence[dspy.Example] | None = None,
+    ) -> dspy.Module:
+        """Optimize a program's instructions.
+
+        Args:
+            student: The program; not changed.
+            trainset: Examples to learn from, with their inputs marked.
+            teacher: Not used; must be None or empty.
+            valset: Examples on which the result is chosen and the gain is measured. None splits some off the trainset
+                (``Judging(holdout=)``).
+
+        Returns:
+            A copy of the program with the best instructions found, never worse on the held-out examples than the
+            student's. Its ``detailed_results`` is a `DLPOResult`.
+
+        Raises:
+            ValueError: If the data do not fit the settings, or no language model is configured.
+            ProgramError: If the program has no instructions to optimize.
+            MetricError: If the metric fails on its first example.
+            ModelError: If a language model cannot be used at all.
+            RunDirectoryError: If `log_dir` cannot be used.
+        """
+        if teacher:
+            raise ValueError("teacher= is not used by this optimizer. Leave it out.")
+        data = check_data(self.settings, trainset, valset)
+        return Compilation(self.settings, student, data).run()
