@@ -55,7 +55,7 @@ def judge_edits(bench: Bench, edits: Edits, bar: Bar) -> tuple[Prompts, Judgemen
     accounts = [_Account(edit, shortens(edit, bench.incumbent[edit.predictor])) for edit in edits]
     allowed = (bar.lowest - bench.mean) * len(bench.examples)
     _attribute(bench, accounts, bench.failing(), sign=1)
-    alive = [account for account in accounts if account.gained or account.shortens or math.isinf(allowed)]
+    alive = [account for account in accounts if account.gained or account.shortens or allowed < -TOLERANCE]
     for account in accounts:
         if account not in alive:
             account.reason = "repairs no failing example"

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 
-from dspy_dlpo.core.sentences import bullet_marker, count_words, is_block, split
+from dspy_dlpo.core.sentences import CLOSING_MARKS, bullet_marker, count_words, is_block, split
 
 OPERATIONS = ("add", "replace", "delete", "move")
 
@@ -186,7 +186,7 @@ def _appended(left: str, right: str) -> str:
         return right
     if is_block(right) or is_block(left.rsplit("\n", 1)[-1]):
         return left + right if left.endswith("\n") else left.rstrip(" ") + "\n" + right
-    separate = left[-1].isspace() or right[:1].isspace() or left[-1] in "。！？"
+    separate = left[-1].isspace() or right[:1].isspace() or left[-1] in CLOSING_MARKS
     return left + right if separate else f"{left} {right}"
 
 

@@ -18,6 +18,8 @@ _BULLET = re.compile(r"\s*(?:[-*+•]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)])\s+\S")
 _HEADING = re.compile(r"\s{0,3}(?:#{1,6}\s|={3,}\s*$|-{3,}\s*$)")
 _WHOLE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{[^{}\n]*\}|`[^`\n]+`", re.DOTALL)
 _ENDS = re.compile(r"[.!?:;。！？：；…][\"'”’)\]]*\s*$")
+# After these marks a sentence ends even where no white space follows.
+CLOSING_MARKS = "。！？…」』”"
 # A line shorter than this that is followed by a capital is a line of its own, not a wrapped one.
 _SHORT_LINE = 60
 
@@ -131,7 +133,15 @@ def _logical_lines(text: str) -> list[str]:
 
 def _segment(line: str) -> list[str]:
     pieces = list(sentencex.segment("en", line))
-    return pieces if "".join(pieces) == line else [line]
+    if "".join(pieces) != line:
+        return [line]
+    joined = pieces[:1]
+    for piece in pieces[1:]:
+        if joined[-1][-1].isspace() or joined[-1][-1] in CLOSING_MARKS:
+            joined.append(piece)
+        else:  # "item.The" is more often a name or a number than two sentences
+            joined[-1] += piece
+    return joined
 
 
 def _with_leading_space(sentences: list[str]) -> list[str]:

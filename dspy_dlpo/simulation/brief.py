@@ -126,13 +126,14 @@ def _line(number: int, words: str, text: str) -> Line:
 
 
 def _current(ask: Ask, lines: Sequence[Line]) -> str:
-    for field in ask.inputs:
+    for field in sorted(ask.inputs, key=lambda field: not _PROMPT.search(field.name.replace("_", " "))):
         value = ask.values.get(field.name, "")
         if value and _PROMPT.search(field.about.split(" that ")[0]) and not _PAST.search(field.name):
             return "\n".join(line.text for line in lines) if lines and lines[0].text in value else value
     scored = [(float(m["score"]), number, m["text"]) for number, m in enumerate(_SCORED.finditer(ask.text))]
     if scored:
-        return max(scored)[2].strip()
+        # DSPy fences each text of a list with angle quotes.
+        return re.sub(r"[«»]+(?:\s*\[\d+\])?", "", max(scored)[2]).strip()
     tag = next((m[2] for m in _TAG.finditer(ask.text) if not m[2].startswith("{")), None)
     fence = _FENCE.search(ask.text) if ask.layout == "plain" else None
     if tag is not None or fence is not None:
@@ -153,7 +154,7 @@ def _mentions(ask: Ask, current: str) -> list[str]:
     own = {plain(sentence) for sentence in sentences(current)}
     refused = {f.name for f in ask.inputs if _REFUSED.search(f.about)}
     texts = [v for name, v in ask.values.items() if name not in refused] if ask.values else [ask.text]
-    kept = []
+    kept: list[str] = []
     for text in texts:
         skipping = False
         for line in text.replace("\\n", "\n").splitlines():

@@ -127,8 +127,8 @@ def edit_form(field: Field, ask: Ask) -> Form | None:
     if field.type != "str" and "list" not in field.type.lower():
         return None
     names = re.findall(r"[\"'`](\w+)[\"'`]\s*(?::|=)?", about)
-    properties = {name: {} for name in names if any(name in keys for keys in _KEYS.values())}
-    properties = {n: {"type": "integer"} if n in _KEYS["at"] else {"type": "string"} for n in properties}
+    known = [name for name in names if any(name in keys for keys in _KEYS.values())]
+    properties = {name: {"type": "integer" if name in _KEYS["at"] else "string"} for name in known}
     form = _from_properties(properties, "") if properties else None
     if form is None:
         return None

@@ -80,7 +80,8 @@ def answer_field(outputs: tuple[Field, ...]) -> str:
 
 
 def _shown(sitting: Sitting, reader: Reader) -> frozenset[str]:
-    stage, names = sitting.stage, set()
+    stage = sitting.stage
+    names: set[str] = set()
     for text, answer in sitting.demos:
         case = stage.parse(text)
         if case is None or stage.truth(case) != answer.strip():

@@ -27,7 +27,7 @@ class Reader:
     strength: float = 1.0
     bloat_harm: float = 0.006
     interactions: bool = True
-    demo_teaches: float = 0.25
+    demo_teaches: float = 0.08
     overfit_pull: float = 0.06
     variability: float = 0.3
 

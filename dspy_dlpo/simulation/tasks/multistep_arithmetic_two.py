@@ -58,7 +58,7 @@ def _multiplied(terms: list, knows: Knows) -> list:
 def _group(terms: tuple, knows: Knows) -> int:
     parts = list(terms)
     operators = parts[1::2]
-    late = any(op == "*" and "*" != before for before, op in zip(operators, operators[1:], strict=False))
+    late = any(op == "*" and before != "*" for before, op in zip(operators, operators[1:], strict=False))
     if late and not knows("precedence"):
         total = parts[0]
         for op, number in zip(operators, parts[2::2], strict=True):
@@ -115,98 +115,189 @@ def _slips(answer: str) -> tuple[str, ...]:
 
 SKILLS = (
     Skill(
-        "precedence", 0.25, ("multipl|product|* before|first|precede|priority|ahead add|subtract|sum|plus|addition",),
-        ("Multiply before you add or subtract.", "Inside parentheses, products come first, then addition and subtraction.",
-         "Multiplication takes priority over addition and subtraction."),
+        "precedence",
+        0.25,
+        ("multipl|product|* before|first|precede|priority|ahead add|subtract|sum|plus|addition",),
+        (
+            "Multiply before you add or subtract.",
+            "Inside parentheses, products come first, then addition and subtraction.",
+            "Multiplication takes priority over addition and subtraction.",
+        ),
         ("Mind the order of things.", "Mathematics has rules."),
         ("Multiplication must come before addition and subtraction, and it did not.",),
-        ("strict|always|simply left right",), ("Work strictly from left to right.",),
+        ("strict|always|simply left right",),
+        ("Work strictly from left to right.",),
     ),
     Skill(
-        "two_negatives", 0.25, ("two|both product|times|multipl positive|plus", "> minus times|multipl minus plus|positive"),
-        ("The product of two negative numbers is positive.", "Minus times minus makes a positive: multiply and drop both signs."),
+        "two_negatives",
+        0.25,
+        ("two|both product|times|multipl positive|plus", "> minus times|multipl minus plus|positive"),
+        (
+            "The product of two negative numbers is positive.",
+            "Minus times minus makes a positive: multiply and drop both signs.",
+        ),
         ("Signs are important.", "Negative numbers need care."),
         ("The product of two negative numbers should be positive.",),
     ),
     Skill(
-        "unlike_signs", 0.20, ("unlike|different|opposite|mixed sign product|times|multipl|factor negative|minus", "positive product|factor negative|minus !two|both", "one factor negative product|multipl"),
-        ("The product of a positive and a negative number is negative.", "If exactly one factor is negative, the product has a minus sign."),
+        "unlike_signs",
+        0.20,
+        (
+            "unlike|different|opposite|mixed sign product|times|multipl|factor negative|minus",
+            "positive product|factor negative|minus !two|both",
+            "one factor negative product|multipl",
+        ),
+        (
+            "The product of a positive and a negative number is negative.",
+            "If exactly one factor is negative, the product has a minus sign.",
+        ),
         ("Be attentive with signs.", "Keep an eye on the signs."),
         ("With one negative factor and a positive one, the product is negative, and the sign was lost.",),
     ),
     Skill(
-        "minus_minus", 0.30, ("> subtract|minus negative|minus add|plus !product|times|multipl|group|bracket",),
-        ("Subtracting a negative number is the same as adding it without the sign.", "Minus a negative becomes plus: treat it as an addition."),
+        "minus_minus",
+        0.30,
+        ("> subtract|minus negative|minus add|plus !product|times|multipl|group|bracket",),
+        (
+            "Subtracting a negative number is the same as adding it without the sign.",
+            "Minus a negative becomes plus: treat it as an addition.",
+        ),
         ("Subtraction is not always simple.", "Watch double signs."),
         ("Subtracting a negative is adding, and it was not done as such.",),
     ),
     Skill(
-        "add_negative", 0.25, ("> add|plus negative subtract|decreas|lower|smaller|reduc",),
-        ("Adding a negative number is subtracting: it makes the sum smaller.", "Plus a negative lowers the total, so subtract it."),
+        "add_negative",
+        0.25,
+        ("> add|plus negative subtract|decreas|lower|smaller|reduc",),
+        (
+            "Adding a negative number is subtracting: it makes the sum smaller.",
+            "Plus a negative lowers the total, so subtract it.",
+        ),
         ("Addition can surprise.", "Sums need care."),
         ("Adding a negative number must make the sum smaller, like subtracting.",),
     ),
     Skill(
-        "left_to_right", 0.30, ("left right add|subtract|sum|difference|minus|addition",),
-        ("Do additions and subtractions from left to right.", "After that, subtract and add in order from left to right."),
+        "left_to_right",
+        0.30,
+        ("left right add|subtract|sum|difference|minus|addition",),
+        (
+            "Do additions and subtractions from left to right.",
+            "After that, subtract and add in order from left to right.",
+        ),
         ("Order matters.", "Take your time with each group."),
         ("Additions and subtractions were not done from left to right.",),
     ),
     Skill(
-        "chains", 0.40, ("three|several|chain|more_than_two|all|every|each factor|product|multipl all|every|each|one_after|whole|skip|together !table",),
-        ("In a chain of three factors, multiply all of them.", "When several numbers are multiplied, use every factor of the product."),
+        "chains",
+        0.40,
+        (
+            "three|several|chain|more_than_two|all|every|each factor|product|multipl all|every|each|one_after|whole|skip|together !table",
+        ),
+        (
+            "In a chain of three factors, multiply all of them.",
+            "When several numbers are multiplied, use every factor of the product.",
+        ),
         ("Long terms take longer.", "Look at the whole term."),
         ("A chain of several factors was not multiplied through; all of them count.",),
     ),
     Skill(
-        "zero", 0.60, ("zero|0 product|times|multipl|factor",),
+        "zero",
+        0.60,
+        ("zero|0 product|times|multipl|factor",),
         ("Anything times zero is zero.", "A product with a factor 0 is 0."),
         ("Zero is special.", "Nothing is something."),
         ("A product with zero is zero, and it was not.",),
     ),
     Skill(
-        "tables", 0.20, ("table|large|big|recall|known product|multiplication|times|multipl check|exact|careful|recall|verify|known|twice",),
-        ("Check large products such as 7 * 8 against the times table; recall it exactly.", "Verify every big product with the multiplication table."),
+        "tables",
+        0.20,
+        (
+            "table|large|big|recall|known product|multiplication|times|multipl check|exact|careful|recall|verify|known|twice",
+        ),
+        (
+            "Check large products such as 7 * 8 against the times table; recall it exactly.",
+            "Verify every big product with the multiplication table.",
+        ),
         ("Know your numbers.", "Numbers can be large."),
         ("A large product was off by ten; it should be checked with the times table.",),
     ),
     Skill(
-        "whole_group", 0.35, ("second|right|whole|group|parenthes|bracket negative|below_zero subtract|minus",),
-        ("If the second group is negative, subtract the whole group, which adds.", "To subtract a bracket with a negative value, flip its sign as a whole."),
+        "whole_group",
+        0.35,
+        ("second|right|whole|group|parenthes|bracket negative|below_zero subtract|minus",),
+        (
+            "If the second group is negative, subtract the whole group, which adds.",
+            "To subtract a bracket with a negative value, flip its sign as a whole.",
+        ),
         ("Brackets have a meaning.", "Groups belong together."),
         ("The second group is negative; to subtract the whole group means to add its size.",),
     ),
     Skill(
-        "write_steps", 0.30, ("write|note|show|put_down|record value|result|intermediate|group|step each|every|intermediate|both|partial",),
-        ("Write down the value of each group first.", "Note every intermediate result.", "Show both partial results before going on."),
+        "write_steps",
+        0.30,
+        ("write|note|show|put_down|record value|result|intermediate|group|step each|every|intermediate|both|partial",),
+        (
+            "Write down the value of each group first.",
+            "Note every intermediate result.",
+            "Show both partial results before going on.",
+        ),
         ("Work in an orderly way.", "Be structured."),
         ("It should write down the intermediate result of each group before going on.",),
     ),
     Skill(
-        "long_product", 0.30, ("those|these|them|values|results|two_values|two_results multipl|product|combine tens|digit|part|split|long|careful",),
-        ("Then multiply these results by splitting one of them into tens and ones.", "Combine those two values with long multiplication, digit by digit."),
+        "long_product",
+        0.30,
+        (
+            "those|these|them|values|results|two_values|two_results multipl|product|combine tens|digit|part|split|long|careful",
+        ),
+        (
+            "Then multiply these results by splitting one of them into tens and ones.",
+            "Combine those two values with long multiplication, digit by digit.",
+        ),
         ("The last step is the hardest.", "Finish with care."),
         ("The last product is off by a hundred; these results should be multiplied digit by digit, in parts.",),
         after="write_steps",
     ),
     Skill(
-        "keep_sign", 0.20, ("result|answer|final|end negative|minus|sign keep|include|forget|write|carry|drop|lost|preserve|leave",),
-        ("Keep the minus sign of a negative result in the answer.", "Do not forget the sign when the final result is negative; write it."),
+        "keep_sign",
+        0.20,
+        ("result|answer|final|end negative|minus|sign keep|include|forget|write|carry|drop|lost|preserve|leave",),
+        (
+            "Keep the minus sign of a negative result in the answer.",
+            "Do not forget the sign when the final result is negative; write it.",
+        ),
         ("The result has to be right.", "Read the result again."),
         ("The final answer lost its sign; keep the minus of a negative result.",),
     ),
     Skill(
-        "bare_number", 0.15, ("only|just|single|nothing_but|bare number|digit|numeral|integer answer|output|give|respond|reply|write|return !factor",
-                              "equal|equation|= answer|output|reply without|no|omit|not"),
-        ("Answer with the number only.", "Give just the integer as the answer, nothing else.", "Return a single number as output."),
+        "bare_number",
+        0.15,
+        (
+            "only|just|single|nothing_but|bare number|digit|numeral|integer answer|output|give|respond|reply|write|return !factor",
+            "equal|equation|= answer|output|reply without|no|omit|not",
+        ),
+        (
+            "Answer with the number only.",
+            "Give just the integer as the answer, nothing else.",
+            "Return a single number as output.",
+        ),
         ("Format the answer well.", "Keep the answer clean."),
         ("The answer should be the number only.",),
-        ("answer|respond|reply full|complete sentence",), ("Answer in a full sentence.",),
+        ("answer|respond|reply full|complete sentence",),
+        ("Answer in a full sentence.",),
     ),
 )
 
 STAGE = Stage(
-    name="multistep_arithmetic_two", start="Solve the problem.", topic="arithmetic|calculat|comput|expression|multipl|number",
-    source="question", target="answer", skills=SKILLS, question=_QUESTION, read=_read, solve=_solve,
-    answer=re.compile(r"(?:= )?(?<![\w.])-?\d+\b"), slips=_slips,
+    name="multistep_arithmetic_two",
+    start="Solve the problem.",
+    topic="arithmetic|calculat|comput|expression|multipl|number",
+    source="question",
+    target="answer",
+    skills=SKILLS,
+    question=_QUESTION,
+    read=_read,
+    solve=_solve,
+    answer=re.compile(r"(?:= )?(?<![\w.])-?\d+\b"),
+    slips=_slips,
 )

@@ -159,7 +159,9 @@ def generate(rng: random.Random, shifted: bool = False) -> str:
     if rng.random() < 0.25:
         earlier = rng.choice([p for p in _PRODUCTS if p not in parts[1]])
         parts.insert(1, f"By the way, the {earlier} I had before was fine.")
-    text = rng.choice(sorted(_ISSUES, key=lambda words: (_ISSUES[words] != "broken", words))[: 8 if rng.random() < 0.7 else 2])
+    text = rng.choice(
+        sorted(_ISSUES, key=lambda words: (_ISSUES[words] != "broken", words))[: 8 if rng.random() < 0.7 else 2]
+    )
     if _ISSUES[text] in ("late", "charge") and rng.random() < 0.3:
         parts.append("It is not broken, mind you.")
     parts.append(f"{text}.")
