@@ -171,8 +171,8 @@ class Compilation:
         for text in texts:
             if not any(text in prompt for prompt in self._start.values()):
                 raise ValueError(
-                    f"frozen={text!r} is neither a predictor ({', '.join(self._start)}) nor text of any instructions. Pass "
-                    "one of these names, or text as it stands in the instructions."
+                    f"frozen={text!r} is neither a predictor ({', '.join(self._start)}) nor text of any instructions. "
+                    "Pass one of these names, or text as it stands in the instructions."
                 )
         return texts
 

@@ -56,7 +56,7 @@ def paper_settings() -> dict[str, Any]:
 
 
 def tgd_settings() -> dict[str, Any]:
-    """Plain textual gradient descent: no technique, whole new prompts, every proposal accepted. The baseline of ablations.
+    """Plain textual gradient descent, the baseline of ablations: no technique, whole new prompts, every one accepted.
 
     Returns:
         Keyword arguments of `DLPOTeleprompter`.

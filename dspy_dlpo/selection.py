@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ def plan_selection(metric_calls: int, n_val: int, finalists: int) -> tuple[int, 
 
 
 def finalists(run: Run, count: int) -> list[Prompts]:
-    """The best judged prompts other than the user's own, completed on the whole judging set as far as the budget goes."""
+    """The best judged prompts beside the user's own, completed on the whole judging set as far as the budget goes."""
     chosen = [scored.prompts for scored in run.history.ranked() if scored.prompts != run.start]
     best: list[Prompts] = []
     for prompts in chosen[: count + 2]:
@@ -78,8 +79,8 @@ def compare(start: Prompts, candidates: Sequence[Prompts], runs: Runs, examples:
 def choose(scored: Sequence[Scored], seed: int) -> tuple[Prompts | None, Comparison]:
     """Choose the best on the held-out examples; the user's own unless another is better.
 
-    The interval of the gain is a bootstrap over examples that repeats the choice in every resample, so that choosing the
-    best of several is no reason to claim a gain.
+    The interval of the gain is a bootstrap over examples that repeats the choice in every resample, so that choosing
+    the best of several is no reason to claim a gain.
 
     Args:
         scored: The user's prompts, then the finalists, on the same examples.
@@ -91,26 +92,43 @@ def choose(scored: Sequence[Scored], seed: int) -> tuple[Prompts | None, Compari
     common = sorted(set.intersection(*(set(each.scores) for each in scored))) if scored else []
     if len(scored) < 2 or not common:
         return None, Comparison(examples=len(common))
-    start = np.array([scored[0].scores[x] for x in common])
-    others = np.array([[each.scores[x] for x in common] for each in scored[1:]])
-    gains = others - start
-    means = gains.mean(axis=1)
+    start, others = _table(scored, common)
+    means = (others - start).mean(axis=1)
     best = max(range(len(means)), key=lambda k: (round(float(means[k]), 9), -scored[k + 1].words))
-    gained = float(means[best]) > 1e-9
-    comparison = Comparison(
+    comparison = _comparison(scored, common, best, seed)
+    if comparison.difference > 1e-9:
+        return scored[best + 1].prompts, comparison
+    return scored[0].prompts, replace(comparison, best=comparison.start, difference=0.0)
+
+
+def measured(scored: Sequence[Scored], seed: int) -> Comparison:
+    """Compare two sets of prompts, the user's own first, on the same examples, with nothing chosen."""
+    common = sorted(set(scored[0].scores) & set(scored[1].scores)) if len(scored) == 2 else []
+    return _comparison(scored, common, 0, seed) if common else Comparison()
+
+
+def _comparison(scored: Sequence[Scored], common: Sequence[int], best: int, seed: int) -> Comparison:
+    start, others = _table(scored, common)
+    gains = others - start
+    gain = float(gains[best].mean())
+    return Comparison(
         start=float(start.mean()),
-        best=float(others[best].mean()) if gained else float(start.mean()),
-        difference=float(means[best]) if gained else 0.0,
-        interval=_interval(gains, float(means[best]), seed),
+        best=float(others[best].mean()),
+        difference=gain,
+        interval=_interval(gains, gain, seed),
         examples=len(common),
-        candidates=len(means),
+        candidates=len(gains),
         scores=tuple({x: each.scores[x] for x in common} for each in scored),
     )
-    return (scored[best + 1].prompts if gained else scored[0].prompts), comparison
+
+
+def _table(scored: Sequence[Scored], common: Sequence[int]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    rows = np.array([[each.scores[x] for x in common] for each in scored])
+    return rows[0], rows[1:]
 
 
 def prune(run: Run, prompts: Prompts, keep_left: int) -> Prompts:
-    """Delete every sentence whose deletion does not lower the judged score; stop when only `keep_left` runs are left."""
+    """Delete every sentence whose deletion does not lower the judged score, until only `keep_left` runs are left."""
     run.runs.account.reserved = keep_left
     began = len(run.history)
     try:

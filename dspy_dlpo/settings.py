@@ -123,8 +123,8 @@ def check_data(settings: Settings, trainset: Any, valset: Any) -> Data:
     if settings.batch_size > len(train):
         held = "" if len(train) == len(trainset) else f", {len(trainset) - len(train)} more are held out"
         raise ValueError(
-            f"batch_size={settings.batch_size} is larger than the trainset ({len(train)} examples{held}). Pass a smaller "
-            "batch_size or more examples."
+            f"batch_size={settings.batch_size} is larger than the trainset ({len(train)} examples{held}). Pass a "
+            "smaller batch_size or more examples."
         )
     return Data(train, val, where if val else "")
 

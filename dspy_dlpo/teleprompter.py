@@ -24,8 +24,8 @@ from dspy_dlpo.settings import Settings, check_data
 class DLPOTeleprompter(Teleprompter):
     """Improve the instructions of a DSPy program by textual gradient descent with the seven techniques of DLPO.
 
-    Only instructions change: demos that the program has are kept, and none are chosen. ``DLPOTeleprompter(metric)`` alone
-    is ``DLPOTeleprompter(metric, **default_settings())``.
+    Only instructions change: demos that the program has are kept, and none are chosen. ``DLPOTeleprompter(metric)``
+    alone is ``DLPOTeleprompter(metric, **default_settings())``.
 
     Args:
         metric: A DSPy metric, or a GEPA-style feedback metric, unchanged.

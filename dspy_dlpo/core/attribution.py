@@ -43,8 +43,8 @@ def judge_edits(bench: Bench, edits: Edits, bar: Bar) -> tuple[Prompts, Judgemen
     """Judge edits together, attribute what they change, drop those that do not pay, and judge what survives.
 
     First all edits run on the incumbent's failures, and each repaired example is attributed. Edits that repair nothing
-    and shorten nothing go. The others run on the passing examples, losses are attributed alike, and edits that cost more
-    than the bar allows go. What survives is one fixed prompt, which `judge` judges, with every real run reused.
+    and shorten nothing go. The others run on the passing examples, losses are attributed alike, and edits that cost
+    more than the bar allows go. What survives is one fixed prompt, which `judge` judges, with every real run reused.
 
     Returns:
         The surviving prompts, their judgement, and what each edit gained and lost.

@@ -13,8 +13,8 @@ class Budget:
     """The most that a run may spend.
 
     Args:
-        metric_calls: Runs of the program that are scored by the metric, at least 1: on training and validation examples,
-            repeated runs included. Never exceeded.
+        metric_calls: Runs of the program that are scored by the metric, at least 1: on training and validation
+            examples, repeated runs included. Never exceeded.
     """
 
     metric_calls: int
@@ -37,7 +37,7 @@ def resolve_budget(auto: str | None, budget: Budget | None) -> Budget:
     return Budget(metric_calls=AUTO[auto])
 
 
-class BudgetSpent(Exception):  # noqa: N818 - a signal to the loop, not an error
+class BudgetSpent(Exception):
     """The account cannot pay for the runs that are asked for."""
 
 

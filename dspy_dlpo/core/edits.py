@@ -1,7 +1,7 @@
 """Sentence edits: apply them, find them between two texts, and keep only those that make sense together.
 
-Every edit of a set speaks of the sentences of the same original prompt. So any subset of a set is itself a set of edits,
-which is what lets a change of score be attributed to single edits.
+Every edit of a set speaks of the sentences of the same original prompt. So any subset of a set is itself a set of
+edits, which is what lets a change of score be attributed to single edits.
 """
 
 from __future__ import annotations
@@ -112,8 +112,8 @@ def shortens(edit: Edit, prompt: str) -> bool:
 def sound(edits: Edits, prompt: str) -> tuple[Edits, tuple[Dropped, ...]]:
     """Keep the edits that can be carried out together.
 
-    Dropped are unknown operations, places that do not exist, a second edit of one sentence, empty texts, repetitions and
-    edits without effect.
+    Dropped are unknown operations, places that do not exist, a second edit of one sentence, empty texts, repetitions
+    and edits without effect.
 
     Returns:
         The edits that remain, in order, and those dropped with their reasons.

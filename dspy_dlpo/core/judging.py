@@ -21,8 +21,8 @@ class Judging:
     """How proposals are judged.
 
     Args:
-        by: ``"edit"`` attributes gains and losses to single edits and keeps those that pay; ``"whole"`` is the paper's way,
-            one decision for the whole proposal on the whole training set.
+        by: ``"edit"`` attributes gains and losses to single edits and keeps those that pay; ``"whole"`` is the paper's
+            way, one decision for the whole proposal on the whole training set.
         first: Training examples of the judging set at the start, at least 1. It grows when the score on it saturates or
             the steps stall.
         wave: Program runs that go out together, at least 1.
@@ -30,8 +30,8 @@ class Judging:
         confirm: Whether a change of an example's score counts only when a second run agrees: True, False, or ``"auto"``
             (until 40 repeated runs have shown no change).
         finalists: Prompts compared on the validation set at the end beside the user's own, at least 1.
-        holdout: Share of the trainset split off as validation set when none is given, 0 to below 1. At 0 nothing is held
-            out, and the verdict says so.
+        holdout: Share of the trainset split off as validation set when none is given, 0 to below 1. At 0 nothing is
+            held out, and the verdict says so.
         proposals: What the writer is asked for: ``"edits"``, or ``"prompts"`` (a whole new prompt, as plain textual
             gradient descent does), which is turned into edits.
     """
@@ -105,8 +105,8 @@ class Bench:
     def changes(self, pairs: Sequence[tuple[Prompts, int]]) -> list[float]:
         """Signed change of score against the incumbent for each pair of prompts and example; 0 within the noise.
 
-        The missing runs are made. While noise is assumed, a change counts only when a second run of the proposal agrees,
-        and the incumbent is run a second time too.
+        The missing runs are made. While noise is assumed, a change counts only when a second run of the proposal
+        agrees, and the incumbent is run a second time too.
         """
         self.runs.ask(pairs)
         if self.confirm is True or (self.confirm == "auto" and self.runs.noisy):
@@ -147,8 +147,8 @@ class Judgement:
 def judge(bench: Bench, prompts: Prompts, bar: Bar, order: Sequence[int] | None = None) -> Judgement:
     """Judge one fixed prompt against one fixed bar, exactly, with as few runs as the order allows.
 
-    Runs go out in waves. After each, the judgement stops if even the best score on all remaining examples would stay below
-    the bar: the decision is that of the full evaluation.
+    Runs go out in waves. After each, the judgement stops if even the best score on all remaining examples would stay
+    below the bar: the decision is that of the full evaluation.
 
     Args:
         bench: The incumbent and the judging set.

@@ -35,8 +35,8 @@ class Stopping:
     """When a run ends before its budget does.
 
     Args:
-        max_steps: Steps, trials and growths at most, at least 1; None for no limit. When given, it also is the clock of all
-            schedules.
+        max_steps: Steps, trials and growths at most, at least 1; None for no limit. When given, it also is the clock of
+            all schedules.
     """
 
     max_steps: int | None = None
@@ -296,7 +296,7 @@ class Run:
 
     def _batch(self, bench: Bench, ctx: StepContext) -> tuple[int, ...]:
         """Failing examples for the critic: those it has seen least, in random order."""
-        shown = {x: 0 for x in bench.failing()}
+        shown = dict.fromkeys(bench.failing(), 0)
         for record in self.history.steps():
             for x in record.batch:
                 if x in shown:

@@ -38,8 +38,8 @@ class Row:
         outputs: What the program answered, as text by field.
         feedback: What the metric said.
         feedback_by_predictor: What the metric said of single predictors.
-        failure: ``""``, ``"program"`` (an exception or an unreadable reply: scores the low end), ``"metric"`` (the metric
-            raised: scores the low end) or ``"transport"``.
+        failure: ``""``, ``"program"`` (an exception or an unreadable reply: scores the low end), ``"metric"`` (the
+            metric raised: scores the low end) or ``"transport"``.
         error: The failure in words.
         trace: The predictors' calls in order.
     """

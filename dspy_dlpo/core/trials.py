@@ -23,8 +23,8 @@ def next_deletion(
 ) -> Edit | None:
     """The deletion to try next: of the sentence whose last trial is longest ago, first of all those never tried.
 
-    A sentence that was tried in these very prompts on this very judging set is not tried again, nor one whose last trial
-    is record `since` or later.
+    A sentence that was tried in these very prompts on this very judging set is not tried again, nor one whose last
+    trial is record `since` or later.
 
     Returns:
         A deletion, or None when there is nothing to try.
@@ -61,7 +61,7 @@ def try_move(bench: Bench, deletion: Edit, ctx: StepContext) -> Trial | None:
 
 
 def _last_trial(sentence: str, predictor: str, prompts: Prompts, history: History) -> tuple[int, bool]:
-    """The record number of a sentence's last deletion trial (-1 for none), and whether a trial now would be a new one."""
+    """The record number of a sentence's last deletion trial (-1 for none), and whether one now would be new."""
     grown = max((record.step for record in history if record.kind in ("start", "growth")), default=-1)
     for record in reversed(history):
         for entry in record.ledger if record.kind in ("trial", "prune") else ():

@@ -20,9 +20,10 @@ SHOWN = 1500
 class CritiqueModule(dspy.Signature):
     """Review the instructions of one module of a language-model program in the light of examples that it got wrong.
 
-    For each example, find what this module misunderstood or did not know, and state the general rule that its instructions
-    lack, contradict or bury. State rules that hold for other inputs of the same kind too; never repeat an example's text or
-    answer as a rule. If this module did its part right, say so in one sentence, and name nothing to change.
+    For each example, find what this module misunderstood or did not know, and state the general rule that its
+    instructions lack, contradict or bury. State rules that hold for other inputs of the same kind too; never repeat an
+    example's text or answer as a rule. If this module did its part right, say so in one sentence, and name nothing to
+    change.
     """
 
     program: str = dspy.InputField(desc="the modules of the program, with their input and output fields")

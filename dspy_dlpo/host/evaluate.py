@@ -14,8 +14,8 @@ from dspy.utils.exceptions import LMAuthError, LMBillingError, LMNotConfiguredEr
 
 from dspy_dlpo.core.errors import MetricError, ModelError
 from dspy_dlpo.core.roles import Row, RunRequest, TraceStep
-from dspy_dlpo.host.metric import MetricDoor
 from dspy_dlpo.host.meter import Meter
+from dspy_dlpo.host.metric import MetricDoor
 from dspy_dlpo.host.program import EvaluationCopies, predictor_name
 
 logger = logging.getLogger(__name__)

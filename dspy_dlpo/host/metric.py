@@ -22,8 +22,9 @@ class Verdict:
 class MetricDoor:
     """Call a metric the way it wants to be called, and check what it returns.
 
-    A metric that takes five positional arguments is called ``metric(gold, pred, trace, pred_name, pred_trace)`` with None
-    for the last three, as `dspy.GEPA` does when scoring; one that takes three gets ``trace=None``; else it gets two.
+    A metric that takes five positional arguments is called ``metric(gold, pred, trace, pred_name, pred_trace)`` with
+    None for the last three, as `dspy.GEPA` does when scoring; one that takes three gets ``trace=None``; else it gets
+    two.
 
     Args:
         metric: Returns a number, a bool, or anything with a ``score`` (and perhaps a ``feedback``).
@@ -63,8 +64,8 @@ class MetricDoor:
         if self._range and not self._range[0] - 1e-9 <= value <= self._range[1] + 1e-9:
             low, high = self._range
             raise MetricError(
-                f"The metric returned {value:g}, outside score_range=({low:g}, {high:g}). Pass the range of your metric as "
-                "score_range=, or None if it is unknown."
+                f"The metric returned {value:g}, outside score_range=({low:g}, {high:g}). Pass the range of your "
+                "metric as score_range=, or None if it is unknown."
             )
 
 

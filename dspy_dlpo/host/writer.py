@@ -43,9 +43,9 @@ class SentenceEdit(BaseModel):
 class EditInstructions(dspy.Signature):
     """Improve the instructions of one module of a language-model program by editing single sentences.
 
-    Write each rule as one clear, general sentence that helps on new inputs too. Never copy an example's text or answer into
-    the instructions. Propose only edits that repair what the critique names; keep what works. Put the most useful edit
-    first. Each edit must make sense without the others.
+    Write each rule as one clear, general sentence that helps on new inputs too. Never copy an example's text or answer
+    into the instructions. Propose only edits that repair what the critique names; keep what works. Put the most useful
+    edit first. Each edit must make sense without the others.
     """
 
     module: str = dspy.InputField(desc="the module whose instructions are edited, with its input and output fields")

@@ -1,4 +1,4 @@
-"""An offline simulation of a language model, for demos, tests and benchmarks: free, fast, repeatable, and only a simulation."""
+"""An offline simulation of a language model for demos, tests and benchmarks: free, fast and repeatable."""
 
 from dspy_dlpo.simulation.engine import Counts, SimulatedEngine
 from dspy_dlpo.simulation.faults import Faults

@@ -26,7 +26,8 @@ _REFUSED_LINE = re.compile(r"\W*(?:refused|rejected|tried|dropped)\b", re.IGNORE
 _HEADING = re.compile(r"^\s*(?:#+ .*|[^.!?\n]{3,80}:)\s*$")
 _NUMBERED = re.compile(r"^\s*\"?(?:\[(\d+)\]|(\d+)[.:)])\s*(.+?)\"?,?\s*$", re.MULTILINE)
 _SCORED = re.compile(
-    r"(?:instruction|prompt|candidate|attempt)[^:\n]{0,12}:\s*(?P<text>.+?)\s*(?:prefix.{0,80}?)?(?:\w+ )?score[^:\n]{0,8}:\s*(?P<score>\d+(?:\.\d+)?)",
+    r"(?:instruction|prompt|candidate|attempt)[^:\n]{0,12}:\s*(?P<text>.+?)\s*(?:prefix.{0,80}?)?(?:\w+ "
+    r")?score[^:\n]{0,8}:\s*(?P<score>\d+(?:\.\d+)?)",
     re.IGNORECASE | re.DOTALL,
 )
 _FENCE = re.compile(r"```\w*\n?(.*?)```", re.DOTALL)

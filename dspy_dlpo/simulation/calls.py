@@ -1,7 +1,7 @@
 """Who is calling: the rollout and the attempt of the public call around an engine call.
 
-DSPy strips ``rollout_id`` before the engine sees the request. A callback on the LM sees it; a context variable carries it to the
-engine, which runs in the same context, whatever the thread.
+DSPy strips ``rollout_id`` before the engine sees the request. A callback on the LM sees it; a context variable carries
+it to the engine, which runs in the same context, whatever the thread.
 """
 
 import threading
@@ -46,7 +46,10 @@ class RolloutCallback(BaseCallback):
 
 
 def current_call(request: str) -> Call:
-    """The open call; without a callback (a loaded LM, or HTTP), one that lasts while the same request fails on this thread."""
+    """The open call.
+
+    Without a callback (a loaded LM, or HTTP) it is one that lasts while the same request fails on this thread.
+    """
     call = _CURRENT.get()
     if call is not None:
         return call

@@ -4,7 +4,7 @@ import json
 import random
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dspy_dlpo.simulation.brief import Brief, Line
@@ -47,12 +47,13 @@ _ORDER = re.compile(r"\b(?:reorder|order of|move sentences|rearrange)\b", re.IGN
 
 @dataclass(frozen=True)
 class Form:
-    """How the request wants an edit written: its keys by meaning and the words for the operations."""
+    """How the request wants an edit written: its keys by meaning, the words for the operations, whether just one."""
 
     keys: Mapping[str, str]
     words: Mapping[str, str]
     wrapper: str = ""
     numeric: bool = True
+    single: bool = False
 
     def write(self, op: str, at: int, text: str, why: str, to: int | None = None) -> dict[str, Any]:
         """One edit as the request wants it."""
@@ -121,7 +122,9 @@ def edit_form(field: Field, ask: Ask) -> Form | None:
     if field.schema:
         schema = json.loads(field.schema)
         found = _object(schema, schema.get("$defs", {}))
-        return _from_properties(*found) if found else None
+        form = _from_properties(*found) if found else None
+        alone = schema.get("type") == "object" and not (form and form.wrapper)
+        return replace(form, single=alone) if form else None
     # A text field may describe JSON objects in words instead.
     about = f"{field.desc}\n{ask.instruction}" if field.type == "str" and "edit" in field.about else field.desc
     if field.type != "str" and "list" not in field.type.lower():

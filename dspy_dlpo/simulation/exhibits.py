@@ -7,7 +7,8 @@ from dspy_dlpo.simulation.stage import Case, Stage
 from dspy_dlpo.simulation.tasks import STAGES
 
 _EXPECTED = re.compile(
-    r"\b(?:expect\w*|correct|gold(?! plan|;)|target|reference|ideal|desired|should (?:be|have been|say|return)|truth|label|right)\b",
+    r"\b(?:expect\w*|correct|gold(?! plan|;)|target|reference|ideal|desired|should (?:be|have "
+    r"been|say|return)|truth|label|right)\b",
     re.IGNORECASE,
 )
 _GIVEN = re.compile(

@@ -17,8 +17,8 @@ _ERRORS: dict[str, type[LM15Error]] = {
 class Faults:
     """Rates of faults, each a probability a call, 0 to 1, together at most 1.
 
-    A fault is a function of (seed, request, rollout, attempt): a retry draws anew. Errors carry ``retry_after`` 0, so that
-    DSPy retries without sleeping.
+    A fault is a function of (seed, request, rollout, attempt): a retry draws anew. Errors carry ``retry_after`` 0, so
+    that DSPy retries without sleeping.
 
     Args:
         rate_limit: Raises ``dspy.lm15.RateLimitError`` (429).

@@ -52,8 +52,11 @@ def _mixed(odds: Odds, value: str, share: float) -> Odds:
     return mixed
 
 
-def _spoiled(stage: Stage, odds: Odds, noise: Noise) -> Odds:
-    rate = 1 - (1 - noise.fixed) * (1 - noise.fresh)
+def _noisy(stage: Stage, odds: Odds, noise: Noise) -> Odds:
+    return _spoiled(stage, _spoiled(stage, odds, noise.fixed), noise.fresh)
+
+
+def _spoiled(stage: Stage, odds: Odds, rate: float) -> Odds:
     if not rate:
         return odds
     spoiled = {answer: p * (1 - rate) for answer, p in odds.items()}
@@ -67,7 +70,7 @@ def _spoiled(stage: Stage, odds: Odds, noise: Noise) -> Odds:
 class Landscape:
     """True expected accuracy of prompts on a task, without sampling noise.
 
-    The expectation is over the reader's own draws, exactly, for the questions given. Worked examples are not considered.
+    The expectation is over the reader's own draws, exactly, for the questions given; worked examples are left out.
 
     Args:
         task: A task, or its name (then with generated questions).
@@ -153,8 +156,8 @@ class Landscape:
         known = knowledge(stage, prompt, self._reader.interactions)
         for question, answer in known.copied:
             if question == case.text:
-                return _spoiled(stage, {answer: 1.0}, self._noise)
-        return _spoiled(stage, self._claimed(known, self._solved(stage, case, known)), self._noise)
+                return _noisy(stage, {answer: 1.0}, self._noise)
+        return _noisy(stage, self._claimed(known, self._solved(stage, case, known)), self._noise)
 
     def _solved(self, stage: Stage, case: Case, known: Knowledge) -> Odds:
         chances = {skill.name: known.probability(stage, skill.name, self._reader) for skill in stage.skills}

@@ -19,8 +19,9 @@ def simulated_lm(
 ) -> dspy.LM:
     """A language model that needs no network, no key and no money, and answers the same every time.
 
-    It plays the task model and the prompt model, told apart by the text of the request alone. Every answer is a function of
-    (seed, messages, temperature, rollout, attempt). Two models of different strength are two calls of this function.
+    It plays the task model and the prompt model, told apart by the text of the request alone. Every answer is a
+    function of (seed, messages, temperature, rollout, attempt). For models of different
+    strength call it twice.
 
     Args:
         seed: Any integer; another seed makes other mistakes and writes other sentences.
@@ -31,7 +32,8 @@ def simulated_lm(
         noise: Answers spoiled by chance; None has none.
 
     Returns:
-        An uncached ``dspy.LM`` whose model string carries the seed and a hash of the settings. ``engine_of`` gives its counters.
+        An uncached ``dspy.LM`` whose model string carries the seed and a hash of the settings. ``engine_of`` gives its
+        counters.
 
     Raises:
         ValueError: A rate outside 0 to 1, or a negative latency.

@@ -118,11 +118,12 @@ def _believed(sitting: Sitting, known: Knowledge, reader: Reader) -> str | None:
     return None
 
 
-def _spoiled(sitting: Sitting, noise: Noise) -> bool:
-    question, prompt = sitting.case.text, (sitting.instruction, sitting.demos)
-    if noise.fixed and chance(sitting.seed, "fixed", question, prompt) < noise.fixed:
-        return True
-    return bool(noise.fresh) and chance(sitting.seed, "fresh", question, prompt, sitting.rollout) < noise.fresh
+def _noisy(sitting: Sitting, answer: str, rate: float, *labels: object) -> str:
+    key = (sitting.seed, sitting.case.text, sitting.instruction, sitting.demos, *labels)
+    if not rate or chance("noise", *key) >= rate:
+        return answer
+    wrong = sitting.stage.slips(answer)
+    return wrong[int(chance("slip", *key) * len(wrong))]
 
 
 def solve(sitting: Sitting, reader: Reader, noise: Noise) -> str:
@@ -131,9 +132,5 @@ def solve(sitting: Sitting, reader: Reader, noise: Noise) -> str:
     answer = _believed(sitting, known, reader)
     if answer is None:
         answer = sitting.stage.solve(sitting.case.data, _knows(sitting, known, reader))
-    if not _spoiled(sitting, noise):
-        return answer
-    wrong = sitting.stage.slips(answer)
-    return wrong[
-        int(chance(sitting.seed, "slip", sitting.case.text, sitting.instruction, sitting.rollout) * len(wrong))
-    ]
+    answer = _noisy(sitting, answer, noise.fixed, "fixed")
+    return _noisy(sitting, answer, noise.fresh, "fresh", sitting.rollout)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 
 _FIELD = re.compile(
     r"^\d+\. `(?P<name>\w+)` \((?P<type>.*?)\):(?P<desc>.*(?:\n(?!\d+\. `|Your |All inter).*)*)", re.MULTILINE
@@ -17,7 +18,7 @@ _ORDER = re.compile(r"\n\n(?:Respond with the corresponding output fields|Respon
 
 @dataclass(frozen=True)
 class Field:
-    """One field named by the prompt: its name, its type as written there, its description, and a JSON schema if shown."""
+    """One field named by the prompt: its name, its type as written there, its description, its JSON schema if shown."""
 
     name: str
     type: str = "str"
@@ -149,7 +150,7 @@ def understand(system: str, turns: tuple[Turn, ...]) -> Ask:
     if form is None:
         return Ask("plain", system.strip(), (), (), {}, (), last, system)
     demos = []
-    for question, answer in zip(turns, turns[1:], strict=False):
+    for question, answer in pairwise(turns):
         if question.role == "user" and answer.role == "assistant":
             demos.append({**_inputs(form, question.text), **_outputs(form, answer.text)})
     return Ask(

@@ -161,8 +161,8 @@ def simulated_task(
         n_val: Examples to choose by.
         n_test: Examples held out.
         seed: Of the generated questions; without effect when ``data`` is given.
-        data: A JSON Lines file with the rows ``question``, ``answer``, ``split``, ``task``: the real questions in the file's own
-            split. None generates questions of the same form.
+        data: A JSON Lines file with the keys ``question``, ``answer``, ``split``, ``task``: the real questions in the
+            file's own split. None generates questions of the same form.
         shifted: Generate another mix of difficulties, for out-of-distribution tests.
 
     Raises:

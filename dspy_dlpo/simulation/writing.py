@@ -89,6 +89,8 @@ def _value(field: Field, ask: Ask, work: Brief, writer: Writer, rng: random.Rand
     form = edit_form(field, ask)
     if form is not None:
         edits = edit(work, form, writer, rng)
+        if form.single:
+            return edits[0] if edits else form.write(next(iter(form.words)), 0, "", "Nothing to change.")
         return {form.wrapper: edits} if form.wrapper else json.dumps(edits) if field.type == "str" else edits
     kind = field.type.lower()
     if kind == "str" or kind.startswith("optional[str") or kind == "str | none":

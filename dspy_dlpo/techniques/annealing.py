@@ -17,13 +17,13 @@ from dspy_dlpo.core.space import tunable
 class Annealing(Acceptance):
     """Accept a worse proposal sometimes, less often as the run cools.
 
-    A proposal worse by ``d`` passes with probability ``exp(-d / (temperature * standard error))``; a gain always passes.
-    The bar is drawn before judging, so that a judgement can stop as soon as the bar is out of reach. The best prompt ever
-    seen is what the run returns.
+    A proposal worse by ``d`` passes with probability ``exp(-d / (temperature * standard error))``; a gain always
+    passes. The bar is drawn before judging, so that a judgement can stop as soon as the bar is out of reach. The best
+    prompt ever seen is what the run returns.
 
     Args:
-        temperature: In standard errors of the incumbent's judged mean, at least 0: a number or a schedule. At 1, a loss of
-            one standard error passes 37 % of the time; 0 is greedy.
+        temperature: In standard errors of the incumbent's judged mean, at least 0: a number or a schedule. At 1, a loss
+            of one standard error passes 37 % of the time; 0 is greedy.
 
     Source: DLPO, "textual simulated annealing" (arXiv 2503.13413). Unlike the authors' program, the clock also advances
         on rejection, the temperature does not depend on the metric's scale, the first rewrite is judged like any other,

@@ -19,9 +19,9 @@ _SHOWN = 240
 class Contrastive(Technique):
     """Show the writer what made a past prompt better than another.
 
-    The prompt in force is compared with every other that was judged to the end, rejected ones included. The pairs are shown
-    whose scores differ by at least `margin` on the training examples that both have really run. Each is shown as a diff, with an
-    example that one gets right and the other wrong. Nothing is shown while no pair differs enough.
+    The prompt in force is compared with every other that was judged to the end, rejected ones included. The pairs are
+    shown whose scores differ by at least `margin` on the training examples that both have really run. Each is shown as
+    a diff, with an example that one gets right and the other wrong. Nothing is shown while no pair differs enough.
 
     Args:
         margin: Smallest difference of mean scores, 0 to 1 (in the metric's units), above 0.

@@ -95,7 +95,8 @@ class ExponentialDecay(_Decay):
 
     Args:
         init_value: Value at the start.
-        decay_rate: Factor for each tenth of the run, above 0 and at most 1: at 0.7 the value ends at 2.8 % of its start.
+        decay_rate: Factor for each tenth of the run, above 0 and at most 1: at 0.7 the value ends at 2.8 % of its
+            start.
         warmup: Share of the run, from 0 to below 1, spent in climbing from the end value to `init_value` first.
 
     Source: DLPO, "textual learning rate decay" (arXiv 2503.13413), after ``optax.exponential_decay``.

@@ -36,9 +36,9 @@ class Momentum(Technique):
         decay: Weight of a critique relative to the one a step younger, above 0 and at most 1.
         max_words: Bound of the text that is added, in words, however long the run is.
 
-    Source: DLPO, "textual momentum" (arXiv 2503.13413); that recurring complaints deserve more weight, and that the text
-        must not pile up, is also the concern of TSGD-M (arXiv 2506.00400), which samples past prompts instead. In the
-        authors' program the full text of the last three accepted steps is always added, whatever the flag says.
+    Source: DLPO, "textual momentum" (arXiv 2503.13413); that recurring complaints deserve more weight, and that the
+        text must not pile up, is also the concern of TSGD-M (arXiv 2506.00400), which samples past prompts instead. In
+        the authors' program the full text of the last three accepted steps is always added, whatever the flag says.
     """
 
     window: int = tunable(3, low=1, high=8)

@@ -63,7 +63,7 @@ class Regularization(Technique):
         """Ask for a short prompt and enforce it."""
         length = count_words(update.prompt)
         advice = (
-            f"The prompt has {length} words. Say each thing once and in few words. Prefer replacing a vague sentence to "
-            "adding one. Delete a sentence that has no effect."
+            f"The prompt has {length} words. Say each thing once and in few words. Prefer replacing a vague sentence "
+            "to adding one. Delete a sentence that has no effect."
         )
         return update.with_note("Keep it short", advice).with_constraint(LimitWords(self.max_words))

@@ -21,7 +21,7 @@ MESSY = {
 }
 
 
-def run(lm: dspy.LM, threads: int, rollout: int = 0, temperature: float = 0.7) -> list[str]:
+def run(lm: dspy.LM, threads: int, rollout: int = 0, temperature: float | None = 0.7) -> list[str]:
     def one(row: dspy.Example) -> str:
         with dspy.context(lm=lm):
             return TASK.program.solve(
@@ -60,7 +60,8 @@ def test_the_rollout_reaches_the_engine_under_threads() -> None:
 def test_two_processes_with_other_hash_seeds_agree() -> None:
     script = (
         "import dspy\nfrom dspy_dlpo.simulation import *\nt = simulated_task('support_desk', n_test=20)\n"
-        "lm = simulated_lm(3)\nwith dspy.context(lm=lm):\n    print([t.program(**r.inputs()).queue for r in t.testset])\n"
+        "lm = simulated_lm(3)\nwith dspy.context(lm=lm):\n    print([t.program(**r.inputs()).queue for r in "
+        "t.testset])\n"
         "print(lm('Improve this prompt:\\n```\\nCount the items.\\n```\\nGive the new instruction in ``` blocks.'))"
     )
     outputs = [
@@ -95,7 +96,7 @@ def test_transport_faults_raise_the_real_errors_without_sleeping(fault: str, err
 
 def test_a_retry_draws_anew() -> None:
     lm = simulated_lm(0, faults=Faults(server_error=0.3))
-    assert run(lm, 4, temperature=0.0) == run(simulated_lm(0), 4, temperature=0.0)
+    assert run(lm, 4, temperature=None) == run(simulated_lm(0), 4, temperature=None)
     assert engine_of(lm).calls > len(TASK.testset)
 
 

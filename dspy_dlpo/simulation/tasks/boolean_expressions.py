@@ -155,7 +155,8 @@ SKILLS = (
         "not_first",
         0.14,
         (
-            "not.|negation|negat first|before|next|only|binds|immediately|directly|tight follow|and.|or.|value|operand !group|parenthes|bracket|two|even|odd",
+            "not.|negation|negat first|before|next|only|binds|immediately|directly|tight "
+            "follow|and.|or.|value|operand !group|parenthes|bracket|two|even|odd",
         ),
         ("Apply 'not' first, to the value that follows it directly.", "A negation binds before 'and' and 'or'."),
         ("Negations are tricky.", "Look at each 'not'."),
@@ -192,7 +193,8 @@ SKILLS = (
         "groups_first",
         0.15,
         (
-            "parenthes|bracket|group first|before|inner|inside|start evaluat|solve|comput|value|resolve !negat|whole|entire",
+            "parenthes|bracket|group first|before|inner|inside|start evaluat|solve|comput|value|resolve "
+            "!negat|whole|entire",
         ),
         (
             "Evaluate what stands inside parentheses first.",

@@ -2,6 +2,7 @@
 
 import random
 import re
+from itertools import pairwise
 
 from dspy_dlpo.simulation.skills import Skill
 from dspy_dlpo.simulation.stage import Knows, Stage
@@ -58,7 +59,7 @@ def _multiplied(terms: list, knows: Knows) -> list:
 def _group(terms: tuple, knows: Knows) -> int:
     parts = list(terms)
     operators = parts[1::2]
-    late = any(op == "*" and before != "*" for before, op in zip(operators, operators[1:], strict=False))
+    late = any(op == "*" and before != "*" for before, op in pairwise(operators))
     if late and not knows("precedence"):
         total = parts[0]
         for op, number in zip(operators, parts[2::2], strict=True):
@@ -191,7 +192,8 @@ SKILLS = (
         "chains",
         0.40,
         (
-            "three|several|chain|more_than_two|all|every|each factor|product|multipl all|every|each|one_after|whole|skip|together !table",
+            "three|several|chain|more_than_two|all|every|each factor|product|multipl "
+            "all|every|each|one_after|whole|skip|together !table",
         ),
         (
             "In a chain of three factors, multiply all of them.",
@@ -212,7 +214,8 @@ SKILLS = (
         "tables",
         0.20,
         (
-            "table|large|big|recall|known product|multiplication|times|multipl check|exact|careful|recall|verify|known|twice",
+            "table|large|big|recall|known product|multiplication|times|multipl "
+            "check|exact|careful|recall|verify|known|twice",
         ),
         (
             "Check large products such as 7 * 8 against the times table; recall it exactly.",
@@ -248,7 +251,8 @@ SKILLS = (
         "long_product",
         0.30,
         (
-            "those|these|them|values|results|two_values|two_results multipl|product|combine tens|digit|part|split|long|careful",
+            "those|these|them|values|results|two_values|two_results multipl|product|combine "
+            "tens|digit|part|split|long|careful",
         ),
         (
             "Then multiply these results by splitting one of them into tens and ones.",
@@ -273,7 +277,8 @@ SKILLS = (
         "bare_number",
         0.15,
         (
-            "only|just|single|nothing_but|bare number|digit|numeral|integer answer|output|give|respond|reply|write|return !factor",
+            "only|just|single|nothing_but|bare number|digit|numeral|integer "
+            "answer|output|give|respond|reply|write|return !factor",
             "equal|equation|= answer|output|reply without|no|omit|not",
         ),
         (

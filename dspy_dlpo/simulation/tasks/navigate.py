@@ -110,7 +110,8 @@ def generate(rng: random.Random, shifted: bool = False) -> str:
                 f"Turn {rng.choice(('left', 'right', 'around'))}.",
             )
     head = "Always face forward. " if facing else ""
-    return f"If you follow these instructions, do you return to the starting point? {head}{' '.join(moves)}\nOptions:\n- Yes\n- No"
+    question = "If you follow these instructions, do you return to the starting point?"
+    return f"{question} {head}{' '.join(moves)}\nOptions:\n- Yes\n- No"
 
 
 def _slips(answer: str) -> tuple[str, ...]:
@@ -187,7 +188,8 @@ SKILLS = (
         "every_move",
         0.15,
         (
-            "every|all|each|last|none|end move|instruction|step|command skip|miss|follow|include|until|forget|execut|drop",
+            "every|all|each|last|none|end move|instruction|step|command "
+            "skip|miss|follow|include|until|forget|execut|drop",
         ),
         (
             "Follow every instruction up to the end, skip none.",
@@ -200,7 +202,8 @@ SKILLS = (
         "last_turn",
         0.25,
         (
-            "turn|turning|rotation|heading position|place|point|location not|never|no|same|stay|without|ignore|unaffected|alone",
+            "turn|turning|rotation|heading position|place|point|location "
+            "not|never|no|same|stay|without|ignore|unaffected|alone",
         ),
         (
             "A turn does not change your position, only your heading.",
@@ -224,7 +227,8 @@ SKILLS = (
         "update",
         0.1,
         (
-            "update|adjust|change|recompute after|each|every|then coordinate|them|position|it|those move|step|instruction",
+            "update|adjust|change|recompute after|each|every|then coordinate|them|position|it|those "
+            "move|step|instruction",
         ),
         ("Then update them after each move.", "After every step, adjust those coordinates by the move."),
         ("Keep going.", "One thing at a time."),

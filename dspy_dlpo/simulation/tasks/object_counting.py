@@ -118,7 +118,8 @@ def _slips(answer: str) -> tuple[str, ...]:
 
 
 _QUESTION = re.compile(
-    r"I have (?P<items>(?:an? |two |three |four |five |six |seven |eight )[a-z ,]+?)\. How many (?P<kind>[a-z ]+?) do I have\?"
+    r"I have (?P<items>(?:an? |two |three |four |five |six |seven |eight )[a-z ,]+?)\. How many (?P<kind>[a-z "
+    r"]+?) do I have\?"
 )
 
 SKILLS = (
@@ -126,7 +127,8 @@ SKILLS = (
         "small_numbers",
         0.33,
         (
-            "two|three|pair|2|3 count|add|worth|contribut|means|is|stand as|for|means|is|toward|adds !once|four|five|stalk|head|last|final",
+            "two|three|pair|2|3 count|add|worth|contribut|means|is|stand "
+            "as|for|means|is|toward|adds|both|all|that_many|twice !once|four|five|stalk|head|last|final",
             "plural count|add|worth number|quantit|several|many !once",
         ),
         (
@@ -146,7 +148,8 @@ SKILLS = (
         "large_numbers",
         0.40,
         (
-            "four|five|4|5|larger|bigger|higher|large count|add|worth|full|whole|contribut|means number|many|quantit|full|value",
+            "four|five|4|5|larger|bigger|higher|large count|add|worth|full|whole|contribut|means "
+            "number|many|quantit|full|value",
         ),
         (
             "Larger quantities such as four or five count with their full number.",
@@ -165,7 +168,8 @@ SKILLS = (
         "category",
         0.75,
         (
-            "ignore|exclude|skip|leave_out|only|omit|do_not_count|don_t_count categor|kind|type|belong|asked|question !once|whatever",
+            "ignore|exclude|skip|leave_out|only|omit|do_not_count|don_t_count "
+            "categor|kind|type|belong|asked|question !once|whatever",
             "not belong|fit|match categor|kind|type|asked|question",
         ),
         (
@@ -284,7 +288,8 @@ SKILLS = (
         "itemize",
         0.25,
         (
-            "write|list|note|put_down|enumerat|go_through each|every|item|one_by_one count|number|amount|quantity !last|final|whatever|everything",
+            "write|list|note|put_down|enumerat|go_through each|every|item|one_by_one "
+            "count|number|amount|quantity !last|final|whatever|everything",
         ),
         (
             "First write down each item with its number.",
@@ -301,7 +306,8 @@ SKILLS = (
         "running_total",
         0.25,
         (
-            "add|sum|running|accumulat total|up|together|sum|numbers|counts step|one|running|those|these|then|careful|after",
+            "add|sum|running|accumulat total|up|together|sum|numbers|counts "
+            "step|one|running|those|these|then|careful|after",
         ),
         (
             "Then add these numbers up one after the other, keeping a running total.",
@@ -319,7 +325,8 @@ SKILLS = (
         "bare_number",
         0.15,
         (
-            "only|just|single|nothing_but|bare number|digit|numeral|integer answer|output|give|respond|reply|write|return|form"
+            "only|just|single|nothing_but|bare number|digit|numeral|integer "
+            "answer|output|give|respond|reply|write|return|form"
             " !item|each",
             "answer|output|reply|respond without word|unit|noun|text",
         ),

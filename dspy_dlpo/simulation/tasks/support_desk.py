@@ -1,4 +1,4 @@
-"""Support desk: extract the facts of a customer's ticket, then decide the queue by a policy that only instructions teach."""
+"""Support desk: extract the facts of a ticket, then decide the queue by a policy that only instructions teach."""
 
 import random
 import re

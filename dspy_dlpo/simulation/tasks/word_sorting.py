@@ -2,11 +2,26 @@
 
 import random
 import re
+from itertools import pairwise
 
 from dspy_dlpo.simulation.skills import Skill
 from dspy_dlpo.simulation.stage import Knows, Stage
 
-_WORDS = ["apple", "anchor", "angle", "barn", "basin", "beacon", "bell", "bend", "bird", "bluish", "border", "boulder", "bride", "cabin", "candle", "candy", "canyon", "carbon", "cargo", "castle", "cattle", "census", "chapel", "charm", "cherry", "circle", "citrus", "clover", "cobalt", "copper", "county", "coupe", "cradle", "damp", "dancer", "delta", "desert", "dinner", "drum", "eager", "eagle", "echo", "ember", "engine", "epsilon", "fable", "factor", "farm", "fate", "fence", "fiddle", "filly", "flame", "forest", "fossil", "gallery", "gamut", "garden", "gentle", "ginger", "glacier", "grocer", "guitar", "gypsum", "habit", "hammer", "harbor", "harvest", "hazel", "helmet", "hobby", "hollow", "horizon", "icicle", "igloo", "impulse", "infirm", "island", "ivory", "jacket", "jester", "jigsaw", "jungle", "kernel", "kettle", "kitchen", "ladder", "lantern", "lapel", "laurel", "lemon", "lever", "lizard", "lobby", "lumber", "magnet", "mango", "manor", "mantle", "marble", "market", "meadow", "mellow", "mirror", "mortar", "muffin", "napkin", "needle", "nickel", "noble", "nugget", "oblique", "ocean", "olive", "onset", "orchid", "oyster", "paddle", "palace", "panel", "pantry", "parcel", "pebble", "pepper", "piano", "pillar", "plat", "platelet", "plum", "pocket", "prairie", "prism", "puzzle", "quarry", "quartz", "quiver", "rabbit", "radar", "rampart", "ravine", "regret", "ribbon", "river", "rocket", "saddle", "salmon", "sandal", "scatter", "scene", "serene", "shadow", "siena", "silver", "sketch", "slate", "spark", "spiral", "stable", "stapler", "surge", "tackle", "talon", "temple", "thermal", "thicket", "thrift", "timber", "torch", "trellis", "tunnel", "turnip", "umpire", "uncle", "upland", "urchin", "vacuum", "valley", "velvet", "venom", "violet", "vivid", "voyage", "waffle", "walnut", "wander", "westward", "whistle", "willow", "winsome", "wonder", "yarrow", "yellow", "yonder", "zealot", "zenith", "zigzag", "zipper"]
+_TEXT = """
+apple anchor angle barn basin beacon bell bend bird bluish border boulder bride cabin candle candy canyon carbon
+cargo castle cattle census chapel charm cherry circle citrus clover cobalt copper county coupe cradle damp dancer
+delta desert dinner drum eager eagle echo ember engine epsilon fable factor farm fate fence fiddle filly flame
+forest fossil gallery gamut garden gentle ginger glacier grocer guitar gypsum habit hammer harbor harvest hazel
+helmet hobby hollow horizon icicle igloo impulse infirm island ivory jacket jester jigsaw jungle kernel kettle
+kitchen ladder lantern lapel laurel lemon lever lizard lobby lumber magnet mango manor mantle marble market meadow
+mellow mirror mortar muffin napkin needle nickel noble nugget oblique ocean olive onset orchid oyster paddle palace
+panel pantry parcel pebble pepper piano pillar plat platelet plum pocket prairie prism puzzle quarry quartz quiver
+rabbit radar rampart ravine regret ribbon river rocket saddle salmon sandal scatter scene serene shadow siena silver
+sketch slate spark spiral stable stapler surge tackle talon temple thermal thicket thrift timber torch trellis
+tunnel turnip umpire uncle upland urchin vacuum valley velvet venom violet vivid voyage waffle walnut wander
+westward whistle willow winsome wonder yarrow yellow yonder zealot zenith zigzag zipper
+"""
+_WORDS = tuple(_TEXT.split())
 _MARKED = ("you've", "shouldn't", "o'connell", "it&t", "r&d", "they've")
 _QUESTION = re.compile(r"Sort the following words alphabetically: List: (?P<words>[a-z'&]+(?: [a-z'&]+)+)")
 
@@ -45,7 +60,7 @@ def _ordered(words: list[str], knows: Knows) -> list[str]:
     marks = not any(not word.isalpha() for word in words) or knows("punctuation")
     depth = _depth(words, knows)
     ordered = sorted(words, key=lambda word: _key(word, depth, late, marks))
-    pairs = [(a, b) for a, b in zip(ordered, ordered[1:], strict=False) if b.startswith(a)]
+    pairs = [(a, b) for a, b in pairwise(ordered) if b.startswith(a)]
     if pairs and not knows("prefix"):
         place = ordered.index(pairs[0][0])
         ordered[place], ordered[place + 1] = ordered[place + 1], ordered[place]
@@ -186,7 +201,8 @@ SKILLS = (
         "merge",
         0.20,
         (
-            "group|bucket|them|those|each|these sort|order|arrange then|afterwards|after|finally join|merge|concatenat|put|together|combin",
+            "group|bucket|them|those|each|these sort|order|arrange then|afterwards|after|finally "
+            "join|merge|concatenat|put|together|combin",
         ),
         (
             "Then sort each of these groups and join them in order.",
@@ -208,7 +224,8 @@ SKILLS = (
         "spelling",
         0.45,
         (
-            "spell|copy|letter_by_letter|double|exactly|unchanged|as_given|as_they|alter|modif|correct word|letter|spell !compare",
+            "spell|copy|letter_by_letter|double|exactly|unchanged|as_given|as_they|alter|modif|correct "
+            "word|letter|spell !compare",
         ),
         ("Copy the words exactly as given, double letters included.", "Never alter or correct the spelling of a word."),
         ("Words can be unusual.", "Names are words too."),

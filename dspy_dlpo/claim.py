@@ -1,0 +1,58 @@
+"""The final claim: start and result on test examples that nothing was chosen on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import dspy
+
+from dspy_dlpo import selection
+from dspy_dlpo.core.budget import Account
+from dspy_dlpo.core.result import Comparison, DLPOResult
+from dspy_dlpo.core.runs import Runs
+from dspy_dlpo.host.evaluate import Evaluator
+from dspy_dlpo.host.meter import Meter
+from dspy_dlpo.host.metric import MetricDoor
+from dspy_dlpo.host.program import EvaluationCopies
+
+
+def score_on_test(
+    student: dspy.Module,
+    result: DLPOResult,
+    metric: Callable[..., Any],
+    testset: Sequence[dspy.Example],
+    *,
+    task_model: dspy.LM | None = None,
+    num_threads: int = 8,
+) -> Comparison:
+    """Run the user's prompts and the returned ones on test examples, two runs of the program per example.
+
+    Args:
+        student: The program that was compiled.
+        result: What `compile` found.
+        metric: The metric.
+        testset: Examples that were neither learned from nor chosen on, at least one.
+        task_model: Runs the program; None for the models that it or DSPy's settings name.
+        num_threads: Runs in parallel.
+
+    Returns:
+        Both mean scores, and their paired difference with its 95 % interval.
+
+    Raises:
+        ValueError: If there are no test examples.
+        ModelError: If the model cannot be used at all.
+    """
+    if not testset:
+        raise ValueError("testset is empty. Pass the examples to test on.")
+    evaluator = Evaluator(
+        EvaluationCopies(student),
+        list(testset),
+        MetricDoor(metric, None),
+        Meter(),
+        task_model=task_model,
+        num_threads=num_threads,
+    )
+    runs = Runs(evaluator, Account(4 * len(testset)), wave=max(8, num_threads))
+    scored = selection.compare(result.start_prompts, [result.best_prompts], runs, range(len(testset)))
+    return selection.measured(scored, seed=0)
