@@ -58,6 +58,7 @@ class Record:
         scores: Real runs of the proposal: the score of each run, by training example.
         complete: Whether the proposal has run on the whole judging set.
         score: Mean score of the proposal on the judging set; None when it was cut short.
+        base: Mean score of the prompts in force on the same examples, before; None if nothing was judged.
         accepted: Whether the proposal is now in force.
         reason: Why, in words.
         spent: Running totals when it ended: ``metric_calls`` and calls by role.
@@ -79,10 +80,16 @@ class Record:
     scores: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
     complete: bool = False
     score: float | None = None
+    base: float | None = None
     accepted: bool = False
     reason: str = ""
     spent: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
+
+    @property
+    def gained(self) -> bool:
+        """Whether it was accepted and raised the score."""
+        return self.accepted and self.score is not None and self.base is not None and self.score > self.base + 1e-9
 
 
 @dataclass(frozen=True)

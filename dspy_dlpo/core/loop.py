@@ -17,7 +17,7 @@ from dspy_dlpo.core.judging import Bench, Judgement, Judging, judge
 from dspy_dlpo.core.roles import Critique, Reply, Write
 from dspy_dlpo.core.runs import Runs
 from dspy_dlpo.core.technique import Technique, apply_all
-from dspy_dlpo.core.trials import next_deletion, try_deletion, try_move
+from dspy_dlpo.core.trials import next_deletions, try_deletions, try_move
 from dspy_dlpo.core.update import Constraint, TextGradient, Update, admit_all
 
 logger = logging.getLogger(__name__)
@@ -141,13 +141,14 @@ class Run:
     def _advance(self) -> None:
         """Do what comes next."""
         bench, limit = self.bench(), self.plan.stopping.max_steps
-        deletion = next_deletion(self.prompts, self.history, self.plan.constraints) if self._trials_are_due() else None
+        due = self._trials_are_due()
+        deletions = next_deletions(self.prompts, self.history, self.plan.constraints) if due else ()
         if limit is not None and len(self.history) > limit:
             self.ended = f"{limit} steps are done"
         elif self._growth_is_due(bench):
             self._add(self._growth)
-        elif deletion is not None and (self.history[-1].kind != "trial" or not bench.failing()):
-            self._add(lambda: self._trial(deletion))
+        elif deletions and (self.history[-1].kind != "trial" or not bench.failing()):
+            self._add(lambda: self._trial(deletions))
         elif bench.failing():
             self._add(self._step)
         else:
@@ -197,7 +198,7 @@ class Run:
             return False
         since = 0
         for record in reversed(self.history):
-            if record.kind in ("start", "growth") or (record.kind == "step" and record.accepted):
+            if record.kind in ("start", "growth") or (record.kind == "step" and record.gained):
                 break
             since += record.kind == "step"
         return not bench.failing() or since >= STALLED
@@ -206,35 +207,33 @@ class Run:
 
     def _trials_are_due(self) -> bool:
         steps = self.history.steps()
-        slow = sum(not record.accepted for record in steps[-3:]) >= SLOW
+        slow = sum(not record.gained for record in steps[-3:]) >= SLOW
         grown = any(record.kind == "growth" for record in self.history)
         return self.plan.judging.trials and (slow or grown)
 
-    def _trial(self, deletion: Edit) -> Record:
+    def _trial(self, deletions: Edits) -> Record:
         bench = self.bench()
-        trial = try_deletion(bench, deletion)
-        tried = [trial]
-        if not trial[1].passed and bench.failing():
-            moved = try_move(bench, deletion, self.context())
-            tried += [moved] if moved else []
-        prompts, judgement, _ = tried[-1]
-        ledger = tuple(LedgerEntry(edit, kept=verdict.passed, reason=verdict.reason) for _, verdict, edit in tried)
-        return self._judged("trial", prompts, judgement, Bar(bench.mean, strict=False), ledger=ledger)
+        prompts, judgement, ledger = try_deletions(bench, deletions)
+        if len(deletions) == 1 and not judgement.passed and bench.failing():
+            moved = try_move(bench, deletions[0], self.context())
+            if moved is not None:
+                prompts, judgement, ledger = moved[0], moved[1], (*ledger, *moved[2])
+        return self._judged("trial", prompts, judgement, Bar(bench.mean, strict=False), base=bench.mean, ledger=ledger)
 
     def prune_one(self, prompts: Prompts, began: int) -> Prompts | None:
-        """Try to delete one sentence of finished prompts that was not tried since record `began`.
+        """Try to delete sentences of finished prompts that were not tried since record `began`.
 
         Returns:
             The prompts after the trial, changed or not; None when every sentence was tried.
         """
-        deletion = next_deletion(prompts, self.history, self.plan.constraints, since=began)
-        if deletion is None:
+        deletions = next_deletions(prompts, self.history, self.plan.constraints, since=began)
+        if not deletions:
             return None
         bench = Bench(self.runs, prompts, self.judging_set, self.plan.high, self.plan.judging.confirm)
-        shorter, judgement, _ = try_deletion(bench, deletion)
-        ledger = (LedgerEntry(deletion, kept=judgement.passed, reason=judgement.reason),)
+        shorter, judgement, ledger = try_deletions(bench, deletions)
         bar = Bar(bench.mean, strict=False)
-        self._add(lambda: replace(self._judged("prune", shorter, judgement, bar, ledger=ledger), prompts=prompts))
+        record = self._judged("prune", shorter, judgement, bar, base=bench.mean, ledger=ledger)
+        self._add(lambda: replace(record, prompts=prompts))
         return shorter if judgement.passed else prompts
 
     # --- steps -----------------------------------------------------------------------------------------------------
@@ -249,11 +248,11 @@ class Run:
         replies = self.write(updates, ctx.step)
         edits, dropped = self._admitted(updates, replies)
         notes = {update.predictor: update.notes for update in updates}
-        seen = {"batch": batch, "gradients": gradients, "notes": notes, "edits": edits, "dropped": dropped}
+        seen: dict[str, object] = {"batch": batch, "gradients": gradients, "notes": notes, "edits": edits, "dropped": dropped}
         if not edits:
             return self._record("step", reason=_unusable(gradients, replies, dropped), **seen)
-        scores = list(bench.scores.values())
-        bar = self.plan.acceptance.bar(scores, ctx)
+        bar = self.plan.acceptance.bar(list(bench.scores.values()), ctx)
+        seen["base"] = bench.mean
         try:
             prompts, judgement, ledger = self._judge(bench, edits, bar, updates)
         except BudgetSpent:

@@ -1,6 +1,8 @@
-"""Trials: one sentence is tried without, or, if it matters, in another place.
+"""Trials: sentences are tried without, or, if one matters, in another place.
 
-Early sentences that fitted the first examples by chance are what holds a prompt back later.
+Early sentences that fitted the first examples by chance are what holds a prompt back later. Sentences that were never
+found to gain anything are tried together: as with any other edits, what their deletion loses is attributed, and those
+that matter stay. That takes a fraction of the runs that trying them one by one takes.
 """
 
 from __future__ import annotations
@@ -8,44 +10,54 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dspy_dlpo.core.acceptance import Bar
-from dspy_dlpo.core.attribution import proposal
-from dspy_dlpo.core.edits import Edit
-from dspy_dlpo.core.history import History, Prompts, StepContext
+from dspy_dlpo.core.attribution import judge_edits, proposal
+from dspy_dlpo.core.edits import Edit, Edits
+from dspy_dlpo.core.history import History, LedgerEntry, Prompts, StepContext
 from dspy_dlpo.core.judging import Bench, Judgement, judge
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.update import Constraint, admit_all
 
-Trial = tuple[Prompts, Judgement, Edit]
+# So many sentences are tried together.
+TOGETHER = 6
+
+Trial = tuple[Prompts, Judgement, tuple[LedgerEntry, ...]]
 
 
-def next_deletion(
+def next_deletions(
     prompts: Prompts, history: History, constraints: Mapping[str, Sequence[Constraint]], since: int | None = None
-) -> Edit | None:
-    """The deletion to try next: of the sentence whose last trial is longest ago, first of all those never tried.
+) -> Edits:
+    """The deletions to try next: sentences that never gained anything together, else one, the longest untried first.
 
     A sentence that was tried in these very prompts on this very judging set is not tried again, nor one whose last
     trial is record `since` or later.
 
     Returns:
-        A deletion, or None when there is nothing to try.
+        Deletions that the constraints admit; none when there is nothing to try.
     """
-    candidates: list[tuple[int, int, Edit]] = []
+    credited = _credited(history)
+    fresh: list[tuple[bool, int, int, Edit]] = []
     for name in sorted(constraints):
         sentences = split(prompts[name])
         for i, sentence in enumerate(sentences):
+            last, new = _last_trial(sentence.strip(), name, prompts, history)
             edit = Edit("delete", i, why="trial: is it needed?", predictor=name)
-            if len(sentences) > 1 and admit_all(constraints[name], (edit,), prompts[name])[0]:
-                last, fresh = _last_trial(sentence.strip(), name, prompts, history)
-                if fresh and (since is None or last < since):
-                    candidates.append((last, len(candidates), edit))
-    return min(candidates)[2] if candidates else None
+            legal = len(sentences) > 1 and admit_all(constraints[name], (edit,), prompts[name])[0]
+            if legal and new and (since is None or last < since):
+                fresh.append(((name, sentence.strip()) in credited, last, len(fresh), edit))
+    fresh.sort(key=lambda each: each[:3])
+    suspects = [edit for gained, _, _, edit in fresh if not gained][:TOGETHER]
+    return tuple(sorted(suspects, key=lambda edit: (edit.predictor, edit.at))) or tuple(each[3] for each in fresh[:1])
 
 
-def try_deletion(bench: Bench, deletion: Edit) -> Trial:
-    """Try a prompt without a sentence: kept if it is no worse. The passing examples run first, where it would show."""
-    prompts = proposal(bench.incumbent, [deletion])
-    order = [*bench.passing(), *bench.failing()]
-    return prompts, judge(bench, prompts, Bar(bench.mean, strict=False), order), deletion
+def try_deletions(bench: Bench, deletions: Edits) -> Trial:
+    """Try prompts without sentences: what is no worse is kept."""
+    bar = Bar(bench.mean, strict=False)
+    if len(deletions) > 1:
+        return judge_edits(bench, deletions, bar)
+    prompts = proposal(bench.incumbent, deletions)
+    # The passing examples run first: there it would show that the sentence matters.
+    judgement = judge(bench, prompts, bar, [*bench.passing(), *bench.failing()])
+    return prompts, judgement, (LedgerEntry(deletions[0], kept=judgement.passed, reason=judgement.reason),)
 
 
 def try_move(bench: Bench, deletion: Edit, ctx: StepContext) -> Trial | None:
@@ -57,7 +69,21 @@ def try_move(bench: Bench, deletion: Edit, ctx: StepContext) -> Trial | None:
         return None
     move = Edit("move", deletion.at, to=ctx.rng("move", name).choice(places), why="trial: elsewhere?", predictor=name)
     prompts = proposal(bench.incumbent, [move])
-    return prompts, judge(bench, prompts, Bar(bench.mean)), move
+    judgement = judge(bench, prompts, Bar(bench.mean))
+    return prompts, judgement, (LedgerEntry(move, kept=judgement.passed, reason=judgement.reason),)
+
+
+def _credited(history: History) -> set[tuple[str, str]]:
+    """Predictor and text of every sentence that once repaired an example, or whose deletion once lost one."""
+    credited: set[tuple[str, str]] = set()
+    for record in history:
+        for entry in record.ledger:
+            if entry.gained and entry.edit.text:
+                credited.update((entry.edit.predictor, sentence.strip()) for sentence in split(entry.edit.text))
+            if entry.lost and entry.edit.op == "delete":
+                sentence = split(record.prompts[entry.edit.predictor])[entry.edit.at]
+                credited.add((entry.edit.predictor, sentence.strip()))
+    return credited
 
 
 def _last_trial(sentence: str, predictor: str, prompts: Prompts, history: History) -> tuple[int, bool]:

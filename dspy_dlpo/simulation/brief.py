@@ -30,6 +30,7 @@ _SCORED = re.compile(
     r")?score[^:\n]{0,8}:\s*(?P<score>\d+(?:\.\d+)?)",
     re.IGNORECASE | re.DOTALL,
 )
+_QUOTED = re.compile(r"\"[^\"\n]{1,120}\"")
 _FENCE = re.compile(r"```\w*\n?(.*?)```", re.DOTALL)
 _TAG = re.compile(r"<(\w*(?:VARIABLE|PROMPT|INSTRUCTION)\w*)>\s*(.+?)\s*</\1>", re.DOTALL | re.IGNORECASE)
 _NUMBERS = {word: n for n, word in enumerate(("one", "two", "three", "four", "five", "six", "seven", "eight"), 1)}
@@ -172,9 +173,10 @@ def _limit(text: str, words: bool) -> int | None:
 
 
 def _without_questions(stages: Sequence[Stage], text: str) -> str:
+    """The text without questions and quotations from them: their words are no rules."""
     for stage in stages:
         text = stage.question.sub(" ", text)
-    return text
+    return _QUOTED.sub(" ", text)
 
 
 def brief(ask: Ask, writer: Writer, rng: random.Random) -> Brief:

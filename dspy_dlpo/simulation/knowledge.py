@@ -11,6 +11,8 @@ from dspy_dlpo.simulation.words import sentences
 
 _CLAIM = re.compile(r"\b(?:usually|often|almost always|most often|typically|mostly)\b", re.IGNORECASE)
 _FREE = 1
+# Characters between a copied question and its answer.
+_NEAR = 60
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,10 @@ def _claim(stage: Stage, sentence: str) -> str | None:
     return match.group() if match else None
 
 
-def _copy(stage: Stage, sentence: str, following: str) -> tuple[str, str] | None:
-    found = stage.find(f"{sentence} {following}")
-    if not found or found[0].start >= len(sentence):
-        return None
-    answer = stage.answer.search(f"{sentence} {following}", found[0].end)
-    return (found[0].case.text, answer.group()) if answer else None
+def _copied(stage: Stage, text: str) -> tuple[tuple[str, str], ...]:
+    """Questions that the text holds with an answer close behind."""
+    near = ((found, stage.answer.search(text, found.end, found.end + _NEAR)) for found in stage.find(text))
+    return tuple((found.case.text, answer.group()) for found, answer in near if answer)
 
 
 @lru_cache(maxsize=4096)
@@ -71,7 +71,8 @@ def knowledge(stage: Stage, text: str, interactions: bool = True) -> Knowledge:
         text: The instruction.
         interactions: Whether a sentence that refers to another one teaches only after it.
     """
-    parts = sentences(text)
+    # A question that stands in the prompt is not a rule, whatever its words.
+    parts = sentences(stage.question.sub("this", text))
     taught: list[str] = []
     denied: set[str] = set()
     claims: list[str] = []
@@ -89,6 +90,5 @@ def knowledge(stage: Stage, text: str, interactions: bool = True) -> Knowledge:
         ]
         taught.extend(fresh)
         helpful += bool(fresh)
-    copied = tuple(filter(None, (_copy(stage, a, b) for a, b in zip(parts, (*parts[1:], ""), strict=True))))
     useless = max(0, len(parts) - helpful - _FREE)
-    return Knowledge(frozenset(taught), frozenset(denied), copied, tuple(claims), useless)
+    return Knowledge(frozenset(taught), frozenset(denied), _copied(stage, text), tuple(claims), useless)

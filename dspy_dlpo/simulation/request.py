@@ -50,7 +50,7 @@ class Ask:
         outputs: Output fields; empty in plain text.
         values: Values of the input fields in the last user message.
         demos: Earlier question and answer turns, as values by field name.
-        text: The last user message.
+        text: The last user message, without the layout's closing words.
         system: The whole system text.
     """
 
@@ -154,5 +154,12 @@ def understand(system: str, turns: tuple[Turn, ...]) -> Ask:
         if question.role == "user" and answer.role == "assistant":
             demos.append({**_inputs(form, question.text), **_outputs(form, answer.text)})
     return Ask(
-        form.layout, form.instruction, form.inputs, form.outputs, _inputs(form, last), tuple(demos), last, system
+        form.layout,
+        form.instruction,
+        form.inputs,
+        form.outputs,
+        _inputs(form, last),
+        tuple(demos),
+        _ORDER.sub("", last),
+        system,
     )

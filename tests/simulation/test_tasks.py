@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from dspy_dlpo.simulation import Landscape, simulated_task, task_names
+from dspy_dlpo.simulation.knowledge import knowledge
 from dspy_dlpo.simulation.skills import taught_by
 from dspy_dlpo.simulation.tasks import STAGES, TASKS
 
@@ -103,3 +104,17 @@ def test_feedback_metric_says_what_was_expected() -> None:
     assert verdict.score == 0.0
     assert task.trainset[0].answer in verdict.feedback
     assert task.metric(task.trainset[0], dspy.Prediction(answer=task.trainset[0].answer)) == 1.0
+
+
+@pytest.mark.parametrize("name", task_names())
+def test_a_question_in_the_prompt_is_no_rule(name: str) -> None:
+    stage = TASKS[name].stages[0][1]
+    for row in simulated_task(name).trainset:
+        case = stage.parse(row[stage.source])
+        assert case is not None
+        quoted = f'For example, "{case.text}" has the answer {stage.truth(case)}.'
+        assert knowledge(stage, quoted).taught == frozenset()
+        words = " ".join(case.text.split()[:4])
+        assert not taught_by(
+            stage.skills, f'On "{words} ..." the result {row[TASKS[name].stages[-1][1].target]} is wrong.'
+        )

@@ -127,8 +127,8 @@ SKILLS = (
         "small_numbers",
         0.33,
         (
-            "two|three|pair|2|3 count|add|worth|contribut|means|is|stand "
-            "as|for|means|is|toward|adds|both|all|that_many|twice !once|four|five|stalk|head|last|final",
+            "two|three|pair|2.|3. count|add|worth|contribut|means|stand "
+            "as.|for.|toward|adds|both|all|that_many|twice !once|four|five|stalk|head|last|final",
             "plural count|add|worth number|quantit|several|many !once",
         ),
         (
@@ -188,7 +188,7 @@ SKILLS = (
     Skill(
         "roots",
         0.35,
-        ("garlic|yam|onion|root|bulb vegetable|count|is|are",),
+        ("garlic|yam|onion|root|bulb vegetable|count",),
         (
             "Garlic, onions and yams are vegetables too.",
             "Root and bulb plants like garlic count as vegetables.",
@@ -245,7 +245,7 @@ SKILLS = (
     Skill(
         "appliances",
         0.30,
-        ("car|fridge|stove|oven|appliance|vehicle|furniture object|count|thing",),
+        ("car.|cars.|fridge|stove|oven|appliance|vehicle|furniture object|count|thing",),
         (
             "Cars, fridges, stoves and ovens are objects.",
             "Any appliance or vehicle counts as an object.",
@@ -260,7 +260,7 @@ SKILLS = (
     Skill(
         "containers",
         0.45,
-        ("head|stalk|bunch|unit count|is|as one|single|unit|item|vegetable|counts",),
+        ("head|stalk|bunch count|treat|name|is_a one|single|unit|item",),
         (
             "A head of lettuce or a stalk of celery counts as one vegetable.",
             "Treat each head or stalk as one unit.",

@@ -222,7 +222,7 @@ EXTRACT = Stage(
         Skill(
             "spans",
             0.55,
-            ("week|month|year day|days convert|turn|multipl|is|are|as|7|30|365|into|count",),
+            ("week|month|year day|days convert|turn|multipl|7.|30.|365.|into|count",),
             (
                 "Convert weeks, months and years into days: a week is 7, a month 30 and a year 365.",
                 "Turn a span such as 'two weeks' into a number of days.",
@@ -248,7 +248,9 @@ EXTRACT = Stage(
         Skill(
             "money_back",
             0.50,
-            ("money_back|refund|reimburse issue|refund whatever|even|always|is|overrid|wants|asks|asked|as !within",),
+            (
+                "money_back|reimburse|asks_for_a_refund issue|refund whatever|even|always|is|overrid|wants|asks|asked|as !within",
+            ),
             (
                 "A customer who wants the money back has issue=refund, even if something is broken or late.",
                 "When money back is asked for, the issue is refund whatever else is wrong.",
