@@ -23,7 +23,7 @@ def default_settings() -> dict[str, Any]:
     """
     return {
         "techniques": (
-            LearningRate(LinearDecay(4, 2)),
+            LearningRate(LinearDecay(8, 2)),
             Dropout(0.1),
             Momentum(window=3),
             Contrastive(margin=0.1),

@@ -21,7 +21,7 @@ from dspy_dlpo.core.sentences import count_words
 logger = logging.getLogger(__name__)
 
 # Share of the budget that is set aside for comparing finalists on the validation set.
-SELECTION_SHARE = 0.3
+SELECTION_SHARE = 0.25
 # With fewer held-out examples no claim is made.
 TOO_FEW = 30
 RESAMPLES = 4000
@@ -50,7 +50,7 @@ def finalists(run: Run, count: int) -> list[Prompts]:
     """The best judged prompts beside the user's own, completed on the whole judging set as far as the budget goes."""
     chosen = [scored.prompts for scored in run.history.ranked() if scored.prompts != run.start]
     best: list[Prompts] = []
-    for prompts in chosen[: count + 2]:
+    for prompts in chosen[:count]:
         try:
             run.runs.ask([(prompts, x) for x in run.judging_set])
         except (BudgetSpent, ModelError):

@@ -70,7 +70,7 @@ class DLPOTeleprompter(Teleprompter):
         auto: str | None = "light",
         budget: Budget | None = None,
         stopping: Stopping | None = None,
-        batch_size: int = 4,
+        batch_size: int = 8,
         frozen: Sequence[str] = (),
         score_range: tuple[float, float] | None = (0.0, 1.0),
         num_threads: int | None = None,

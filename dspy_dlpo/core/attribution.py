@@ -69,18 +69,19 @@ def judge_edits(bench: Bench, edits: Edits, bar: Bar) -> tuple[Prompts, Judgemen
 
 
 def _without_losers(bench: Bench, alive: list[_Account], allowed: float) -> list[_Account]:
-    """Run the edits together on the passing examples, wave by wave, and drop those found to cost too much."""
+    """Run the edits together on the passing examples, wave by wave, and drop those found to cost too much.
+
+    After a drop the others go on with the examples not seen yet: `judge` completes what survives on the earlier ones.
+    """
     passing = bench.passing()
-    position = 0
-    while alive and position < len(passing):
-        wave = passing[position : position + bench.runs.wave]
-        _attribute(bench, alive, wave, sign=-1)
-        kept = [account for account in alive if account.net >= allowed - TOLERANCE]
-        position = position + len(wave) if len(kept) == len(alive) else 0
+    for start in range(0, len(passing), bench.runs.wave):
+        _attribute(bench, alive, passing[start : start + bench.runs.wave], sign=-1)
         for account in alive:
-            if account not in kept:
+            if account.net < allowed - TOLERANCE:
                 account.reason = "loses more than it gains"
-        alive = kept
+        alive = [account for account in alive if not account.reason]
+        if not alive:
+            break
     return alive
 
 
@@ -140,5 +141,6 @@ def _reasons(accounts: list[_Account]) -> str:
 
 
 def _entry(account: _Account, kept: bool) -> LedgerEntry:
-    reason = account.reason or ("pays" if account.gained else "shortens")
+    harmless = "shortens at no loss" if account.shortens else "no effect found; allowed while the run is hot"
+    reason = account.reason or ("pays" if account.gained else harmless)
     return LedgerEntry(account.edit, tuple(sorted(account.gained)), tuple(sorted(account.lost)), kept, reason)

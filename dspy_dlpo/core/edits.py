@@ -70,7 +70,7 @@ def apply(edits: Edits, prompt: str) -> str:
             inserted.setdefault(edit.to, []).append(sentences[edit.at])
             kept[edit.at] = ""
         else:
-            kept[edit.at] = edit.text
+            kept[edit.at] = edit.text if edit.op == "replace" else ""
     pieces = [piece for i in range(len(kept) + 1) for piece in [*inserted.get(i, []), *kept[i : i + 1]] if piece]
     return _joined(pieces)
 
@@ -99,14 +99,14 @@ def distance(before: str, after: str) -> int:
 
 def cost(edit: Edit) -> int:
     """How many sentence edits an edit amounts to: the sentences of its text, at least 1."""
-    return max(1, len(split(edit.text)))
+    return max(1, len(split(edit.text))) if edit.op in ("add", "replace") else 1
 
 
 def shortens(edit: Edit, prompt: str) -> bool:
     """Whether an edit alone takes words away."""
-    if edit.op not in ("delete", "replace"):
-        return False
-    return count_words(edit.text) < count_words(split(prompt)[edit.at])
+    if edit.op == "replace":
+        return count_words(edit.text) < count_words(split(prompt)[edit.at])
+    return edit.op == "delete"
 
 
 def sound(edits: Edits, prompt: str) -> tuple[Edits, tuple[Dropped, ...]]:
@@ -186,8 +186,11 @@ def _appended(left: str, right: str) -> str:
         return right
     if is_block(right) or is_block(left.rsplit("\n", 1)[-1]):
         return left + right if left.endswith("\n") else left.rstrip(" ") + "\n" + right
-    separate = left[-1].isspace() or right[:1].isspace() or left[-1] in CLOSING_MARKS
-    return left + right if separate else f"{left} {right}"
+    tail = split(left)[-1]
+    spaces = ("", " ", "\n", "\n\n") if left[-1].isspace() or left[-1] in CLOSING_MARKS else (" ", "\n", "\n\n")
+    # A line without a closing mark and its follower are one sentence unless a line break parts them.
+    parting = (space for space in spaces if split(tail + space + right)[0].strip() == tail.strip())
+    return left + next(parting, spaces[0]) + right
 
 
 def _moves(old: tuple[str, ...], new: tuple[str, ...], removed: list[int], inserted: list[int]) -> dict[int, int]:

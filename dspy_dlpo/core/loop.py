@@ -177,14 +177,13 @@ class Run:
         return self._enlarged("growth", min(2 * len(self.judging_set), len(self.plan.examples)))
 
     def _enlarged(self, kind: str, size: int) -> Record:
-        """Draw more examples, and run the prompts in force on them."""
+        """Draw more examples, and run the prompts in force, and the best ever, on them."""
         order = list(range(len(self.plan.examples)))
         StepContext(0, 0.0, History(), self.plan.seed).rng("judging set").shuffle(order)
         batch = tuple(order[len(self.judging_set) : size])
         judging_set = (*self.judging_set, *batch)
-        finalists = [scored.prompts for scored in self.history.ranked()[: self.plan.judging.finalists]]
-        self.runs.ask([(self.prompts, x) for x in batch])
-        kept = [prompts for prompts in finalists if prompts != self.prompts][:1]
+        best = self.history.best()
+        kept = [self.prompts] if best is None or best.prompts == self.prompts else [self.prompts, best.prompts]
         self.runs.ask([(prompts, x) for prompts in kept for x in batch])
         means = self.runs.means(self.prompts, judging_set)
         score = math.fsum(means.values()) / max(1, len(means))
@@ -248,7 +247,13 @@ class Run:
         replies = self.write(updates, ctx.step)
         edits, dropped = self._admitted(updates, replies)
         notes = {update.predictor: update.notes for update in updates}
-        seen: dict[str, object] = {"batch": batch, "gradients": gradients, "notes": notes, "edits": edits, "dropped": dropped}
+        seen: dict[str, object] = {
+            "batch": batch,
+            "gradients": gradients,
+            "notes": notes,
+            "edits": edits,
+            "dropped": dropped,
+        }
         if not edits:
             return self._record("step", reason=_unusable(gradients, replies, dropped), **seen)
         bar = self.plan.acceptance.bar(list(bench.scores.values()), ctx)

@@ -28,22 +28,26 @@ def next_deletions(
 ) -> Edits:
     """The deletions to try next: sentences that never gained anything together, else one, the longest untried first.
 
-    A sentence that was tried in these very prompts on this very judging set is not tried again, nor one whose last
-    trial is record `since` or later.
+    A sentence is not tried again while there is nothing new to learn: one that once mattered, not before the judging set
+    has grown since; another, not in the same prompts on the same judging set; none whose last trial is record `since`
+    or later.
 
     Returns:
         Deletions that the constraints admit; none when there is nothing to try.
     """
-    credited = _credited(history)
+    credited, grown = _credited(history), _last_growth(history)
     fresh: list[tuple[bool, int, int, Edit]] = []
     for name in sorted(constraints):
         sentences = split(prompts[name])
         for i, sentence in enumerate(sentences):
+            mattered = credited.get((name, sentence.strip()), -1)
             last, new = _last_trial(sentence.strip(), name, prompts, history)
+            if mattered >= 0:
+                last, new = max(last, mattered), max(last, mattered) < grown
             edit = Edit("delete", i, why="trial: is it needed?", predictor=name)
             legal = len(sentences) > 1 and admit_all(constraints[name], (edit,), prompts[name])[0]
             if legal and new and (since is None or last < since):
-                fresh.append(((name, sentence.strip()) in credited, last, len(fresh), edit))
+                fresh.append((mattered >= 0, last, len(fresh), edit))
     fresh.sort(key=lambda each: each[:3])
     suspects = [edit for gained, _, _, edit in fresh if not gained][:TOGETHER]
     return tuple(sorted(suspects, key=lambda edit: (edit.predictor, edit.at))) or tuple(each[3] for each in fresh[:1])
@@ -73,22 +77,23 @@ def try_move(bench: Bench, deletion: Edit, ctx: StepContext) -> Trial | None:
     return prompts, judgement, (LedgerEntry(move, kept=judgement.passed, reason=judgement.reason),)
 
 
-def _credited(history: History) -> set[tuple[str, str]]:
-    """Predictor and text of every sentence that once repaired an example, or whose deletion once lost one."""
-    credited: set[tuple[str, str]] = set()
+def _credited(history: History) -> dict[tuple[str, str], int]:
+    """By predictor and text: the last record in which a sentence repaired an example, or its deletion lost one."""
+    credited: dict[tuple[str, str], int] = {}
     for record in history:
         for entry in record.ledger:
             if entry.gained and entry.edit.text:
-                credited.update((entry.edit.predictor, sentence.strip()) for sentence in split(entry.edit.text))
+                for sentence in split(entry.edit.text):
+                    credited[entry.edit.predictor, sentence.strip()] = record.step
             if entry.lost and entry.edit.op == "delete":
                 sentence = split(record.prompts[entry.edit.predictor])[entry.edit.at]
-                credited.add((entry.edit.predictor, sentence.strip()))
+                credited[entry.edit.predictor, sentence.strip()] = record.step
     return credited
 
 
 def _last_trial(sentence: str, predictor: str, prompts: Prompts, history: History) -> tuple[int, bool]:
     """The record number of a sentence's last deletion trial (-1 for none), and whether one now would be new."""
-    grown = max((record.step for record in history if record.kind in ("start", "growth")), default=-1)
+    grown = _last_growth(history)
     for record in reversed(history):
         for entry in record.ledger if record.kind in ("trial", "prune") else ():
             edit = entry.edit
@@ -97,3 +102,8 @@ def _last_trial(sentence: str, predictor: str, prompts: Prompts, history: Histor
                 if tried == sentence:
                     return record.step, record.prompts != prompts or record.step < grown
     return -1, True
+
+
+def _last_growth(history: History) -> int:
+    """The last record in which the judging set grew."""
+    return max((record.step for record in history if record.kind in ("start", "growth")), default=-1)

@@ -3,7 +3,7 @@
 import random
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dspy_dlpo.simulation.diagnosis import Finding, diagnose
 from dspy_dlpo.simulation.exhibits import exhibits
@@ -12,7 +12,7 @@ from dspy_dlpo.simulation.request import Ask
 from dspy_dlpo.simulation.settings import Writer
 from dspy_dlpo.simulation.skills import Skill, named_in
 from dspy_dlpo.simulation.stage import Stage
-from dspy_dlpo.simulation.tasks import STAGES
+from dspy_dlpo.simulation.tasks import STAGES, TASKS
 from dspy_dlpo.simulation.words import plain, says, sentences
 
 _PROMPT = re.compile(r"instruction|prompt|sentences|\bvariable\b|system message|\brules\b")
@@ -31,6 +31,12 @@ _SCORED = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _QUOTED = re.compile(r"\"[^\"\n]{1,120}\"")
+_KEEP = re.compile(
+    r"(?:leave|keep|do not (?:change|touch|edit))\s+sentences?\s+(?:number\s+)?(\[?\d[\d\s,\[\]and]*)"
+    r"|sentences?\s+"
+    r"(\[?\d[\d\s,\[\]and]*)(?:is|are|must not|may not)\b[^.\n]*(?:frozen|locked|fixed|change|touch|stay)",
+    re.IGNORECASE,
+)
 _FENCE = re.compile(r"```\w*\n?(.*?)```", re.DOTALL)
 _TAG = re.compile(r"<(\w*(?:VARIABLE|PROMPT|INSTRUCTION)\w*)>\s*(.+?)\s*</\1>", re.DOTALL | re.IGNORECASE)
 _NUMBERS = {word: n for n, word in enumerate(("one", "two", "three", "four", "five", "six", "seven", "eight"), 1)}
@@ -89,6 +95,26 @@ class Brief:
         return tuple(skill for name, skill in found.items() if name not in self.known)
 
 
+def for_module(work: Brief, name: str) -> Brief:
+    """The part of a brief that concerns one module of a program, told by the fields named after it in the request."""
+    stages = dict.fromkeys(finding.exhibit.stage for finding in work.findings)
+    found: list[tuple[int, int, Stage]] = []
+    for stage in stages:
+        fields = rf"\b{re.escape(name)}\b.{{0,300}}?\b{stage.source}\b.{{0,200}}?\b{stage.target}\b"
+        match = re.search(fields, work.text, re.DOTALL)
+        if match:
+            found.append((match.end() - match.start(), len(found), stage))
+    if not found or len(stages) == 1:
+        return work
+    own = min(found)[2]
+    return replace(
+        work,
+        stage=own,
+        findings=tuple(finding for finding in work.findings if finding.exhibit.stage is own),
+        named=tuple(skill for skill in work.named if skill in own.skills),
+    )
+
+
 def _lines(ask: Ask) -> tuple[Line, ...]:
     best: tuple[Line, ...] = ()
     fields = {field.name: field for field in ask.inputs}
@@ -106,7 +132,7 @@ def _lines(ask: Ask) -> tuple[Line, ...]:
             else []
         )
         if len(run) > len(best):
-            best = tuple(_line(n, words, text) for n, words in run)
+            best = tuple(_line(n, words, ask.text) for n, words in run)
     return best
 
 
@@ -118,12 +144,7 @@ def _line(number: int, words: str, text: str) -> Line:
     )
     tail = re.search(r"\s*[(\[<]\s*(?:frozen|locked|fixed|protected)[^)\]>]*[)\]>]\s*$", words, re.IGNORECASE)
     bare = words[marker.end() if marker else 0 : tail.start() if tail else None]
-    listed = re.search(
-        rf"sentences?\s+(?:\d+\s*,?\s*(?:and\s+)?)*\[?\b{number}\b\]?[\d\s,and\[\]]*(?:is|are|must not|may not)[^.]*"
-        r"(?:frozen|locked|fixed|change|touch|stay)",
-        text,
-        re.IGNORECASE,
-    )
+    listed = any(number in map(int, re.findall(r"\d+", m[1] or m[2])) for m in _KEEP.finditer(text))
     return Line(number, bare, bool(marker or tail or listed))
 
 
@@ -144,11 +165,27 @@ def _current(ask: Ask, lines: Sequence[Line]) -> str:
 
 
 def _about(text: str, stages: Sequence[Stage]) -> Stage | None:
-    if not text or not stages:
-        return stages[0] if len(stages) == 1 else None
-    marks = [(len(knowledge(stage, text).taught), says(stage.topic, text), -i) for i, stage in enumerate(stages)]
-    taught, topical, index = max(marks)
-    return stages[-index] if taught or topical or len(stages) == 1 else None
+    """What an instruction is for: told by its first sentence, the rules it teaches, its subject, in this order."""
+    if len(stages) == 1:
+        return stages[0]
+    first = sentences(text)[:1]
+    marks = [
+        (bool(first) and says(stage.topic, first[0]), len(knowledge(stage, text).taught), says(stage.topic, text))
+        for stage in stages
+    ]
+    best = max(marks, default=(False, 0, False))
+    return stages[marks.index(best)] if any(best) else None
+
+
+def _most_named(mentions: Sequence[str], stages: Sequence[Stage]) -> Stage | None:
+    counts = [len(named_in(stage.skills, mentions)) for stage in stages]
+    return stages[counts.index(max(counts))] if any(counts) else None
+
+
+def _siblings(stages: Sequence[Stage]) -> tuple[Stage, ...]:
+    """All stages of the tasks that these belong to: a module may be under review whose own cases are not shown."""
+    kinds = [[stage for _, stage in kind.stages] for kind in TASKS.values()]
+    return tuple(stage for group in kinds if any(one in stages for one in group) for stage in group)
 
 
 def _mentions(ask: Ask, current: str) -> list[str]:
@@ -188,13 +225,15 @@ def brief(ask: Ask, writer: Writer, rng: random.Random) -> Brief:
         rng: Its draws.
     """
     shown = exhibits(ask.text)
-    stages = tuple(dict.fromkeys(exhibit.stage for exhibit in shown)) or STAGES
+    stages = _siblings([exhibit.stage for exhibit in shown]) or STAGES
     lines = _lines(ask)
     current = _current(ask, lines)
-    stage = _about(current, stages) if shown else _about(current or ask.text, stages)
+    mentions = [_without_questions(stages, text) for text in _mentions(ask, current)]
+    stage = _about(current, stages)
+    if stage is None and not shown:
+        stage = _most_named(mentions, stages) or _about(ask.text, stages)
     known = knowledge(stage, current).taught if stage and current else frozenset()
     mine = [exhibit for exhibit in shown if stage is None or exhibit.stage is stage]
-    mentions = [_without_questions(stages, text) for text in _mentions(ask, current)]
     named = tuple(s for one in ([stage] if stage else stages) for s in named_in(one.skills, mentions))
     whole = f"{ask.instruction}\n{ask.text}\n" + "\n".join(f.desc for f in ask.outputs)
     return Brief(

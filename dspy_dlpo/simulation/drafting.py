@@ -35,7 +35,7 @@ def _unseen(texts: tuple[str, ...], present: str, rng: random.Random) -> str | N
 
 def teaching(skill: Skill, brief: Brief, writer: Writer, rng: random.Random) -> str | None:
     """A sentence meant to teach the skill, sometimes too vague to; None when there is nothing new to say."""
-    if rng.random() < writer.rate("vagueness") / 2:
+    if rng.random() < writer.rate("vagueness"):
         return _unseen(skill.vague, brief.present, rng)
     return _unseen(skill.wordings, brief.present, rng)
 

@@ -150,6 +150,7 @@ class _Editor:
         self._brief, self._form, self._writer, self._rng = brief, form, writer, rng
         self._lines = [line for line in brief.lines if not line.frozen or rng.random() < writer.rate("disobedience")]
         self._edits: list[dict[str, Any]] = []
+        self._touched: set[int] = set()
 
     def edits(self) -> list[dict[str, Any]]:
         most = self._most()
@@ -168,14 +169,20 @@ class _Editor:
         return limit + 1 if self._rng.random() < self._writer.rate("disobedience") else limit
 
     def _put(self, op: str, at: int, text: str, why: str, to: int | None = None) -> None:
+        if op != "add":
+            self._touched.add(at)
         self._edits.append(self._form.write(op, at, text, why, to))
+
+    def _weak(self) -> list[Line]:
+        """Sentences that seem to say nothing and that no edit of this reply changes yet."""
+        return [line for line in self._lines[1:] if _weak(self._brief, line) and line.number not in self._touched]
 
     def _shorten(self) -> None:
         long = self._brief.max_words is not None and len(self._brief.current.split()) > self._brief.max_words
         asked = bool(_SHORTER.search(self._brief.text))
         if self._rng.random() >= (0.9 if long else 0.5 if asked else 0.05):
             return
-        weak = [line for line in self._lines[1:] if _weak(self._brief, line)]
+        weak = self._weak()
         # Which sentence is useless is seen most of the time, not always.
         if (weak and self._rng.random() < 0.75) or (long and self._lines):
             line = self._rng.choice(weak or self._lines)
@@ -185,7 +192,7 @@ class _Editor:
         if self._rng.random() < self._writer.rate("edit_error"):
             self._spoil(text)
             return
-        weak = [line for line in self._lines[1:] if _weak(self._brief, line)]
+        weak = self._weak()
         if weak and "replace" in self._form.words and self._rng.random() < 0.25:
             self._put("replace", self._rng.choice(weak).number, text, "This says it more precisely.")
         elif "add" in self._form.words:

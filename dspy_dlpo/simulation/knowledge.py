@@ -12,7 +12,7 @@ from dspy_dlpo.simulation.words import sentences
 _CLAIM = re.compile(r"\b(?:usually|often|almost always|most often|typically|mostly)\b", re.IGNORECASE)
 _FREE = 1
 # Characters between a copied question and its answer.
-_NEAR = 60
+_NEAR = 160
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,16 @@ def _claim(stage: Stage, sentence: str) -> str | None:
     return match.group() if match else None
 
 
-def _copied(stage: Stage, text: str) -> tuple[tuple[str, str], ...]:
-    """Questions that the text holds with an answer close behind."""
-    near = ((found, stage.answer.search(text, found.end, found.end + _NEAR)) for found in stage.find(text))
-    return tuple((found.case.text, answer.group()) for found, answer in near if answer)
+def _split(stage: Stage, text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """The text without the questions that it holds ready with their answers, and these."""
+    rest, copied, end = "", [], 0
+    for found in stage.find(text):
+        answer = stage.answer.search(text, found.end, found.end + _NEAR)
+        if answer:
+            copied.append((found.case.text, answer.group()))
+        rest += text[end : found.start] + "this"
+        end = answer.end() if answer else found.end
+    return rest + text[end:], tuple(copied)
 
 
 @lru_cache(maxsize=4096)
@@ -72,7 +78,8 @@ def knowledge(stage: Stage, text: str, interactions: bool = True) -> Knowledge:
         interactions: Whether a sentence that refers to another one teaches only after it.
     """
     # A question that stands in the prompt is not a rule, whatever its words.
-    parts = sentences(stage.question.sub("this", text))
+    rest, copied = _split(stage, text)
+    parts = sentences(rest)
     taught: list[str] = []
     denied: set[str] = set()
     claims: list[str] = []
@@ -91,4 +98,4 @@ def knowledge(stage: Stage, text: str, interactions: bool = True) -> Knowledge:
         taught.extend(fresh)
         helpful += bool(fresh)
     useless = max(0, len(parts) - helpful - _FREE)
-    return Knowledge(frozenset(taught), frozenset(denied), _copied(stage, text), tuple(claims), useless)
+    return Knowledge(frozenset(taught), frozenset(denied), copied, tuple(claims), useless)

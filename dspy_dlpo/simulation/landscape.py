@@ -11,7 +11,7 @@ from dspy_dlpo.simulation.stage import Case, Stage
 from dspy_dlpo.simulation.task import SimulatedTask, simulated_task, task_kind
 
 # An answer, or (skill, when known, when not known).
-_Tree = str | tuple[str, "_Tree", "_Tree"]  # type: ignore[misc]
+_Tree = str | tuple[str, "_Tree", "_Tree"]
 Odds = dict[str, float]
 
 

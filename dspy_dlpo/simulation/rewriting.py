@@ -8,8 +8,6 @@ from dspy_dlpo.simulation.settings import Writer
 from dspy_dlpo.simulation.skills import taught_by
 from dspy_dlpo.simulation.words import sentences
 
-_MOST = 4
-
 
 def _blurred(sentence: str, brief: Brief, rng: random.Random) -> str:
     skills = taught_by(brief.stage.skills, sentence) if brief.stage else ()
@@ -27,7 +25,7 @@ def _kept(brief: Brief, writer: Writer, rng: random.Random) -> list[str]:
 
 def rewrite(brief: Brief, writer: Writer, rng: random.Random) -> str:
     """A whole new instruction made from the current one, with sentences for the rules that seem to be missing."""
-    most = brief.max_edits if brief.max_edits and rng.random() >= writer.rate("disobedience") else _MOST
+    most = brief.max_edits if brief.max_edits and rng.random() >= writer.rate("disobedience") else writer.points
     new = additions(brief, writer, rng, most)
     kept = _kept(brief, writer, rng)
     if not kept:

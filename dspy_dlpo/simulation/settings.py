@@ -7,7 +7,7 @@ def check_shares(settings: object) -> None:
     """Raise ValueError when a float field of a frozen dataclass lies outside 0 to 1."""
     for field in fields(settings):  # type: ignore[arg-type]
         value = getattr(settings, field.name)
-        if isinstance(value, float | int) and not isinstance(value, bool) and not 0 <= value <= 1:
+        if field.type in (float, "float") and not 0 <= value <= 1:
             raise ValueError(f"{field.name}={value} must lie between 0 and 1. It is a probability or a share.")
 
 
@@ -41,7 +41,7 @@ class Reader:
 
 @dataclass(frozen=True)
 class Writer:
-    """How the simulated prompt model writes. Every number is a probability, 0 to 1, at ``strength`` 1.
+    """How the simulated prompt model writes. Every rate is a probability, 0 to 1, at ``strength`` 1.
 
     Args:
         strength: 1 makes errors at the rates given here; a weaker one makes more, and replies malformed sometimes.
@@ -55,6 +55,7 @@ class Writer:
         bloat: Adding a sentence that does not help.
         overfitting: Adding a sentence that fits only the examples at hand.
         disobedience: Going past a limit that the request states in words.
+        points: Not a probability: how many points one critique or one rewrite makes at most, at least 1.
     """
 
     strength: float = 1.0
@@ -68,9 +69,12 @@ class Writer:
     bloat: float = 0.30
     overfitting: float = 0.08
     disobedience: float = 0.08
+    points: int = 3
 
     def __post_init__(self) -> None:
         check_shares(self)
+        if self.points < 1:
+            raise ValueError(f"points={self.points} must be at least 1. It counts the points of one critique.")
 
     def rate(self, name: str) -> float:
         """The rate of an error at this strength: at strength 0, halfway from the given rate to 1; a 0 stays 0."""

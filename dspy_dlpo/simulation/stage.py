@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from dspy_dlpo.simulation.skills import Skill
 
@@ -20,7 +21,7 @@ class Case:
     """
 
     text: str
-    data: tuple
+    data: tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,11 @@ class Stage:
     target: str
     skills: tuple[Skill, ...]
     question: re.Pattern[str]
-    read: Callable[[str], tuple | None]
-    solve: Callable[[tuple, Knows], str]
+    read: Callable[[str], tuple[Any, ...] | None]
+    solve: Callable[[tuple[Any, ...], Knows], str]
     answer: re.Pattern[str]
     slips: Callable[[str], tuple[str, ...]]
-    answer_to: Callable[[tuple], re.Pattern[str]] | None = None
+    answer_to: Callable[[tuple[Any, ...]], re.Pattern[str]] | None = None
 
     def skill(self, name: str) -> Skill:
         """The skill of that name."""

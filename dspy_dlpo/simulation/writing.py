@@ -5,7 +5,7 @@ import random
 import re
 from typing import Any
 
-from dspy_dlpo.simulation.brief import Brief, brief
+from dspy_dlpo.simulation.brief import Brief, brief, for_module
 from dspy_dlpo.simulation.drafting import additions
 from dspy_dlpo.simulation.draws import stream
 from dspy_dlpo.simulation.editing import edit, edit_form
@@ -55,7 +55,7 @@ def _choice(field: Field, rng: random.Random) -> Any:
 def _schema_value(schema: Any, definitions: dict[str, Any], work: Brief, rng: random.Random) -> Any:
     """A plausible value for a schema of no kind known here: prose in every text, legal values elsewhere."""
     if not isinstance(schema, dict):
-        return prose(work, rng)
+        return prose(work, rng, 1)
     if "$ref" in schema:
         return _schema_value(definitions.get(schema["$ref"].rsplit("/", 1)[-1]), definitions, work, rng)
     options = schema.get("anyOf") or schema.get("oneOf")
@@ -76,13 +76,13 @@ def _schema_value(schema: Any, definitions: dict[str, Any], work: Brief, rng: ra
         "boolean": rng.random() < 0.5,
         "null": None,
     }
-    return plain[kind] if kind in plain else prose(work, rng)
+    return plain[kind] if kind in plain else prose(work, rng, 1)
 
 
 def _text_value(field: Field, work: Brief, writer: Writer, rng: random.Random) -> str:
     if "prefix" in field.name:
         return "Answer:"
-    return rewrite(work, writer, rng) if _is_instruction(field) else prose(work, rng)
+    return rewrite(work, writer, rng) if _is_instruction(field) else prose(work, rng, writer.points, field.about)
 
 
 def _value(field: Field, ask: Ask, work: Brief, writer: Writer, rng: random.Random) -> Any:
@@ -96,9 +96,15 @@ def _value(field: Field, ask: Ask, work: Brief, writer: Writer, rng: random.Rand
     if kind == "str" or kind.startswith("optional[str") or kind == "str | none":
         return _text_value(field, work, writer, rng)
     if kind.startswith("dict"):
-        return {name: " ".join(additions(work, writer, rng, 3)) or prose(work, rng) for name in _keys(ask)}
+        parts = {name: for_module(work, name) for name in _keys(ask)}
+        return {
+            name: " ".join(additions(part, writer, rng, 3)) or prose(part, rng, writer.points)
+            for name, part in parts.items()
+        }
     if kind in ("list[str]", "list", "list[any]"):
-        return additions(work, writer, rng, 4) if _is_instruction(field) else remarks(work, rng)
+        return (
+            additions(work, writer, rng, writer.points) if _is_instruction(field) else remarks(work, rng, writer.points)
+        )
     if field.schema:
         schema = json.loads(field.schema)
         return _schema_value(schema, schema.get("$defs", {}), work, rng)
@@ -112,7 +118,7 @@ def _plain(ask: Ask, work: Brief, writer: Writer, rng: random.Random) -> str:
         return f"<{tag}>{rewrite(work, writer, rng)}</{tag}>"
     if _PLAIN_INSTRUCTION.search(whole) and work.current:
         return f"```\n{rewrite(work, writer, rng)}\n```"
-    return prose(work, rng)
+    return prose(work, rng, writer.points)
 
 
 def write(ask: Ask, writer: Writer, labels: tuple[object, ...]) -> str:

@@ -7,13 +7,15 @@ import pydantic
 import pytest
 
 from dspy_dlpo.simulation import Landscape, Writer, simulated_lm, simulated_task
-from dspy_dlpo.simulation.tasks import TASKS
+from dspy_dlpo.simulation.skills import named_in
+from dspy_dlpo.simulation.stage import Stage
+from dspy_dlpo.simulation.tasks import STAGES, TASKS
 
 NAME = "object_counting"
 STAGE = TASKS[NAME].stages[0][1]
 WORDING = {skill.name: skill.wordings for skill in STAGE.skills}
 PROMPT = " ".join((STAGE.start, *(skill.wordings[0] for skill in STAGE.skills[:6])))
-FLAWLESS = {field: 0.0 for field in Writer.__dataclass_fields__ if field != "strength"}
+FLAWLESS = {field: 0.0 for field in Writer.__dataclass_fields__ if field not in {"strength", "points"}}
 QUESTION = "I have two cats, a dog, and a goat. How many animals do I have?"
 WRONG = f"question: {QUESTION}\ngiven answer: 3\nexpected answer: 4"
 
@@ -157,6 +159,39 @@ def test_frozen_sentences_are_left_alone() -> None:
     assert all(edit.op == "add" or edit.at == 1 for reply in replies for edit in reply.edits)
 
 
+def test_sentences_frozen_by_number_are_left_alone() -> None:
+    class Limited(Edit):
+        """Improve the prompt with at most 2 edits."""
+
+        limits: str = dspy.InputField()
+
+    replies = ask(
+        Limited,
+        Writer(**FLAWLESS),
+        20,
+        sentences=numbered(STAGE.start, "Be precise and concise.", "Do your very best."),
+        critique="The prompt is too long, shorten it. " + STAGE.skill("category").missing[0],
+        limits="- Leave sentences 2 and 3 exactly as they are.",
+    )
+    assert all(edit.op == "add" or edit.at == 1 for reply in replies for edit in reply.edits)
+
+
+def test_one_reply_changes_a_sentence_once() -> None:
+    critique = " ".join(skill.missing[0] for skill in STAGE.skills[:8])
+    for reply in ask(Edit, Writer(**FLAWLESS), 20, sentences=numbered(STAGE.start, "Be brief."), critique=critique):
+        changed = [edit.at for edit in reply.edits if edit.op != "add"]
+        assert len(set(changed)) == len(changed)
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+def test_every_remark_of_a_critic_names_its_rule_and_hardly_another(stage: Stage) -> None:
+    for skill in stage.skills:
+        for what in skill.missing:
+            named = named_in(stage.skills, [f"In 7 is wrong: {what[0].lower()}{what[1:]}"])
+            assert skill in named
+            assert len(named) <= 2
+
+
 def test_shown_and_refused_sentences_are_not_repeated() -> None:
     class Careful(Edit):
         """Improve the prompt with at most 2 edits."""
@@ -198,6 +233,17 @@ def test_only_the_stage_at_fault_is_blamed() -> None:
     shown = f"ticket: {rows[0].ticket}\nfacts: {wrong_facts}\nqueue: {queue}"
     reply = ask(Critique, Writer(**FLAWLESS), instruction=extract.start, failures=shown)[0]
     assert "looks right" not in reply.critique
+
+
+def test_a_critique_of_one_stage_becomes_a_rule_of_that_stage() -> None:
+    for _, stage in TASKS["support_desk"].stages:
+        sentences = numbered(stage.start)
+        facts = "plan=gold; product=kettle; issue=late; days=3; amount=9; urgent=no"
+        critique = f"In one case {facts}. {stage.skills[0].missing[0]}"
+        reply = ask(Edit, Writer(**FLAWLESS), sentences=sentences, critique=critique)[0]
+        assert [skill.name for skill in named_in(stage.skills, [edit.text for edit in reply.edits])] == [
+            stage.skills[0].name
+        ]
 
 
 def test_every_kind_of_field_gets_a_legal_value() -> None:

@@ -2,6 +2,7 @@
 
 import random
 import re
+from typing import Any
 
 from dspy_dlpo.simulation.skills import Skill
 from dspy_dlpo.simulation.stage import Knows, Stage
@@ -10,13 +11,13 @@ _TOKEN = r"(?:not|True|False|and|or|\(|\))"
 _QUESTION = re.compile(rf"(?:(?:not|\() )*(?:True|False)(?: {_TOKEN})* is\b")
 
 
-def _read(question: str) -> tuple | None:
+def _read(question: str) -> tuple[Any, ...] | None:
     tokens = question.split()[:-1]
     tree, rest = _or(tokens)
     return None if rest or tree is None else ("root", tree)
 
 
-def _or(tokens: list[str]) -> tuple:
+def _or(tokens: list[str]) -> tuple[Any, ...]:
     left, rest = _and(tokens)
     while rest[:1] == ["or"]:
         right, rest = _and(rest[1:])
@@ -24,7 +25,7 @@ def _or(tokens: list[str]) -> tuple:
     return left, rest
 
 
-def _and(tokens: list[str]) -> tuple:
+def _and(tokens: list[str]) -> tuple[Any, ...]:
     left, rest = _atom(tokens)
     while rest[:1] == ["and"]:
         right, rest = _atom(rest[1:])
@@ -32,7 +33,7 @@ def _and(tokens: list[str]) -> tuple:
     return left, rest
 
 
-def _atom(tokens: list[str]) -> tuple:
+def _atom(tokens: list[str]) -> tuple[Any, ...]:
     if not tokens:
         return None, []
     head, rest = tokens[0], tokens[1:]
@@ -45,14 +46,14 @@ def _atom(tokens: list[str]) -> tuple:
     return (head,), rest
 
 
-def _nots(tree: tuple) -> tuple[int, tuple]:
+def _nots(tree: tuple[Any, ...]) -> tuple[int, tuple[Any, ...]]:
     count = 0
     while tree[0] == "not":
         count, tree = count + 1, tree[1]
     return count, tree
 
 
-def _negated(tree: tuple, knows: Knows) -> bool:
+def _negated(tree: tuple[Any, ...], knows: Knows) -> bool:
     count, inner = _nots(tree)
     value = _value(inner, knows)
     if inner[0] == "group" and inner[1][0] in ("and", "or") and not knows("not_group"):
@@ -67,7 +68,7 @@ def _negated(tree: tuple, knows: Knows) -> bool:
     return value if count % 2 == 0 else not value
 
 
-def _binary(tree: tuple, knows: Knows) -> bool:
+def _binary(tree: tuple[Any, ...], knows: Knows) -> bool:
     operator, left, right = tree
     a, b = _value(left, knows), _value(right, knows)
     if operator == "or":
@@ -79,7 +80,7 @@ def _binary(tree: tuple, knows: Knows) -> bool:
     return a and b
 
 
-def _value(tree: tuple, knows: Knows) -> bool:
+def _value(tree: tuple[Any, ...], knows: Knows) -> bool:
     head = tree[0]
     if head == "not":
         return _negated(tree, knows)
@@ -89,11 +90,11 @@ def _value(tree: tuple, knows: Knows) -> bool:
     return _binary(tree, knows) if head in ("and", "or") else head == "True"
 
 
-def _mixes(tree: tuple) -> bool:
+def _mixes(tree: tuple[Any, ...]) -> bool:
     return tree[0] == "or" and any(part[0] == "and" for part in tree[1:])
 
 
-def _leading_not(tree: tuple) -> bool:
+def _leading_not(tree: tuple[Any, ...]) -> bool:
     while tree[0] in ("and", "or"):
         tree = tree[1]
         if tree[0] == "not":
@@ -101,7 +102,7 @@ def _leading_not(tree: tuple) -> bool:
     return False
 
 
-def _solve(data: tuple, knows: Knows) -> str:
+def _solve(data: tuple[Any, ...], knows: Knows) -> str:
     tree = data[1]
     value = _value(tree, knows)
     if _mixes(tree) and not knows("and_first"):

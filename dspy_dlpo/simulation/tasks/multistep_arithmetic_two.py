@@ -3,6 +3,7 @@
 import random
 import re
 from itertools import pairwise
+from typing import Any
 
 from dspy_dlpo.simulation.skills import Skill
 from dspy_dlpo.simulation.stage import Knows, Stage
@@ -11,12 +12,12 @@ _GROUP = r"\(-?\d+ [-+*] -?\d+ [-+*] -?\d+ [-+*] -?\d+\)"
 _QUESTION = re.compile(rf"\({_GROUP} [-+*] {_GROUP}\) =")
 
 
-def _read(question: str) -> tuple | None:
+def _read(question: str) -> tuple[Any, ...] | None:
     match = re.fullmatch(r"\(\(([^()]+)\) ([-+*]) \(([^()]+)\)\) =", question)
     return (_terms(match[1]), match[2], _terms(match[3])) if match else None
 
 
-def _terms(text: str) -> tuple:
+def _terms(text: str) -> tuple[Any, ...]:
     parts = text.split()
     return tuple(int(p) if number % 2 == 0 else p for number, p in enumerate(parts))
 
@@ -41,9 +42,9 @@ def _sum(a: int, op: str, b: int, knows: Knows) -> int:
     return a - b
 
 
-def _multiplied(terms: list, knows: Knows) -> list:
+def _multiplied(terms: list[Any], knows: Knows) -> list[Any]:
     """The terms with every product computed."""
-    result = [terms[0]]
+    result: list[Any] = [terms[0]]
     chain = 1
     for op, number in zip(terms[1::2], terms[2::2], strict=True):
         chain = chain + 1 if op == "*" else 1
@@ -56,23 +57,23 @@ def _multiplied(terms: list, knows: Knows) -> list:
     return result
 
 
-def _group(terms: tuple, knows: Knows) -> int:
+def _group(terms: tuple[Any, ...], knows: Knows) -> int:
     parts = list(terms)
     operators = parts[1::2]
     late = any(op == "*" and before != "*" for before, op in pairwise(operators))
     if late and not knows("precedence"):
-        total = parts[0]
+        total: int = parts[0]
         for op, number in zip(operators, parts[2::2], strict=True):
             total = total * number if op == "*" else total + number if op == "+" else total - number
         return total
     parts = _multiplied(parts, knows)
     if parts[1:2] == ["-"] and len(parts) > 3 and not knows("left_to_right"):
-        return parts[0] - _added(parts[2:], knows)
+        return int(parts[0]) - _added(parts[2:], knows)
     return _added(parts, knows)
 
 
-def _added(parts: list, knows: Knows) -> int:
-    total = parts[0]
+def _added(parts: list[Any], knows: Knows) -> int:
+    total: int = parts[0]
     for op, number in zip(parts[1::2], parts[2::2], strict=True):
         total = _sum(total, op, number, knows)
     return total
@@ -87,7 +88,7 @@ def _whole(left: int, middle: str, right: int, knows: Knows) -> int:
     return left - right if middle == "-" else left + right
 
 
-def _solve(data: tuple, knows: Knows) -> str:
+def _solve(data: tuple[Any, ...], knows: Knows) -> str:
     left, middle, right = data
     result = _whole(_group(left, knows), middle, _group(right, knows), knows)
     if result < 0 and not knows("keep_sign"):

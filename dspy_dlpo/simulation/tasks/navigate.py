@@ -2,6 +2,7 @@
 
 import random
 import re
+from typing import Any
 
 from dspy_dlpo.simulation.skills import Skill
 from dspy_dlpo.simulation.stage import Knows, Stage
@@ -14,7 +15,7 @@ _QUESTION = re.compile(
 _TURNS = {"right": 1, "around": 2, "left": 3}
 
 
-def _read(question: str) -> tuple | None:
+def _read(question: str) -> tuple[Any, ...] | None:
     match = _QUESTION.fullmatch(question)
     if match is None:
         return None
@@ -45,7 +46,7 @@ def _turned(heading: int, way: str, knows: Knows) -> int:
     return heading + (_TURNS[way] if knows("quarter") else 0)
 
 
-def _walk(data: tuple, knows: Knows) -> tuple[int, int]:
+def _walk(data: tuple[Any, ...], knows: Knows) -> tuple[int, int]:
     facing, moves = data
     x = y = heading = 0
     if len(moves) >= 7 and not knows("every_move"):
@@ -63,7 +64,7 @@ def _walk(data: tuple, knows: Knows) -> tuple[int, int]:
     return x, y
 
 
-def _home(data: tuple, knows: Knows) -> bool:
+def _home(data: tuple[Any, ...], knows: Knows) -> bool:
     x, y = _walk(data, knows)
     if bool(x) != bool(y) and not knows("both_axes"):
         return True
@@ -72,7 +73,7 @@ def _home(data: tuple, knows: Knows) -> bool:
     return not x and not y
 
 
-def _solve(data: tuple, knows: Knows) -> str:
+def _solve(data: tuple[Any, ...], knows: Knows) -> str:
     home = _home(data, knows)
     if data[1][-1][0] == "Turn" and not knows("last_turn"):
         home = not home

@@ -2,6 +2,7 @@
 
 import random
 import re
+from typing import Any
 
 from dspy_dlpo.simulation.skills import Skill
 from dspy_dlpo.simulation.stage import Knows, Stage
@@ -38,7 +39,7 @@ def _singular(noun: str) -> str:
     return noun
 
 
-def _read(question: str) -> tuple | None:
+def _read(question: str) -> tuple[Any, ...] | None:
     match = _QUESTION.fullmatch(question)
     if match is None or match["kind"] not in _THINGS:
         return None
@@ -76,7 +77,7 @@ def _amount(number: str, noun: str, knows: Knows) -> int:
     return count
 
 
-def _solve(data: tuple, knows: Knows) -> str:
+def _solve(data: tuple[Any, ...], knows: Knows) -> str:
     kind, items = data
     counted = [(number, noun) for number, noun in items if _belongs(noun, kind, knows)]
     if len(items) >= 7 and counted and not knows("every_item"):

@@ -2,6 +2,7 @@
 
 import random
 import re
+from typing import Any
 
 from dspy_dlpo.simulation.skills import Skill
 from dspy_dlpo.simulation.stage import Knows, Stage
@@ -46,7 +47,7 @@ QUEUES = (
 )
 
 
-def _read_ticket(text: str) -> tuple | None:
+def _read_ticket(text: str) -> tuple[Any, ...] | None:
     plan = re.search(
         r"I am on the (free plan|gold plan|business plan)|one of your (premium members)|our (company account)", text
     )
@@ -84,7 +85,7 @@ def _urgent(deadline: bool, shouting: bool, knows: Knows) -> bool:
     return shouting and not knows("shouting")
 
 
-def _extract(data: tuple, knows: Knows) -> str:
+def _extract(data: tuple[Any, ...], knows: Knows) -> str:
     plan, product, other, issue, denied, refund, (days, span), paid, deadline, shouting = data
     tier = _PLANS[plan]
     if plan in ("premium members", "company account") and not knows("plan_names"):
@@ -103,7 +104,7 @@ def _extract(data: tuple, knows: Knows) -> str:
     )
 
 
-def _read_facts(text: str) -> tuple | None:
+def _read_facts(text: str) -> tuple[Any, ...] | None:
     match = _FACTS.fullmatch(text)
     return tuple(match.groups()) if match else None
 
@@ -116,7 +117,7 @@ def _by_customer(plan: str, issue: str, knows: Knows) -> str | None:
     return None
 
 
-def _decide(data: tuple, knows: Knows) -> str:
+def _decide(data: tuple[Any, ...], knows: Knows) -> str:
     plan, product, issue, days, amount, urgent = data
     if product == "heater" and issue in ("broken", "refund") and knows("recall"):
         return "safety"
@@ -183,7 +184,7 @@ def _facts_slips(answer: str) -> tuple[str, ...]:
 EXTRACT = Stage(
     name="support_desk.extract",
     start="Extract the facts of the ticket.",
-    topic="extract|ticket|fact|facts",
+    topic="extract|ticket",
     source="ticket",
     target="facts",
     question=_TICKET,
@@ -248,9 +249,7 @@ EXTRACT = Stage(
         Skill(
             "money_back",
             0.50,
-            (
-                "money_back|reimburse|asks_for_a_refund issue|refund whatever|even|always|is|overrid|wants|asks|asked|as !within",
-            ),
+            ("money_back|reimburse issue|refund whatever|even|always|is|overrid|wants|asks|asked|as !within",),
             (
                 "A customer who wants the money back has issue=refund, even if something is broken or late.",
                 "When money back is asked for, the issue is refund whatever else is wrong.",
@@ -322,8 +321,8 @@ DECIDE = Stage(
             0.75,
             ("business|company priority|first",),
             (
-                "Business customers go to priority, except for login.",
-                "Send every business plan, save login trouble, to priority.",
+                "Business customers with a late parcel or a charge go to priority.",
+                "Send late and charge tickets of a business plan to priority.",
             ),
             ("Some customers are special.", "Respect the plan."),
             ("A late parcel or a charge of a business customer belongs to priority.",),

@@ -3,6 +3,7 @@
 import random
 import re
 from itertools import pairwise
+from typing import Any
 
 from dspy_dlpo.simulation.skills import Skill
 from dspy_dlpo.simulation.stage import Knows, Stage
@@ -26,12 +27,12 @@ _MARKED = ("you've", "shouldn't", "o'connell", "it&t", "r&d", "they've")
 _QUESTION = re.compile(r"Sort the following words alphabetically: List: (?P<words>[a-z'&]+(?: [a-z'&]+)+)")
 
 
-def _read(question: str) -> tuple | None:
+def _read(question: str) -> tuple[Any, ...] | None:
     match = _QUESTION.fullmatch(question)
     return tuple(match["words"].split()) if match else None
 
 
-def _key(word: str, depth: int, late: bool, marks: bool) -> tuple:
+def _key(word: str, depth: int, late: bool, marks: bool) -> tuple[Any, ...]:
     text = word if marks or word.isalpha() else f"~{word}"
     if not late:
         # v, w and y are mixed up.
@@ -67,7 +68,7 @@ def _ordered(words: list[str], knows: Knows) -> list[str]:
     return ordered
 
 
-def _solve(data: tuple, knows: Knows) -> str:
+def _solve(data: tuple[Any, ...], knows: Knows) -> str:
     ordered = _ordered(list(data), knows)
     if len(ordered) >= 12 and not knows("all_words"):
         del ordered[len(ordered) // 2]
@@ -102,7 +103,7 @@ def _slips(answer: str) -> tuple[str, ...]:
     return " ".join(words[:-1]), " ".join(swapped)
 
 
-def _answer_to(data: tuple) -> re.Pattern[str]:
+def _answer_to(data: tuple[Any, ...]) -> re.Pattern[str]:
     forms = {
         form for word in data for form in (word, re.sub(r"ll$", "l", re.sub(r"tt$", "t", word.replace("rr", "r"))))
     }

@@ -1,0 +1,274 @@
+"""The contracts of techniques and acceptances, for those of this package and for third parties' own.
+
+Each check calls its object in many situations (no history and a long one, no critique, one sentence, the empty prompt,
+a prompt in another script) and raises ``AssertionError`` with what was violated and in which situation.
+
+Example:
+    >>> from dspy_dlpo import Dropout, Greedy
+    >>> check_technique(Dropout(0.3))
+    >>> check_acceptance(Greedy())
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import math
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from dspy_dlpo.core.acceptance import Acceptance, Bar
+from dspy_dlpo.core.edits import Dropped, Edit, Edits, diff, sound
+from dspy_dlpo.core.history import History, LedgerEntry, Record, StepContext
+from dspy_dlpo.core.schedule import Schedule
+from dspy_dlpo.core.sentences import split
+from dspy_dlpo.core.space import Choice, Dimension, Range, search_space, with_params
+from dspy_dlpo.core.technique import Technique
+from dspy_dlpo.core.update import Constraint, Note, TextGradient, Update
+
+__all__ = ["check_acceptance", "check_technique"]
+
+T = TypeVar("T")
+
+PROMPTS = {
+    "a few sentences": "Count the objects. Name each group first. Answer with a number.",
+    "one sentence": "Answer the question.",
+    "the empty prompt": "",
+    "white space only": " \n",
+    "no final mark": "Answer the question",
+    "a non-Latin prompt": "请先数一数物品。然后回答问题！不要解释。",
+    "bullets and a hole": "# Task\n\nRead {text}:\n- Count e.g. apples.\n- Skip the rest\n\n```\nx = 1.5\n```\n",
+}
+INCUMBENTS: dict[str, tuple[float, ...]] = {
+    "no scores": (),
+    "one score": (0.5,),
+    "all right": (1.0,) * 24,
+    "all wrong": (0.0,) * 24,
+    "mixed scores": (1.0, 0.0, 0.25) * 8,
+    "scores beyond 0 to 1": (-3.0, 7.5, 100.0),
+}
+_REWRITE = "Look at every object. Count the objects. Say only the number, e.g. 3.\n- No units\n"
+
+
+def check_technique(technique: Technique) -> None:
+    """Check that a technique keeps the contract of all techniques.
+
+    It is a frozen dataclass whose plain fields survive JSON and whose tunable ranges are legal at both ends and in the
+    middle. Its ``apply`` gives the same output for the same input, changes nothing that it is given, keeps the prompt
+    and the constraints set before it, and uses no randomness but ``ctx.rng``. The constraints it adds drop nothing when
+    nothing is edited, return a subset of the edits in the same order, and say why they drop the others.
+
+    Args:
+        technique: An object of the class to check, with any legal values.
+
+    Raises:
+        AssertionError: If the contract is broken; the message says where.
+    """
+    _check_fields(technique, Technique)
+    for variant in (technique, *_tuned(technique)):
+        for where, update, context in _situations():
+            _check_apply(variant, update, context, f"{variant!r}.apply on {where}")
+
+
+def check_acceptance(acceptance: Acceptance) -> None:
+    """Check that an acceptance keeps the contract of all acceptances.
+
+    It is a frozen dataclass whose plain fields survive JSON and whose tunable ranges are legal at both ends and in the
+    middle. Its ``bar`` gives the same `Bar` for the same input, changes nothing that it is given, works for any number
+    of scores, and uses no randomness but ``ctx.rng``. The bar is a number or minus infinity.
+
+    Args:
+        acceptance: An object of the class to check, with any legal values.
+
+    Raises:
+        AssertionError: If the contract is broken; the message says where.
+    """
+    _check_fields(acceptance, Acceptance)
+    for variant in (acceptance, *_tuned(acceptance)):
+        for name, scores in INCUMBENTS.items():
+            for when, context in _contexts(PROMPTS["a few sentences"]):
+                where = f"{variant!r}.bar on {name}, {when}"
+                bar = _called_twice(variant.bar, list(scores), context, variant, where)
+                _require(isinstance(bar, Bar), f"{where}: returns {bar!r}, which is no Bar")
+                _require(bar.lowest < math.inf, f"{where}: no score can reach {bar!r}")
+
+
+def _require(condition: object, message: str) -> None:
+    if not condition:
+        raise AssertionError(message)
+
+
+# --- fields ----------------------------------------------------------------------------------------------------------
+
+
+def _check_fields(node: Any, kind: type) -> None:
+    name = type(node).__name__
+    _require(isinstance(node, kind), f"{name} is no subclass of {kind.__name__}")
+    _require(getattr(getattr(node, "__dataclass_params__", None), "frozen", False), f"{name} is no frozen dataclass")
+    _require(dataclasses.replace(node) == node, f"{name} differs from its own copy: its fields do not say all it knows")
+    plain = {each.name: value for each in dataclasses.fields(node) if _is_plain(value := getattr(node, each.name))}
+    told = dataclasses.asdict(node)
+    for field, value in {key: told[key] for key in plain}.items():
+        _require(_through_json(value) == value, f"{name}.{field}={value!r} does not survive JSON")
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, (bool, int, float, str, Schedule))
+
+
+def _through_json(value: Any) -> Any:
+    try:
+        return json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError):
+        return NotImplemented
+
+
+def _tuned(node: T) -> Iterator[T]:
+    """The object with each tunable field at both ends of its range and in the middle."""
+    for path, dimension in search_space(node).items():
+        where = f"{type(node).__name__}: tunable {path!r}"
+        for value in _values(dimension, where):
+            try:
+                yield with_params(node, {path: value})
+            except (TypeError, ValueError) as error:
+                raise AssertionError(f"{where} is illegal at {value!r}, which its range allows: {error}") from error
+
+
+def _values(dimension: Dimension, where: str) -> tuple[Any, ...]:
+    if isinstance(dimension, Choice):
+        return dimension.options
+    return _range_values(dimension, where)
+
+
+def _range_values(dimension: Range, where: str) -> tuple[float, ...]:
+    low, high = dimension.low, dimension.high
+    _require(low < high, f"{where}: the range from {low!r} to {high!r} is empty")
+    _require(low > 0 or not dimension.log, f"{where}: a logarithmic range cannot begin at {low!r}")
+    middle = math.sqrt(low * high) if dimension.log else (low + high) / 2
+    return low, round(middle) if dimension.integer else middle, high
+
+
+# --- situations ------------------------------------------------------------------------------------------------------
+
+
+def _situations() -> Iterator[tuple[str, Update, StepContext]]:
+    for name, prompt in PROMPTS.items():
+        critique = TextGradient("solve", "It forgets the units. It must count each object separately.", (0, 2))
+        for gradients, said in (((), "no critique"), ((critique,), "a critique")):
+            update = Update("solve", prompt, gradients, (Note("Before", "Said before."),), (_Silent(),))
+            for when, context in _contexts(prompt):
+                yield f"{name}, {said}, {when}", update, context
+
+
+def _contexts(prompt: str) -> Iterator[tuple[str, StepContext]]:
+    examples = tuple(f"How many are {i} apples and a pear? -> {i + 1}" for i in range(6))
+    yield "no history", StepContext(0, 0.0, History(), seed=7)
+    yield "the start only", StepContext(1, 0.1, History(_records(prompt)[:1]), seed=7, examples=examples)
+    yield "some history", StepContext(7, 0.5, History(_records(prompt)), seed=7, examples=examples)
+    yield "the end of the run", StepContext(7, 1.0, History(_records(prompt)), seed=7)
+
+
+def _records(prompt: str) -> list[Record]:
+    """What a run leaves behind: a start, steps kept, refused, cut short and unusable, a growth and a trial."""
+    now, before = {"solve": prompt, "check": "Check it."}, {"solve": _REWRITE, "check": "Check it."}
+    gradient = TextGradient("solve", "It must count each object separately. It answers too early.", (1, 3))
+    edit = Edit("add", 0, "Look at every object.", "it answers too early", predictor="solve")
+    ledger = (LedgerEntry(edit, gained=(1,), lost=(0,), kept=False, reason="loses more than it gains"),)
+    seen = {"batch": (1, 3), "gradients": (gradient,), "edits": (edit,)}
+    return [
+        Record("start", 0, 0.0, before, before, (0, 1, 2, 3), scores=_runs(0, 1, 0, 0), complete=True, score=0.25),
+        Record("step", 1, 0.1, before, now, scores=_runs(1, 1, 0, 0), complete=True, score=0.5, accepted=True, **seen),  # type: ignore[arg-type]
+        Record("step", 2, 0.2, now, before, scores={3: (0.0,)}, ledger=ledger, reason="cannot reach the bar", **seen),  # type: ignore[arg-type]
+        Record("step", 3, 0.3, now, now, dropped=(Dropped(edit, "empty text"),), reason="no edit is admitted"),
+        Record("growth", 4, 0.4, now, now, (4, 5), scores=_runs(1, 1, 0, 0, 1, 1), complete=True, score=0.66),
+        Record("trial", 5, 0.4, now, {**now, "solve": "Count."}, scores=_runs(0, 0, 0, 0), complete=True, score=0.0),
+        Record("step", 6, 0.5, now, now, batch=(2,), reason="the critic gave no usable critique"),
+    ]
+
+
+def _runs(*scores: float) -> dict[int, tuple[float, ...]]:
+    return {x: (float(score),) for x, score in enumerate(scores)}
+
+
+# --- behaviour -------------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class _Silent(Constraint):
+    """A constraint that admits everything, to see that it is passed on."""
+
+    @property
+    def text(self) -> str:
+        return ""
+
+    def admit(self, edits: Edits, prompt: str) -> tuple[Edits, tuple[Dropped, ...]]:
+        return edits, ()
+
+
+def _check_apply(technique: Technique, update: Update, context: StepContext, where: str) -> None:
+    result = _called_twice(technique.apply, update, context, technique, where)
+    _require(isinstance(result, Update), f"{where}: returns {result!r}, which is no Update")
+    _require(result.predictor == update.predictor, f"{where}: changes the predictor")
+    _require(result.prompt == update.prompt, f"{where}: changes the prompt; only edits may")
+    _require(
+        not Counter(map(id, update.constraints)) - Counter(map(id, result.constraints)),
+        f"{where}: lifts a constraint that was set before",
+    )
+    for note in result.notes:
+        said = isinstance(note.title, str) and isinstance(note.body, str) and note.title.strip() and note.body.strip()
+        _require(bool(said), f"{where}: {note!r} says nothing")
+    for constraint in result.constraints:
+        _check_constraint(constraint, update.prompt, f"{where}: {constraint!r}")
+
+
+def _called_twice(
+    call: Callable[[Any, StepContext], Any], first: Any, context: StepContext, owner: object, where: str
+) -> Any:
+    """Call with equal inputs twice, and see that nothing but the result comes of it."""
+    owner_before, first_before, records_before = map(copy.deepcopy, (owner, first, list(context.history)))
+    chance = random.getstate()
+    result = call(first, context)
+    again = call(
+        copy.deepcopy(first_before), dataclasses.replace(context, history=History(copy.deepcopy(records_before)))
+    )
+    _require(result == again, f"{where}: the same input gives {result!r}, then {again!r}")
+    _require(first == first_before, f"{where}: changes its input")
+    _require(list(context.history) == records_before, f"{where}: changes the history")
+    _require(owner == owner_before, f"{where}: changes its own fields")
+    _require(random.getstate() == chance, f"{where}: draws from the global random; use ctx.rng")
+    return result
+
+
+def _check_constraint(constraint: Constraint, prompt: str, where: str) -> None:
+    _require(isinstance(constraint, Constraint), f"{where} is no Constraint")
+    _require(isinstance(constraint.text, str), f"{where}: its text is {constraint.text!r}, which is no string")
+    _require(constraint.admit((), prompt) == ((), ()), f"{where}: doing nothing violates it")
+    for edits in _replies(prompt):
+        kept, dropped = constraint.admit(edits, prompt)
+        _require((kept, dropped) == constraint.admit(edits, prompt), f"{where}: the same edits are admitted or not")
+        _require(_is_part(kept, edits), f"{where}: keeps {kept!r}, which is no part of {edits!r} in order")
+        _require(
+            Counter((*kept, *(each.edit for each in dropped))) == Counter(edits),
+            f"{where}: of {edits!r} some are neither kept nor dropped, or both",
+        )
+        _require(all(each.reason for each in dropped), f"{where}: drops an edit without a reason")
+
+
+def _replies(prompt: str) -> Iterator[Edits]:
+    """What a writer may answer: many edits of one kind, some of each, a whole new text."""
+    count = len(split(prompt))
+    deletions = tuple(Edit("delete", i) for i in range(count))
+    replacements = tuple(Edit("replace", i, f"Do thing {i} with care. ") for i in range(count))
+    additions = tuple(Edit("add", i % (count + 1), f"Also mind point {i}. Then go on. ") for i in range(12))
+    moves = tuple(Edit("move", i, to=0) for i in range(1, count))
+    mixed = (*additions[:2], *replacements[:1], *deletions[1:2], *moves[1:])
+    for edits in (deletions, replacements, additions, moves, mixed, diff(prompt, _REWRITE), diff(prompt, "")):
+        yield sound(edits, prompt)[0]
+
+
+def _is_part(part: Sequence[Edit], whole: Sequence[Edit]) -> bool:
+    rest = iter(whole)
+    return all(any(edit == other for other in rest) for edit in part)
