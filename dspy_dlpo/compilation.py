@@ -145,7 +145,7 @@ class Compilation:
             start=self._start,
             runs=self._runs("train", self._data.train),
             critique=Critic(self._model, describe(self._student), self._predictors, settings.threads),
-            write=Writer(self._model, modules, settings.threads, whole),
+            write=Writer(self._model, modules, self._start, settings.threads, whole),
             spent=self._spent,
             clock=time.monotonic,
             on_record=self._on_record,

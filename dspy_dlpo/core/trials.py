@@ -8,17 +8,20 @@ that matter stay. That takes a fraction of the runs that trying them one by one 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from dspy_dlpo.core.acceptance import Bar
 from dspy_dlpo.core.attribution import judge_edits, proposal
 from dspy_dlpo.core.edits import Edit, Edits
-from dspy_dlpo.core.history import History, LedgerEntry, Prompts, StepContext
+from dspy_dlpo.core.history import History, LedgerEntry, Prompts, Record, StepContext
 from dspy_dlpo.core.judging import Bench, Judgement, judge
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.update import Constraint, admit_all
 
 # So many sentences are tried together.
 TOGETHER = 6
+# So many steps an added sentence has to prove itself: some rules help only together with later ones.
+PROBATION = 3
 
 Trial = tuple[Prompts, Judgement, tuple[LedgerEntry, ...]]
 
@@ -26,31 +29,95 @@ Trial = tuple[Prompts, Judgement, tuple[LedgerEntry, ...]]
 def next_deletions(
     prompts: Prompts, history: History, constraints: Mapping[str, Sequence[Constraint]], since: int | None = None
 ) -> Edits:
-    """The deletions to try next: sentences that never gained anything together, else one, the longest untried first.
+    """The deletions to try next: added sentences that never gained anything together, else one, longest untried first.
 
-    A sentence is not tried again while there is nothing new to learn: one that once mattered, not before the judging set
-    has grown since; another, not in the same prompts on the same judging set; none whose last trial is record `since`
-    or later.
+    During the run nothing is tried while there is nothing new to learn: an added sentence has a few steps to prove
+    itself; one that once mattered, and the user's own, wait until the judging set has grown.
+
+    Args:
+        prompts: The prompts to shorten.
+        history: What was tried before.
+        constraints: What may never be changed, by predictor.
+        since: At the end of a run, the record at which pruning began: every sentence is tried once more.
 
     Returns:
         Deletions that the constraints admit; none when there is nothing to try.
     """
-    credited, grown = _credited(history), _last_growth(history)
-    fresh: list[tuple[bool, int, int, Edit]] = []
-    for name in sorted(constraints):
-        sentences = split(prompts[name])
-        for i, sentence in enumerate(sentences):
-            mattered = credited.get((name, sentence.strip()), -1)
-            last, new = _last_trial(sentence.strip(), name, prompts, history)
-            if mattered >= 0:
-                last, new = max(last, mattered), max(last, mattered) < grown
-            edit = Edit("delete", i, why="trial: is it needed?", predictor=name)
-            legal = len(sentences) > 1 and admit_all(constraints[name], (edit,), prompts[name])[0]
-            if legal and new and (since is None or last < since):
-                fresh.append((mattered >= 0, last, len(fresh), edit))
-    fresh.sort(key=lambda each: each[:3])
-    suspects = [edit for gained, _, _, edit in fresh if not gained][:TOGETHER]
-    return tuple(sorted(suspects, key=lambda edit: (edit.predictor, edit.at))) or tuple(each[3] for each in fresh[:1])
+    found = [each for name in sorted(constraints) for each in _evidence(name, prompts, history)]
+    due = [each for each in found if (each.is_due(history) if since is None else each.known.tried < since)]
+    due = [each for each in due if _admitted(each.edit, constraints, prompts)]
+    suspects = sorted((each for each in due if each.known.mattered < 0), key=lambda each: each.known.tried)
+    if suspects:
+        together = (each.edit for each in suspects[:TOGETHER])
+        return tuple(sorted(together, key=lambda edit: (edit.predictor, edit.at)))
+    settled = sorted(due, key=lambda each: max(each.known.tried, each.known.mattered))
+    return tuple(each.edit for each in settled[:1])
+
+
+def _admitted(edit: Edit, constraints: Mapping[str, Sequence[Constraint]], prompts: Prompts) -> bool:
+    return bool(admit_all(constraints[edit.predictor], (edit,), prompts[edit.predictor])[0])
+
+
+@dataclass
+class _Known:
+    """What the history knows of one sentence; record numbers, -1 for never.
+
+    Args:
+        added: When the run wrote it.
+        mattered: When it last repaired an example or its deletion lost one; 0 at least for the user's own.
+        tried: When its deletion was last tried.
+        same: Whether that was in the same prompts.
+    """
+
+    added: int = -1
+    mattered: int = -1
+    tried: int = -1
+    same: bool = False
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """The deletion of a sentence, and what is known of the sentence."""
+
+    edit: Edit
+    known: _Known
+
+    def is_due(self, history: History) -> bool:
+        """Whether a trial now would teach something new."""
+        known = self.known
+        grown = max((record.step for record in history if record.kind in ("start", "growth")), default=-1)
+        if known.mattered >= 0:
+            return max(known.tried, known.mattered) < grown
+        steps = sum(record.step > known.added for record in history.steps())
+        return steps >= PROBATION and (known.tried < grown or not known.same)
+
+
+def _evidence(name: str, prompts: Prompts, history: History) -> list[_Evidence]:
+    """What is known of every sentence of one predictor's prompt, if it has more than one."""
+    sentences = [sentence.strip() for sentence in split(prompts[name])]
+    own = {sentence.strip() for sentence in split(history[0].prompts[name])} if history else set()
+    known = {sentence: _Known(mattered=0 if sentence in own else -1) for sentence in sentences}
+    for record in history:
+        for entry in record.ledger:
+            if entry.edit.predictor == name:
+                _learn(known, entry, record, prompts)
+    deletions = [Edit("delete", i, why="trial: is it needed?", predictor=name) for i in range(len(sentences))]
+    return [_Evidence(edit, known[sentences[edit.at]]) for edit in deletions if len(sentences) > 1]
+
+
+def _learn(known: Mapping[str, _Known], entry: LedgerEntry, record: Record, prompts: Prompts) -> None:
+    """Take one ledger entry into account: when each sentence was added, mattered and was tried."""
+    edit = entry.edit
+    for sentence in split(edit.text) if edit.op in ("add", "replace") else ():
+        if (facts := known.get(sentence.strip())) is not None:
+            facts.added = record.step if entry.kept and record.accepted else facts.added
+            facts.mattered = record.step if entry.gained else facts.mattered
+    if edit.op == "delete":
+        facts = known.get(split(record.prompts[edit.predictor])[edit.at].strip())
+        if facts is not None:
+            facts.mattered = record.step if entry.lost else facts.mattered
+            if record.kind in ("trial", "prune"):
+                facts.tried, facts.same = record.step, record.prompts == prompts
 
 
 def try_deletions(bench: Bench, deletions: Edits) -> Trial:
@@ -75,35 +142,3 @@ def try_move(bench: Bench, deletion: Edit, ctx: StepContext) -> Trial | None:
     prompts = proposal(bench.incumbent, [move])
     judgement = judge(bench, prompts, Bar(bench.mean))
     return prompts, judgement, (LedgerEntry(move, kept=judgement.passed, reason=judgement.reason),)
-
-
-def _credited(history: History) -> dict[tuple[str, str], int]:
-    """By predictor and text: the last record in which a sentence repaired an example, or its deletion lost one."""
-    credited: dict[tuple[str, str], int] = {}
-    for record in history:
-        for entry in record.ledger:
-            if entry.gained and entry.edit.text:
-                for sentence in split(entry.edit.text):
-                    credited[entry.edit.predictor, sentence.strip()] = record.step
-            if entry.lost and entry.edit.op == "delete":
-                sentence = split(record.prompts[entry.edit.predictor])[entry.edit.at]
-                credited[entry.edit.predictor, sentence.strip()] = record.step
-    return credited
-
-
-def _last_trial(sentence: str, predictor: str, prompts: Prompts, history: History) -> tuple[int, bool]:
-    """The record number of a sentence's last deletion trial (-1 for none), and whether one now would be new."""
-    grown = _last_growth(history)
-    for record in reversed(history):
-        for entry in record.ledger if record.kind in ("trial", "prune") else ():
-            edit = entry.edit
-            if edit.op == "delete" and edit.predictor == predictor:
-                tried = split(record.prompts[predictor])[edit.at].strip()
-                if tried == sentence:
-                    return record.step, record.prompts != prompts or record.step < grown
-    return -1, True
-
-
-def _last_growth(history: History) -> int:
-    """The last record in which the judging set grew."""
-    return max((record.step for record in history if record.kind in ("start", "growth")), default=-1)

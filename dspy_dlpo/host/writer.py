@@ -16,7 +16,7 @@ from dspy_dlpo.core.roles import Reply
 from dspy_dlpo.core.sentences import count_words, split
 from dspy_dlpo.core.update import Update
 from dspy_dlpo.host.evaluate import in_threads
-from dspy_dlpo.host.prompting import PromptModel
+from dspy_dlpo.host.prompting import PromptModel, quoted
 
 _OPERATIONS = {
     "add": ("add", "insert", "append", "new"),
@@ -24,6 +24,8 @@ _OPERATIONS = {
     "delete": ("delete", "remove", "drop"),
     "move": ("move", "reorder"),
 }
+# Of the user's own instructions this many characters are shown as the purpose.
+_SHOWN = 600
 # A reply in prose with fewer words is no prompt.
 _SHORTEST_PROMPT = 3
 
@@ -49,6 +51,7 @@ class EditInstructions(dspy.Signature):
     """
 
     module: str = dspy.InputField(desc="the module whose instructions are edited, with its input and output fields")
+    purpose: str = dspy.InputField(desc="what the module was first told to do")
     current_instructions: str = dspy.InputField(desc="its present instructions, one numbered sentence per line")
     critique: str = dspy.InputField(desc="what the instructions lack or get wrong")
     advice: str = dspy.InputField(desc="what else to bear in mind")
@@ -60,6 +63,7 @@ class RewriteInstructions(dspy.Signature):
     """Improve the instructions of one module of a language-model program in the light of a critique."""
 
     module: str = dspy.InputField(desc="the module whose instructions are improved, with its input and output fields")
+    purpose: str = dspy.InputField(desc="what the module was first told to do")
     current_instructions: str = dspy.InputField(desc="its present instructions")
     critique: str = dspy.InputField(desc="what the instructions lack or get wrong")
     advice: str = dspy.InputField(desc="what else to bear in mind")
@@ -73,12 +77,20 @@ class Writer:
     Args:
         model: The prompt model.
         modules: Each predictor with its fields, in words.
+        purposes: The user's own instructions of each predictor, which edits may have replaced.
         num_threads: Requests answered in parallel.
         whole: Whether whole prompts are asked for instead of edits.
     """
 
-    def __init__(self, model: PromptModel, modules: Mapping[str, str], num_threads: int, whole: bool = False) -> None:
-        self._model, self._modules, self._num_threads = model, modules, num_threads
+    def __init__(
+        self,
+        model: PromptModel,
+        modules: Mapping[str, str],
+        purposes: Mapping[str, str],
+        num_threads: int,
+        whole: bool = False,
+    ) -> None:
+        self._model, self._modules, self._purposes, self._num_threads = model, modules, purposes, num_threads
         self._signature = RewriteInstructions if whole else EditInstructions
 
     def __call__(self, updates: Sequence[Update], step: int) -> list[Reply]:
@@ -93,6 +105,7 @@ class Writer:
         whole = self._signature is RewriteInstructions
         inputs = {
             "module": self._modules[update.predictor],
+            "purpose": quoted(self._purposes[update.predictor], _SHOWN),
             "current_instructions": update.prompt if whole else _numbered(update.prompt),
             "critique": "\n\n".join(gradient.text for gradient in update.gradients),
             "advice": "\n\n".join(f"{note.title}:\n{note.body}" for note in update.notes) or "None.",

@@ -24,7 +24,7 @@ _REFUSED = re.compile(
 )
 _REFUSED_LINE = re.compile(r"\W*(?:refused|rejected|tried|dropped)\b", re.IGNORECASE)
 _HEADING = re.compile(r"^\s*(?:#+ .*|[^.!?\n]{3,80}:)\s*$")
-_NUMBERED = re.compile(r"^\s*\"?(?:\[(\d+)\]|(\d+)[.:)])\s*(.+?)\"?,?\s*$", re.MULTILINE)
+_NUMBERED = re.compile(r"^\s*\"?(?:\[(\d+)\]|(\d+)[.:)])\s*(?!`)(\S.*?)\"?,?\s*$", re.MULTILINE)
 _SCORED = re.compile(
     r"(?:instruction|prompt|candidate|attempt)[^:\n]{0,12}:\s*(?P<text>.+?)\s*(?:prefix.{0,80}?)?(?:\w+ "
     r")?score[^:\n]{0,8}:\s*(?P<score>\d+(?:\.\d+)?)",
@@ -95,15 +95,18 @@ class Brief:
         return tuple(skill for name, skill in found.items() if name not in self.known)
 
 
+def _distance(text: str, name: str, stage: Stage) -> int | None:
+    """Characters from a module's name to the end of a stage's fields, at the nearest place; None if nowhere."""
+    fields = re.compile(rf".{{0,300}}?\b{stage.source}\b.{{0,200}}?\b{stage.target}\b", re.DOTALL)
+    matches = (fields.match(text, place.end()) for place in re.finditer(rf"\b{re.escape(name)}\b", text))
+    return min((match.end() - match.start() for match in matches if match), default=None)
+
+
 def for_module(work: Brief, name: str) -> Brief:
     """The part of a brief that concerns one module of a program, told by the fields named after it in the request."""
-    stages = dict.fromkeys(finding.exhibit.stage for finding in work.findings)
-    found: list[tuple[int, int, Stage]] = []
-    for stage in stages:
-        fields = rf"\b{re.escape(name)}\b.{{0,300}}?\b{stage.source}\b.{{0,200}}?\b{stage.target}\b"
-        match = re.search(fields, work.text, re.DOTALL)
-        if match:
-            found.append((match.end() - match.start(), len(found), stage))
+    stages = _siblings([finding.exhibit.stage for finding in work.findings])
+    near = [(_distance(work.text, name, stage), place, stage) for place, stage in enumerate(stages)]
+    found = [(distance, place, stage) for distance, place, stage in near if distance is not None]
     if not found or len(stages) == 1:
         return work
     own = min(found)[2]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dspy_dlpo.core.edits import Dropped, Edits, apply, cost, distance
 from dspy_dlpo.core.history import StepContext
-from dspy_dlpo.core.schedule import Number, check_number, value_at
+from dspy_dlpo.core.schedule import Number, Schedule, check_number, value_at
 from dspy_dlpo.core.space import tunable
 from dspy_dlpo.core.technique import Technique
 from dspy_dlpo.core.update import Constraint, Update
@@ -46,8 +46,8 @@ class LearningRate(Technique):
     `max_edits` sentence edits. An edit whose text holds several sentences counts as several.
 
     Args:
-        max_edits: Sentences of one predictor's prompt that may be added, replaced, deleted or moved in one step: a
-            number or a schedule, at least 1; rounded to a whole number.
+        max_edits: Sentences of one predictor's prompt that may be added, replaced, deleted or moved in one step: a number
+            of at least 1, or a schedule above 0; rounded to a whole number of at least 1.
 
     Source: DLPO, "textual learning rate" (arXiv 2503.13413). In the authors' program the writer is asked for the number
         and nothing checks it, none is named from 5 to 10, and above 10 bold rewrites are asked for.
@@ -56,7 +56,8 @@ class LearningRate(Technique):
     max_edits: Number = tunable(4, low=1, high=10)
 
     def __post_init__(self) -> None:
-        check_number("LearningRate", "max_edits", self.max_edits, 1, float("inf"))
+        lowest = 0 if isinstance(self.max_edits, Schedule) else 1
+        check_number("LearningRate", "max_edits", self.max_edits, lowest, float("inf"))
 
     def apply(self, update: Update, ctx: StepContext) -> Update:
         """Limit the edits to the value of this step."""

@@ -1,4 +1,4 @@
-"""Texts and edits for properties: ordinary prompts, texts that melt into their neighbours, and any reply of a writer."""
+"""Texts and edits for properties: ordinary prompts, texts that melt into neighbours, and any reply of a writer."""
 
 from hypothesis import strategies as st
 
@@ -82,7 +82,7 @@ def edits(max_size: int = 12, text: st.SearchStrategy[str] = texts) -> st.Search
 
 @st.composite
 def replies(draw: st.DrawFn, prompt: str) -> Edits:
-    """What a writer may answer to a prompt, as the host hands it on: a whole rewrite, or edits with their places fitted."""
+    """What a writer may answer to a prompt, as the host hands it on: a whole rewrite, or edits, fitted or not."""
     if draw(st.booleans()):
         return diff(prompt, draw(texts))
     drawn = draw(edits(max_size=draw(st.sampled_from([3, 12, 50]))))

@@ -318,3 +318,29 @@ def test_without_any_evidence_only_the_prior_speaks() -> None:
     assert share(none, lambda reply: reply.proposed_instruction == STAGE.start) == 1.0
     some = ask(Propose, Writer(**{**FLAWLESS, "prior": 0.3}), 10, basic_instruction=STAGE.start)
     assert share(some, lambda reply: bool(taught(reply.proposed_instruction))) > 0.7
+
+
+def test_advice_by_module_goes_to_the_module_at_fault() -> None:
+    class Advise(dspy.Signature):
+        """Advise each module."""
+
+        modules: str = dspy.InputField()
+        failures: str = dspy.InputField()
+        module_names: list[str] = dspy.InputField()
+        advice: dict[str, str] = dspy.OutputField()
+
+    (_, extract), (_, decide) = TASKS["support_desk"].stages
+    row = simulated_task("support_desk").trainset[0]
+    case = extract.parse(row.ticket)
+    assert case is not None
+    facts = extract.without(case, frozenset({extract.relevant(case)[0]}))
+    right = decide.without(decide.parse(facts), frozenset())  # type: ignore[arg-type]
+    reply = ask(
+        Advise,
+        Writer(**FLAWLESS),
+        modules="Module extract: `ticket` (str), `facts` (str)\nModule decide: `facts` (str), `queue` (str)",
+        failures=f"ticket: {row.ticket}\nfacts: {facts}\nqueue: {right}\nexpected queue: another",
+        module_names=["extract", "decide"],
+    )[0]
+    assert named_in(extract.skills, [reply.advice["extract"]])
+    assert not named_in(extract.skills, [reply.advice["decide"]])

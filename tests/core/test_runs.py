@@ -1,0 +1,121 @@
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from world import World, runs_of
+
+from dspy_dlpo.core.budget import Account, BudgetSpent
+from dspy_dlpo.core.runs import QUIET_REPEATS, Runs
+
+A, B = {"solve": "A."}, {"solve": "B."}
+
+
+def made(runs: Runs) -> list[tuple[str, int, int]]:
+    return [(request.prompts["solve"], request.example, request.rollout) for request in runs._forward.requests]
+
+
+pairs = st.lists(st.tuples(st.sampled_from([A, B]), st.integers(0, 5)))
+
+
+@given(st.lists(pairs, max_size=4), st.integers(1, 9))
+def test_no_pair_of_prompts_and_example_runs_twice(asked, wave: int) -> None:
+    runs = runs_of(lambda text, x, rollout: 0.0, wave=wave)
+    for requests in asked:
+        runs.ask(requests)
+    counts = Counter(made(runs))
+    assert set(counts) == {(prompts["solve"], x, 0) for requests in asked for prompts, x in requests}
+    assert all(count == 1 for count in counts.values())
+    assert runs.account.spent == len(counts)
+
+
+@given(pairs, pairs, st.integers(2, 4))
+def test_repeating_makes_each_pair_run_so_often_and_no_more(first, second, at_least: int) -> None:
+    runs = runs_of(lambda text, x, rollout: rollout / 10)
+    runs.ask(first)
+    runs.repeat(second, at_least)
+    counts = Counter((text, x) for text, x, _ in made(runs))
+    for prompts, x in second:
+        assert counts[prompts["solve"], x] == at_least
+        assert runs.scores(prompts, x) == tuple(k / 10 for k in range(at_least))
+    assert len(set(made(runs))) == len(made(runs)), "each repetition has a number of its own"
+
+
+def test_equal_texts_are_the_same_prompts() -> None:
+    runs = runs_of(lambda text, x, rollout: 0.0)
+    runs.ask([({"a": "x", "b": "y"}, 0)])
+    runs.ask([({"b": "y", "a": "x"}, 0)])
+    assert runs.account.spent == 1
+
+
+def test_a_run_lost_in_transport_is_tried_once_more() -> None:
+    runs = runs_of(lambda text, x, rollout: None if rollout == 0 and x == 1 else 0.5)
+    runs.ask([(A, 0), (A, 1)])
+    assert made(runs) == [("A.", 0, 0), ("A.", 1, 0), ("A.", 1, 1)]
+    assert runs.scores(A, 1) == (0.5,)
+    assert len(runs.rows(A, 1)) == 2
+
+
+def test_a_run_that_is_lost_twice_is_missing_and_costs_what_was_made() -> None:
+    runs = runs_of(lambda text, x, rollout: None if x == 1 else 0.5)
+    runs.ask([(A, 0), (A, 1)])
+    assert runs.account.spent == 3
+    assert runs.mean(A, 1) is None
+    assert runs.means(A, [0, 1, 2]) == {0: 0.5}
+    assert runs.all_scores(A, [0, 1]) == {0: (0.5,)}
+
+
+def test_a_score_of_zero_is_a_score() -> None:
+    runs = runs_of(lambda text, x, rollout: 0.0)
+    runs.ask([(A, 0)])
+    assert runs.mean(A, 0) == 0.0
+    assert runs.account.spent == 1
+
+
+@given(st.integers(1, 9), st.integers(0, 30))
+def test_waves_are_as_wide_as_set(wave: int, count: int) -> None:
+    sizes = []
+    world = World(lambda text, x, rollout: 0.0)
+
+    def forward(requests):
+        sizes.append(len(requests))
+        return world(requests)
+
+    Runs(forward, Account(99), wave).ask([(A, x) for x in range(count)])
+    assert sum(sizes) == count
+    assert all(size == wave for size in sizes[:-1])
+    assert all(1 <= size <= wave for size in sizes)
+
+
+def test_a_wave_that_cannot_be_paid_for_is_not_made() -> None:
+    runs = runs_of(lambda text, x, rollout: 1.0, limit=10, wave=4)
+    with pytest.raises(BudgetSpent):
+        runs.ask([(A, x) for x in range(12)])
+    assert len(made(runs)) == runs.account.spent == 8
+    assert runs.mean(A, 7) == 1.0
+
+
+def test_noise_is_assumed_until_enough_repeats_agree() -> None:
+    runs = runs_of(lambda text, x, rollout: 1.0)
+    runs.repeat([(A, x) for x in range(QUIET_REPEATS - 1)])
+    assert runs.noisy
+    runs.repeat([(A, 999)])
+    assert not runs.noisy
+    assert runs.noise == 0.0
+
+
+def test_one_change_is_noise() -> None:
+    runs = runs_of(lambda text, x, rollout: 1.0 if x or not rollout else 0.5)
+    runs.repeat([(A, x) for x in range(QUIET_REPEATS + 5)])
+    assert runs.noisy
+
+
+def test_noise_is_the_deviation_of_repeated_runs() -> None:
+    import random
+
+    def score(text: str, x: int, rollout: int) -> float:
+        return random.Random(f"{x}/{rollout}").gauss(0.5, 0.2)
+
+    runs = runs_of(score)
+    runs.repeat([(A, x) for x in range(2000)])
+    assert abs(runs.noise - 0.2) < 0.01

@@ -1,0 +1,156 @@
+import json
+import stat
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dspy_dlpo.core.edits import Dropped, Edit
+from dspy_dlpo.core.errors import ResumeError, RunDirectoryError
+from dspy_dlpo.core.history import RECORD_KINDS, LedgerEntry, Record
+from dspy_dlpo.core.roles import Row, RunRequest, TraceStep
+from dspy_dlpo.core.storage import RunDirectory, read_history, record_from_json, to_json
+from dspy_dlpo.core.update import Note, TextGradient
+
+text = st.text(max_size=12) | st.just("\ud800 lone surrogate") | st.just("line\u2028break\n")
+number = st.floats(allow_nan=False, allow_infinity=False)
+examples = st.lists(st.integers(0, 999), max_size=3).map(tuple)
+edits = st.builds(Edit, op=text, at=st.integers(), text=text, why=text, to=st.none() | st.integers(), predictor=text)
+records = st.builds(
+    Record,
+    kind=st.sampled_from(RECORD_KINDS),
+    step=st.integers(0, 99),
+    progress=st.floats(0, 1),
+    prompts=st.dictionaries(text, text, max_size=2),
+    proposal=st.dictionaries(text, text, max_size=2),
+    batch=examples,
+    gradients=st.lists(st.builds(TextGradient, text, text, examples), max_size=2).map(tuple),
+    notes=st.dictionaries(text, st.lists(st.builds(Note, text, text), max_size=2).map(tuple), max_size=2),
+    edits=st.lists(edits, max_size=2).map(tuple),
+    dropped=st.lists(st.builds(Dropped, edits, text), max_size=2).map(tuple),
+    ledger=st.lists(st.builds(LedgerEntry, edits, examples, examples, st.booleans(), text), max_size=2).map(tuple),
+    bar=st.none() | number,
+    scores=st.dictionaries(st.integers(0, 99), st.lists(number, min_size=1, max_size=3).map(tuple), max_size=3),
+    complete=st.booleans(),
+    score=st.none() | number,
+    accepted=st.booleans(),
+    reason=text,
+    spent=st.dictionaries(text, number, max_size=2),
+    seconds=number,
+)
+
+RECORD = Record("start", 0, 0.0, {"solve": "Zähle 三个."}, {"solve": "Count."}, scores={3: (1.0, 0.0)})
+
+
+@given(records)
+def test_a_record_survives_json(record: Record) -> None:
+    assert record_from_json(to_json(record)) == record
+
+
+@given(records)
+def test_a_record_is_one_line_of_ascii(record: Record) -> None:
+    line = to_json(record)
+    assert line.isascii()
+    assert len(line.splitlines()) == 1
+
+
+@given(st.lists(records, max_size=3))
+def test_a_history_survives_the_directory(tmp_path_factory, written) -> None:
+    directory = RunDirectory(tmp_path_factory.mktemp("runs") / "run")
+    (directory.path / "history.jsonl").touch()
+    for record in written:
+        directory.append_record(record)
+    assert list(read_history(directory.path)) == written
+
+
+def test_a_last_line_cut_anywhere_is_left_out(tmp_path) -> None:
+    line = to_json(RECORD)
+    for end in range(len(line)):
+        (tmp_path / "history.jsonl").write_text(f"{line}\n{line[:end]}", encoding="utf-8")
+        assert list(read_history(tmp_path)) == [RECORD]
+
+
+def test_a_last_line_that_only_lacks_its_line_break_is_read(tmp_path) -> None:
+    (tmp_path / "history.jsonl").write_text(to_json(RECORD), encoding="utf-8")
+    assert list(read_history(tmp_path)) == [RECORD]
+
+
+@pytest.mark.parametrize("bad", ["{", "3", "null", "[]", '{"kind": "step"}', '"text"', ""])
+def test_a_broken_line_in_the_middle_is_named(tmp_path, bad: str) -> None:
+    line = to_json(RECORD)
+    (tmp_path / "history.jsonl").write_text(f"{line}\n{bad}\n{line}\n", encoding="utf-8")
+    with pytest.raises(RunDirectoryError, match="line 2 of"):
+        read_history(tmp_path)
+
+
+def test_a_field_of_another_shape_is_named(tmp_path) -> None:
+    data = {**json.loads(to_json(RECORD)), "notes": [], "scores": []}
+    line = to_json(RECORD)
+    (tmp_path / "history.jsonl").write_text(f"{json.dumps(data)}\n{line}\n", encoding="utf-8")
+    with pytest.raises(RunDirectoryError, match="line 1 of"):
+        read_history(tmp_path)
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path) -> None:
+    (tmp_path / "history.jsonl").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(RunDirectoryError):
+        read_history(tmp_path)
+
+
+def test_a_directory_without_a_run_is_named(tmp_path) -> None:
+    with pytest.raises(RunDirectoryError, match=r"holds no run.*Pass"):
+        read_history(tmp_path / "nowhere")
+
+
+def test_a_second_run_is_refused(tmp_path) -> None:
+    RunDirectory(tmp_path / "run").write_settings({"seed": 0})
+    before = (tmp_path / "run" / "run.json").read_text(encoding="utf-8")
+    with pytest.raises(ResumeError, match=r"holds a run already.*Pass"):
+        RunDirectory(tmp_path / "run")
+    assert (tmp_path / "run" / "run.json").read_text(encoding="utf-8") == before
+
+
+def test_a_new_directory_is_private(tmp_path) -> None:
+    directory = RunDirectory(tmp_path / "run")
+    assert stat.S_IMODE(directory.path.stat().st_mode) & 0o077 == 0
+
+
+def test_settings_are_whole_or_not_there(tmp_path) -> None:
+    directory = RunDirectory(tmp_path)
+    directory.write_settings({"seed": 0, "note": "é"})
+    assert json.loads((tmp_path / "run.json").read_text(encoding="utf-8")) == {"seed": 0, "note": "é"}
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+
+
+def test_a_place_that_is_a_file_is_refused(tmp_path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(RunDirectoryError, match=r"cannot be made.*Pass"):
+            RunDirectory(path)
+
+
+def test_a_directory_that_can_no_longer_be_written_is_named(tmp_path) -> None:
+    directory = RunDirectory(tmp_path / "run")
+    (tmp_path / "run").rmdir()
+    with pytest.raises(RunDirectoryError, match=r"run\.json cannot be written"):
+        directory.write_settings({})
+    with pytest.raises(RunDirectoryError, match=r"history\.jsonl cannot be written"):
+        directory.append_record(RECORD)
+
+
+def test_each_finished_run_is_a_line_under_the_hash_of_its_prompts(tmp_path) -> None:
+    directory = RunDirectory(tmp_path)
+    row = Row(3, 0.5, {"q": "?"}, feedback="half", trace=(TraceStep("solve", {"q": "?"}, {"a": "1"}),))
+    directory.append_run("train", RunRequest({"solve": "Count."}, 3, 1), row)
+    directory.append_call({"role": "critic", "reply": float("nan")})
+    first, second = map(json.loads, (tmp_path / "calls.jsonl").read_text(encoding="utf-8").splitlines())
+    assert (first["role"], first["set"], first["rollout"], first["example"], first["score"]) == (
+        "task",
+        "train",
+        1,
+        3,
+        0.5,
+    )
+    assert first["trace"] == [{"predictor": "solve", "inputs": {"q": "?"}, "outputs": {"a": "1"}}]
+    assert "Count." not in first["prompts"]
+    assert second == {"role": "critic", "reply": None}
