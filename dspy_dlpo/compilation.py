@@ -135,6 +135,7 @@ class Compilation:
             batch_size=settings.batch_size,
             seed=settings.seed,
             high=settings.score_range[1] if settings.score_range else None,
+            low=settings.low_high[0],
             constraints=dict.fromkeys(self._predictors, constraints),
             examples=[f"{text} -> {label}" for text, label in zip(inputs, labels, strict=True)],
         )

@@ -19,8 +19,10 @@ def proposal(prompts: Prompts, edits: Sequence[Edit]) -> Prompts:
     """The prompts after edits, each applied to the prompt of its predictor; a prompt that would be empty stays."""
     changed = dict(prompts)
     for name in {edit.predictor for edit in edits}:
-        text = apply(tuple(edit for edit in edits if edit.predictor == name), prompts[name]).strip()
-        changed[name] = text or prompts[name]
+        text = apply(tuple(edit for edit in edits if edit.predictor == name), prompts[name])
+        if not prompts[name][-1:].isspace():
+            text = text.rstrip()  # what is now the last sentence needs no space after it
+        changed[name] = text if text.strip() else prompts[name]
     return changed
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dspy_dlpo.core.checks import check_whole
+
 # Program runs of each preset, the selection on the validation set included.
 AUTO = {"light": 600, "medium": 2000, "heavy": 6000}
 
@@ -20,8 +22,7 @@ class Budget:
     metric_calls: int
 
     def __post_init__(self) -> None:
-        if isinstance(self.metric_calls, bool) or not isinstance(self.metric_calls, int) or self.metric_calls < 1:
-            raise ValueError(f"Budget(metric_calls={self.metric_calls!r}) must be a whole number of at least 1.")
+        check_whole("Budget", "metric_calls", self.metric_calls)
 
 
 def resolve_budget(auto: str | None, budget: Budget | None) -> Budget:

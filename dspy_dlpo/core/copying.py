@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from dspy_dlpo.core.edits import Dropped, Edits
+from dspy_dlpo.core.edits import Dropped, Edits, apply
 from dspy_dlpo.core.update import Constraint
 
 # So many words in a row of one training input are a copy.
@@ -46,15 +46,20 @@ class NoCopying(Constraint):
 
     def admit(self, edits: Edits, prompt: str) -> tuple[Edits, tuple[Dropped, ...]]:
         """Keep the edits that copy nothing."""
-        kept = tuple(edit for edit in edits if not self._copies(edit.text))
-        return kept, tuple(Dropped(edit, "copies an example") for edit in edits if edit not in kept)
+        kept = [edit for edit in edits if not self._copied(edit.text)]
+        # A copy can also come about piece by piece; what counts is the text that comes out.
+        held = self._copied(prompt)
+        while kept and self._copied(apply(tuple(kept), prompt)) - held:
+            kept.pop()
+        return tuple(kept), tuple(Dropped(edit, "copies an example") for edit in edits if edit not in kept)
 
-    def _copies(self, text: str) -> bool:
+    def _copied(self, text: str) -> set[object]:
+        """The runs of words and the answers of single examples that a text holds."""
         words = _words(text)
         runs: frozenset[int] = self._runs  # type: ignore[attr-defined]
         answers: tuple[str, ...] = self._answers  # type: ignore[attr-defined]
         said = f" {' '.join(words)} "
-        return any(hash(run) in runs for run in _runs(words)) or any(f" {answer} " in said for answer in answers)
+        return {run for run in _runs(words) if hash(run) in runs} | {each for each in answers if f" {each} " in said}
 
 
 def _words(text: str) -> list[str]:

@@ -81,7 +81,19 @@ def diff(before: str, after: str) -> Edits:
     Returns:
         Edits in the order of the text, such that ``apply(diff(before, after), before) == after``.
     """
-    old, new = split(before), split(after)
+    return _difference(split(before), split(after))
+
+
+def distance(before: str, after: str) -> int:
+    """Sentence-level edit distance: sentences added, replaced, deleted or moved (a move counts once).
+
+    White space between sentences does not count.
+    """
+    old, new = (tuple(sentence.strip() for sentence in split(text)) for text in (before, after))
+    return len(_difference(old, new))
+
+
+def _difference(old: tuple[str, ...], new: tuple[str, ...]) -> Edits:
     blocks = SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
     changed = [block for block in blocks if block[0] != "equal"]
     removed = [i for _, i1, i2, _, _ in changed for i in range(i1, i2)]
@@ -90,11 +102,6 @@ def diff(before: str, after: str) -> Edits:
     for _, i1, i2, j1, j2 in changed:
         edits.extend(_block_edits(old, new, (i1, i2, j1, j2), moved))
     return tuple(edits)
-
-
-def distance(before: str, after: str) -> int:
-    """Sentence-level edit distance: sentences added, replaced, deleted or moved (a move counts once)."""
-    return len(diff(before, after))
 
 
 def cost(edit: Edit) -> int:

@@ -61,7 +61,8 @@ class Record:
         base: Mean score of the prompts in force on the same examples, before; None if nothing was judged.
         accepted: Whether the proposal is now in force.
         reason: Why, in words.
-        spent: Running totals when it ended: ``metric_calls`` and calls by role.
+        cost: Program runs spent when it ended, from the start of the run.
+        spent: Running totals when it ended: ``metric_calls``, and calls and tokens by role.
         seconds: How long it took.
     """
 
@@ -83,6 +84,7 @@ class Record:
     base: float | None = None
     accepted: bool = False
     reason: str = ""
+    cost: int = 0
     spent: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dspy_dlpo.core.acceptance import TOLERANCE, Bar
+from dspy_dlpo.core.checks import check_real, check_whole
 from dspy_dlpo.core.history import Prompts
 from dspy_dlpo.core.runs import Runs
 from dspy_dlpo.core.sentences import count_words
@@ -50,11 +51,8 @@ class Judging:
         _one_of("proposals", self.proposals, ("edits", "prompts"))
         _one_of("confirm", self.confirm, (True, False, "auto"))
         for name in ("first", "wave", "finalists"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"Judging({name}={value!r}) must be a whole number of at least 1. Pass such a number.")
-        if not 0 <= self.holdout < 1:
-            raise ValueError(f"Judging(holdout={self.holdout!r}) must be at least 0 and below 1. Pass such a share.")
+            check_whole("Judging", name, getattr(self, name))
+        check_real("Judging", "holdout", self.holdout, 0, 1, below=True)
 
 
 def _one_of(name: str, value: object, options: Sequence[object]) -> None:
@@ -71,6 +69,7 @@ class Bench:
         incumbent: The prompts in force; they have run on all examples.
         examples: The judging set.
         high: The metric's best score; None if it is unknown, and nothing stops early then.
+        low: The metric's lowest score.
         confirm: As in `Judging`.
     """
 
@@ -79,6 +78,12 @@ class Bench:
     examples: tuple[int, ...]
     high: float | None = 1.0
     confirm: bool | str = "auto"
+    low: float = 0.0
+
+    @property
+    def confirms(self) -> bool:
+        """Whether a change counts only when a second run agrees, as things stand."""
+        return self.confirm is True or (self.confirm == "auto" and self.runs.noisy)
 
     @property
     def scores(self) -> dict[int, float]:
@@ -109,20 +114,19 @@ class Bench:
         agrees, and the incumbent is run a second time too.
         """
         self.runs.ask(pairs)
-        if self.confirm is True or (self.confirm == "auto" and self.runs.noisy):
+        if self.confirms:
             flipped = [(prompts, x) for prompts, x in pairs if self._change(prompts, x)]
             self.runs.repeat([*flipped, *((self.incumbent, x) for _, x in flipped)])
         return [self._change(prompts, x) for prompts, x in pairs]
 
     def _change(self, prompts: Prompts, example: int) -> float:
-        base = self.runs.mean(self.incumbent, example)
-        scores = self.runs.scores(prompts, example)
-        if base is None or not scores:
+        old, new = self.runs.scores(self.incumbent, example), self.runs.scores(prompts, example)
+        if not old or not new:
             return 0.0
         least = max(self.runs.noise if self.confirm else 0.0, TOLERANCE)
-        changes = [score - base for score in scores]
-        agree = all(change > least for change in changes) or all(change < -least for change in changes)
-        return math.fsum(changes) / len(changes) if agree else 0.0
+        if min(new) > max(old) + least or max(new) < min(old) - least:
+            return math.fsum(new) / len(new) - math.fsum(old) / len(old)
+        return 0.0
 
 
 @dataclass(frozen=True)
@@ -163,7 +167,8 @@ def judge(bench: Bench, prompts: Prompts, bar: Bar, order: Sequence[int] | None 
     margin, shorter = bar.lowest - bench.mean, is_shorter(prompts, bench.incumbent)
     for start in range(0, len(order), bench.runs.wave):
         bench.changes([(prompts, x) for x in order[start : start + bench.runs.wave]])
-        if not Bar(margin, bar.strict).passes(_best_possible(bench, prompts, order), shorter=shorter):
+        best_possible = _best_possible(bench, prompts, order, start + bench.runs.wave)
+        if not Bar(margin, bar.strict).passes(best_possible, shorter=shorter):
             return _judgement(bench, prompts, False, f"cannot reach the bar of {bar.lowest:.3f} any more")
     present = [x for x in order if bench.runs.scores(prompts, x) and bench.runs.scores(bench.incumbent, x)]
     if len(present) < len(order) * (1 - MOST_MISSING):
@@ -185,12 +190,34 @@ def _mean_difference(bench: Bench, prompts: Prompts, examples: Sequence[int]) ->
     return math.fsum(new[x] - old[x] for x in examples) / max(1, len(examples))
 
 
-def _best_possible(bench: Bench, prompts: Prompts, order: Sequence[int]) -> float:
-    """The mean difference to the incumbent if all runs still to come were perfect."""
+def _best_possible(bench: Bench, prompts: Prompts, order: Sequence[int], done: int) -> float:
+    """The highest mean difference to the incumbent that the runs still to come could lead to.
+
+    Any of them may still be lost in transport, and then does not count.
+    """
     if bench.high is None:
         return math.inf
     new, old = bench.runs.means(prompts, order), bench.scores
-    return math.fsum(new.get(x, bench.high) - old.get(x, bench.high) for x in order) / len(order)
+    known = [new[x] - old[x] for x in order[:done] if x in new and x in old]
+    ahead = sorted((_most_gained(bench, x, old) for x in order[done:] if x in old), reverse=True)
+    best, total = -math.inf, math.fsum(known)
+    for count, gain in enumerate([0.0, *ahead]):
+        total += gain
+        if len(known) + count:
+            best = max(best, total / (len(known) + count))
+    return best if math.isfinite(best) else math.inf
+
+
+def _most_gained(bench: Bench, example: int, old: Mapping[int, float]) -> float:
+    """The most that a proposal can gain on an example that it has not run on.
+
+    Where a change is confirmed the incumbent runs once more, and a graded score of its may then turn out lower.
+    """
+    high, score = bench.high or 0.0, old[example]
+    once = len(bench.runs.scores(bench.incumbent, example)) == 1
+    if bench.confirms and once and score not in (bench.low, high):
+        score = (score + bench.low) / 2
+    return high - score
 
 
 def _judgement(bench: Bench, prompts: Prompts, passed: bool, reason: str, score: float | None = None) -> Judgement:

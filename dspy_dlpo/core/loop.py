@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from dspy_dlpo.core.acceptance import Acceptance, Bar, Greedy
 from dspy_dlpo.core.attribution import judge_edits, proposal
 from dspy_dlpo.core.budget import BudgetSpent
+from dspy_dlpo.core.checks import check_whole
 from dspy_dlpo.core.edits import Dropped, Edit, Edits, sound
 from dspy_dlpo.core.errors import ModelError
 from dspy_dlpo.core.history import History, LedgerEntry, Prompts, Record, StepContext
@@ -26,6 +27,8 @@ logger = logging.getLogger(__name__)
 STALLED = 3
 # Of the last three steps so many refused, and trials begin.
 SLOW = 2
+# So many records in a row that cost no program run, and the run ends: it goes round in circles.
+IDLE = 10
 # So many refused edits are recalled to the writer.
 RECALLED = 6
 
@@ -42,8 +45,8 @@ class Stopping:
     max_steps: int | None = None
 
     def __post_init__(self) -> None:
-        if self.max_steps is not None and self.max_steps < 1:
-            raise ValueError(f"Stopping(max_steps={self.max_steps!r}) must be at least 1, or None for no limit.")
+        if self.max_steps is not None:
+            check_whole("Stopping", "max_steps", self.max_steps, way_out="Pass None for no limit.")
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class Plan:
         batch_size: Failing examples shown to the critic in a step.
         seed: Seed of all chance.
         high: The metric's best score; None if unknown.
+        low: The metric's lowest score.
         constraints: What may never be changed, by predictor; the predictors that may be edited are its keys.
         examples: The training examples in words.
     """
@@ -69,6 +73,7 @@ class Plan:
     batch_size: int = 4
     seed: int = 0
     high: float | None = 1.0
+    low: float = 0.0
     constraints: Mapping[str, tuple[Constraint, ...]] = field(default_factory=dict)
     examples: Sequence[str] = ()
 
@@ -108,7 +113,7 @@ class Run:
     def progress(self) -> float:
         """The run's clock, 0 to 1."""
         limit = self.plan.stopping.max_steps
-        return min(1.0, (len(self.history) - 1) / limit) if limit else self.runs.account.progress
+        return min(1.0, max(0, len(self.history) - 1) / limit) if limit else self.runs.account.progress
 
     @property
     def prompts(self) -> Prompts:
@@ -117,7 +122,11 @@ class Run:
 
     def bench(self) -> Bench:
         """What a proposal is compared with now."""
-        return Bench(self.runs, self.prompts, self.judging_set, self.plan.high, self.plan.judging.confirm)
+        return self._bench(self.prompts)
+
+    def _bench(self, prompts: Prompts) -> Bench:
+        plan = self.plan
+        return Bench(self.runs, prompts, self.judging_set, plan.high, plan.judging.confirm, plan.low)
 
     def context(self) -> StepContext:
         """What techniques may know of the step at hand."""
@@ -145,6 +154,8 @@ class Run:
         deletions = next_deletions(self.prompts, self.history, self.plan.constraints) if due else ()
         if limit is not None and len(self.history) > limit:
             self.ended = f"{limit} steps are done"
+        elif self._is_idle():
+            self.ended = f"{IDLE} steps in a row came to nothing"
         elif self._growth_is_due(bench):
             self._add(self._growth)
         elif deletions and (self.history[-1].kind != "trial" or not bench.failing()):
@@ -157,7 +168,8 @@ class Run:
     def _add(self, make: Callable[[], Record]) -> None:
         began = self.clock()
         record = make()
-        record = replace(record, spent=dict(self.spent()), seconds=self.clock() - began)
+        seconds, cost = self.clock() - began, self.runs.account.spent
+        record = replace(record, spent=dict(self.spent()), cost=cost, seconds=seconds)
         self.history = History([*self.history, record])
         logger.info("%s %d: %s", record.kind, record.step, record.reason)
         self.on_record(record)
@@ -165,6 +177,11 @@ class Run:
     def _record(self, kind: str, **fields: object) -> Record:
         base = Record(kind, len(self.history), self.progress, self.prompts, self.prompts)
         return replace(base, **fields)  # type: ignore[arg-type]
+
+    def _is_idle(self) -> bool:
+        recent = self.history[-IDLE - 1 :]
+        costs = {record.cost for record in recent}
+        return len(recent) > IDLE and len(costs) == 1
 
     # --- the judging set -------------------------------------------------------------------------------------------
 
@@ -214,7 +231,8 @@ class Run:
         bench = self.bench()
         prompts, judgement, ledger = try_deletions(bench, deletions)
         if len(deletions) == 1 and not judgement.passed and bench.failing():
-            moved = try_move(bench, deletions[0], self.context())
+            name = deletions[0].predictor
+            moved = try_move(bench, deletions[0], self.plan.constraints[name], self.context())
             if moved is not None:
                 prompts, judgement, ledger = moved[0], moved[1], (*ledger, *moved[2])
         return self._judged("trial", prompts, judgement, Bar(bench.mean, strict=False), base=bench.mean, ledger=ledger)
@@ -228,7 +246,7 @@ class Run:
         deletions = next_deletions(prompts, self.history, self.plan.constraints, since=began)
         if not deletions:
             return None
-        bench = Bench(self.runs, prompts, self.judging_set, self.plan.high, self.plan.judging.confirm)
+        bench = self._bench(prompts)
         shorter, judgement, ledger = try_deletions(bench, deletions)
         bar = Bar(bench.mean, strict=False)
         record = self._judged("prune", shorter, judgement, bar, base=bench.mean, ledger=ledger)

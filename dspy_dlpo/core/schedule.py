@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 
 
@@ -37,6 +38,6 @@ def check_number(owner: str, name: str, number: Number, low: float, high: float)
     if isinstance(number, bool) or not isinstance(number, (int, float, Schedule)):
         raise TypeError(f"{owner}({name}={number!r}) is neither a number nor a schedule. Pass one of them.")
     values = number.bounds() if isinstance(number, Schedule) else (float(number),)
-    if not all(low <= value <= high for value in values):
+    if not all(low <= value <= high and math.isfinite(value) for value in values):
         upper = "" if high == float("inf") else f" and at most {high:g}"
         raise ValueError(f"{owner}({name}={number!r}) must be at least {low:g}{upper} at all times. Pass such a value.")

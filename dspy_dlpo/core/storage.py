@@ -86,13 +86,13 @@ def read_history(path: str | os.PathLike[str]) -> History:
     """
     try:
         lines = (Path(path) / "history.jsonl").read_text(encoding="utf-8").split("\n")
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise RunDirectoryError(f"{str(path)!r} holds no run: {error}. Pass the directory of a run.") from error
     records = []
     for number, line in enumerate(lines, start=1):
         try:
             records.append(record_from_json(line))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             if number < len(lines):
                 raise RunDirectoryError(f"line {number} of {path}/history.jsonl is no record: {error}") from error
     return History(records)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from dspy_dlpo.core.acceptance import Bar
 from dspy_dlpo.core.attribution import judge_edits, proposal
-from dspy_dlpo.core.edits import Edit, Edits
+from dspy_dlpo.core.edits import Edit, Edits, sound
 from dspy_dlpo.core.history import History, LedgerEntry, Prompts, Record, StepContext
 from dspy_dlpo.core.judging import Bench, Judgement, judge
 from dspy_dlpo.core.sentences import split
@@ -45,17 +45,22 @@ def next_deletions(
     """
     found = [each for name in sorted(constraints) for each in _evidence(name, prompts, history)]
     due = [each for each in found if (each.is_due(history) if since is None else each.known.tried < since)]
-    due = [each for each in due if _admitted(each.edit, constraints, prompts)]
+    due = [each for each in due if _admitted(each.edit.predictor, [each.edit], constraints, prompts)]
     suspects = sorted((each for each in due if each.known.mattered < 0), key=lambda each: each.known.tried)
     if suspects:
-        together = (each.edit for each in suspects[:TOGETHER])
-        return tuple(sorted(together, key=lambda edit: (edit.predictor, edit.at)))
+        together = [each.edit for each in suspects[:TOGETHER]]
+        together.sort(key=lambda edit: (edit.predictor, edit.at))
+        return tuple(edit for name in constraints for edit in _admitted(name, together, constraints, prompts))
     settled = sorted(due, key=lambda each: max(each.known.tried, each.known.mattered))
     return tuple(each.edit for each in settled[:1])
 
 
-def _admitted(edit: Edit, constraints: Mapping[str, Sequence[Constraint]], prompts: Prompts) -> bool:
-    return bool(admit_all(constraints[edit.predictor], (edit,), prompts[edit.predictor])[0])
+def _admitted(
+    name: str, edits: Sequence[Edit], constraints: Mapping[str, Sequence[Constraint]], prompts: Prompts
+) -> Edits:
+    """The edits of one predictor that its constraints admit together."""
+    own = tuple(edit for edit in edits if edit.predictor == name)
+    return admit_all(constraints[name], own, prompts[name])[0]
 
 
 @dataclass
@@ -131,14 +136,15 @@ def try_deletions(bench: Bench, deletions: Edits) -> Trial:
     return prompts, judgement, (LedgerEntry(deletions[0], kept=judgement.passed, reason=judgement.reason),)
 
 
-def try_move(bench: Bench, deletion: Edit, ctx: StepContext) -> Trial | None:
-    """Try the sentence of a refused deletion in another place, drawn at random; kept only if it is better."""
-    name = deletion.predictor
-    count = len(split(bench.incumbent[name]))
-    places = [to for to in range(count + 1) if to not in (deletion.at, deletion.at + 1)]
-    if not places:
+def try_move(bench: Bench, deletion: Edit, constraints: Sequence[Constraint], ctx: StepContext) -> Trial | None:
+    """Try the sentence of a refused deletion in another legal place, drawn at random; kept only if it is better."""
+    name, prompt = deletion.predictor, bench.incumbent[deletion.predictor]
+    places = range(len(split(prompt)) + 1)
+    moves = [Edit("move", deletion.at, to=to, why="trial: elsewhere?", predictor=name) for to in places]
+    legal = [move for move in moves if admit_all(constraints, sound((move,), prompt)[0], prompt)[0]]
+    if not legal:
         return None
-    move = Edit("move", deletion.at, to=ctx.rng("move", name).choice(places), why="trial: elsewhere?", predictor=name)
+    move = ctx.rng("move", name).choice(legal)
     prompts = proposal(bench.incumbent, [move])
     judgement = judge(bench, prompts, Bar(bench.mean))
     return prompts, judgement, (LedgerEntry(move, kept=judgement.passed, reason=judgement.reason),)

@@ -26,7 +26,12 @@ class TextGradient:
 
 @dataclass(frozen=True)
 class Note:
-    """Advice to the writer: a title and a body."""
+    """Advice to the writer.
+
+    Args:
+        title: What it is about.
+        body: The advice, in words.
+    """
 
     title: str
     body: str
@@ -58,7 +63,15 @@ class Constraint(ABC):
 
 @dataclass(frozen=True)
 class Update:
-    """One predictor's request to the writer; techniques pass it on, each with something added."""
+    """One predictor's request to the writer; techniques pass it on, each with something added.
+
+    Args:
+        predictor: The predictor's name.
+        prompt: Its present prompt, the text to edit.
+        gradients: What the critic wrote of it.
+        notes: Advice to the writer, in words.
+        constraints: Rules that the edits must obey.
+    """
 
     predictor: str
     prompt: str

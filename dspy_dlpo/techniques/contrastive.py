@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dspy_dlpo.core.checks import check_real, check_whole
 from dspy_dlpo.core.edits import diff
 from dspy_dlpo.core.history import Scored, StepContext, paired_difference
 from dspy_dlpo.core.sentences import split
@@ -35,10 +36,8 @@ class Contrastive(Technique):
     max_pairs: int = 2
 
     def __post_init__(self) -> None:
-        if self.margin <= 0:
-            raise ValueError(f"Contrastive(margin={self.margin!r}) must be above 0. Leave Contrastive out for none.")
-        if self.max_pairs < 1:
-            raise ValueError(f"Contrastive(max_pairs={self.max_pairs!r}) must be at least 1. Pass such a number.")
+        check_real("Contrastive", "margin", self.margin, 0, above=True)
+        check_whole("Contrastive", "max_pairs", self.max_pairs)
 
     def apply(self, update: Update, ctx: StepContext) -> Update:
         """Add the pairs that say most: those that differ much in score and little in text."""

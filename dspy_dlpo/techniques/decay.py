@@ -6,6 +6,7 @@ import math
 from abc import abstractmethod
 from dataclasses import dataclass
 
+from dspy_dlpo.core.checks import check_real, check_whole
 from dspy_dlpo.core.schedule import Schedule
 from dspy_dlpo.core.space import tunable
 
@@ -36,12 +37,12 @@ class _Decay(Schedule):
         """The value without warm-up."""
 
 
-def _check(schedule: _Decay, *, warmup: float, rate: float = 1.0) -> None:
+def _check(schedule: _Decay, *, warmup: float, rate: float = 1.0, end_value: float = 0.0) -> None:
     name = type(schedule).__name__
-    if not 0 <= warmup < 1:
-        raise ValueError(f"{name}(warmup={warmup!r}) is a share of the run. Pass at least 0 and less than 1.")
-    if not 0 < rate <= 1:
-        raise ValueError(f"{name}(decay_rate={rate!r}) must be above 0 and at most 1. Pass such a rate.")
+    check_real(name, "init_value", schedule.init_value, -math.inf)
+    check_real(name, "end_value", end_value, -math.inf)
+    check_real(name, "decay_rate", rate, 0, 1, above=True)
+    check_real(name, "warmup", warmup, 0, 1, below=True, way_out="Pass a share of the run.")
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class LinearDecay(_Decay):
     warmup: float = 0.0
 
     def __post_init__(self) -> None:
-        _check(self, warmup=self.warmup)
+        _check(self, warmup=self.warmup, end_value=self.end_value)
 
     def _decayed(self, progress: float) -> float:
         return self.init_value + (self.end_value - self.init_value) * progress
@@ -83,7 +84,7 @@ class CosineDecay(_Decay):
     warmup: float = 0.0
 
     def __post_init__(self) -> None:
-        _check(self, warmup=self.warmup)
+        _check(self, warmup=self.warmup, end_value=self.end_value)
 
     def _decayed(self, progress: float) -> float:
         return self.end_value + (self.init_value - self.end_value) * (1 + math.cos(math.pi * progress)) / 2
@@ -131,8 +132,7 @@ class StepDecay(_Decay):
 
     def __post_init__(self) -> None:
         _check(self, warmup=self.warmup, rate=self.decay_rate)
-        if self.falls < 1:
-            raise ValueError(f"StepDecay(falls={self.falls!r}) must be at least 1. Pass such a number.")
+        check_whole("StepDecay", "falls", self.falls)
 
     def _decayed(self, progress: float) -> float:
         return float(self.init_value * self.decay_rate ** min(self.falls, math.floor(progress * (self.falls + 1))))

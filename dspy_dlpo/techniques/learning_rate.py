@@ -46,8 +46,8 @@ class LearningRate(Technique):
     `max_edits` sentence edits. An edit whose text holds several sentences counts as several.
 
     Args:
-        max_edits: Sentences of one predictor's prompt that may be added, replaced, deleted or moved in one step: a number
-            of at least 1, or a schedule above 0; rounded to a whole number of at least 1.
+        max_edits: Sentences of one predictor's prompt that may be added, replaced, deleted or moved in one step: a
+            number of at least 1, or a schedule above 0; rounded to a whole number of at least 1.
 
     Source: DLPO, "textual learning rate" (arXiv 2503.13413). In the authors' program the writer is asked for the number
         and nothing checks it, none is named from 5 to 10, and above 10 bold rewrites are asked for.

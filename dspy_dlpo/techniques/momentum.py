@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from dspy_dlpo.core.checks import check_real, check_whole
 from dspy_dlpo.core.history import StepContext
 from dspy_dlpo.core.sentences import count_words, split
 from dspy_dlpo.core.space import tunable
@@ -13,6 +14,8 @@ from dspy_dlpo.core.update import Update
 
 # Two complaints whose content words overlap by this much (Jaccard) are one complaint.
 _SAME = 0.4
+_UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]")
+_LONG_WORD = re.compile(r"[^\W\d_]{4,}")
 
 
 @dataclass
@@ -46,12 +49,9 @@ class Momentum(Technique):
     max_words: int = 120
 
     def __post_init__(self) -> None:
-        if self.window < 1:
-            raise ValueError(f"Momentum(window={self.window!r}) must be at least 1 step. Leave Momentum out for none.")
-        if not 0 < self.decay <= 1:
-            raise ValueError(f"Momentum(decay={self.decay!r}) must be above 0 and at most 1. Pass such a weight.")
-        if self.max_words < 1:
-            raise ValueError(f"Momentum(max_words={self.max_words!r}) must be at least 1 word. Pass such a number.")
+        check_whole("Momentum", "window", self.window, way_out="Leave Momentum out to remember nothing.")
+        check_real("Momentum", "decay", self.decay, 0, 1, above=True)
+        check_whole("Momentum", "max_words", self.max_words)
 
     def apply(self, update: Update, ctx: StepContext) -> Update:
         """Add the weightiest complaints of earlier steps."""
@@ -93,8 +93,12 @@ def _grouped(critiques: list[tuple[int, str]]) -> list[_Complaint]:
 
 
 def _content_words(text: str) -> frozenset[str]:
-    """Words of four letters and more by their first six letters, as a rough stem; of other scripts every character."""
-    return frozenset(word[:6] for word in re.findall(r"[^\W\d_]{4,}|[\u3040-\u9fff]", text.lower()))
+    """Words of four letters and more by six letters, as a rough stem; of scripts without spaces, characters.
+
+    Of a sentence without any such word all words count, so that no two sentences are alike for having none.
+    """
+    words = _UNSPACED.findall(text.lower()) + _LONG_WORD.findall(_UNSPACED.sub(" ", text.lower()))
+    return frozenset(word[:6] for word in words) or frozenset(text.lower().split())
 
 
 def _overlap(first: frozenset[str], second: frozenset[str]) -> float:

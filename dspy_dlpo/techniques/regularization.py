@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dspy_dlpo.core.checks import check_whole
 from dspy_dlpo.core.edits import Dropped, Edits, apply
 from dspy_dlpo.core.history import StepContext
 from dspy_dlpo.core.sentences import count_words
@@ -56,8 +57,7 @@ class Regularization(Technique):
     prune: bool = tunable(True, options=(True, False))
 
     def __post_init__(self) -> None:
-        if self.max_words < 1:
-            raise ValueError(f"Regularization(max_words={self.max_words!r}) must be at least 1. Pass such a number.")
+        check_whole("Regularization", "max_words", self.max_words)
 
     def apply(self, update: Update, ctx: StepContext) -> Update:
         """Ask for a short prompt and enforce it."""

@@ -104,7 +104,7 @@ def least_distance(before: str, after: str) -> int:
     Of the sentences that both texts have, those outside the longest common subsequence must have moved; of the others,
     an old and a new one may be one replacement.
     """
-    old, new = list(split(before)), list(split(after))
+    old, new = ([sentence.strip() for sentence in split(text)] for text in (before, after))
     common, rest = 0, list(new)
     for sentence in old:
         if sentence in rest:

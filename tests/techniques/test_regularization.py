@@ -43,6 +43,11 @@ def test_a_deletion_makes_room_for_an_addition() -> None:
     assert LimitWords(4).admit(edits, "One two three. Four.")[0] == edits
 
 
+def test_a_shortening_edit_that_comes_last_outlives_the_lengthening_ones() -> None:
+    add, delete = Edit("add", 0, "Very many more words stand in this one. "), Edit("delete", 1)
+    assert LimitWords(4).admit((add, delete), "One. Two.")[0] == (delete,)
+
+
 def test_a_prompt_that_is_too_long_already_may_not_grow_but_may_change() -> None:
     prompt = "One two three. Four five six."
     assert LimitWords(2).admit((Edit("add", 0, "More. "),), prompt)[0] == ()

@@ -1,0 +1,196 @@
+"""In a world where scores depend on which edits are present, `judge_edits` finds the edit behind each change."""
+
+import math
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from world import bench_of, has, rule
+
+from dspy_dlpo.core.acceptance import Bar
+from dspy_dlpo.core.attribution import judge_edits, proposal
+from dspy_dlpo.core.edits import Edit
+
+# What an example needs: "right" and "wrong" never change; ("repaired", i) and ("broken", i) hang on rule i alone;
+# ("pair", i, j) is repaired by both rules together only.
+N_RULES = 5
+
+
+def scorer(needs):
+    def score(text: str, x: int, rollout: int = 0) -> float:
+        match needs[x]:
+            case ("right",):
+                return 1.0
+            case ("repaired", i):
+                return float(has(text, i))
+            case ("broken", i):
+                return float(not has(text, i))
+            case ("pair", i, j):
+                return float(has(text, i) and has(text, j))
+        return 0.0
+
+    return score
+
+
+def judged(needs, *, wave=4, confirm=False, edits=None, bar=None):
+    bench = bench_of(scorer(needs), len(needs), prompt="Start. ", wave=wave, confirm=confirm)
+    edits = tuple(rule(i) for i in range(N_RULES)) if edits is None else edits
+    return bench, *judge_edits(bench, edits, bar or Bar(bench.mean))
+
+
+single = st.one_of(
+    st.just(("right",)),
+    st.just(("wrong",)),
+    st.tuples(st.just("repaired"), st.integers(0, N_RULES - 1)),
+    st.tuples(st.just("broken"), st.integers(0, N_RULES - 1)),
+)
+
+
+@given(st.lists(single, min_size=1, max_size=24), st.integers(1, 9), st.booleans())
+def test_each_change_is_booked_on_the_edit_that_causes_it(needs, wave: int, confirm: bool) -> None:
+    _, prompts, judgement, ledger = judged(needs, wave=wave, confirm=confirm)
+    repaired = [[x for x, need in enumerate(needs) if need == ("repaired", i)] for i in range(N_RULES)]
+    broken = [[x for x, need in enumerate(needs) if need == ("broken", i)] for i in range(N_RULES)]
+    for i, entry in enumerate(ledger):
+        assert entry.edit == rule(i)
+        assert list(entry.gained) == repaired[i]
+        assert set(entry.lost) <= set(broken[i])
+        if not repaired[i]:
+            assert (entry.kept, entry.reason) == (False, "repairs no failing example")
+        elif len(broken[i]) > len(repaired[i]):
+            assert (entry.kept, entry.reason) == (False, "loses more than it gains")
+        else:
+            assert entry.kept
+            assert list(entry.lost) == broken[i]
+            assert has(prompts["solve"], i)
+        assert entry.kept == has(prompts["solve"], i)
+    gain = sum(len(repaired[i]) - len(broken[i]) for i in range(N_RULES) if ledger[i].kept)
+    assert judgement.passed == (gain > 0)
+
+
+causes = st.one_of(single, st.sampled_from([("pair", 0, 1), ("pair", 2, 3)]))
+
+
+@given(st.lists(causes, min_size=1, max_size=24), st.integers(1, 9))
+def test_whatever_is_accepted_is_truly_better(needs, wave: int) -> None:
+    bench, prompts, judgement, _ = judged(needs, wave=wave)
+    score = scorer(needs)
+    truth = math.fsum(score(prompts["solve"], x) for x in range(len(needs))) / len(needs)
+    if judgement.passed:
+        assert judgement.score == pytest.approx(truth)
+        assert truth > bench.mean
+    if prompts == bench.incumbent:
+        assert not judgement.passed
+
+
+@given(st.integers(1, 5), st.integers(0, 5), st.integers(0, 5), st.integers(1, 9))
+def test_a_pair_that_only_helps_together_is_found_and_kept(pairs: int, right: int, single: int, wave: int) -> None:
+    needs = [("pair", 1, 3)] * pairs + [("right",)] * right + [("repaired", 2)] * single
+    _, prompts, judgement, ledger = judged(needs, wave=wave)
+    assert judgement.passed
+    assert [entry.kept for entry in ledger] == [False, True, single > 0, True, False]
+    assert ledger[1].gained == ledger[3].gained == tuple(range(pairs))
+    assert judgement.score == pytest.approx(1.0)
+    assert has(prompts["solve"], 1)
+
+
+def test_an_edit_that_loses_more_than_it_gains_is_dropped_and_the_good_one_stays() -> None:
+    needs = [("repaired", 0)] * 2 + [("repaired", 1)] * 2 + [("broken", 1)] * 3 + [("right",)] * 5
+    _, prompts, judgement, ledger = judged(needs)
+    assert [entry.kept for entry in ledger] == [True, False, False, False, False]
+    assert ledger[1].reason == "loses more than it gains"
+    assert prompts["solve"].strip() == "Start. Rule 00."
+    assert judgement.score == pytest.approx(10 / 12)
+    assert judgement.passed
+
+
+def test_losses_below_the_bar_are_allowed_and_those_above_are_not() -> None:
+    needs = [("repaired", 0)] * 2 + [("broken", 0)] * 4 + [("right",)] * 14
+    start = 18 / 20
+    for lost, kept in ((2, True), (1.5, False)):
+        _, _, judgement, ledger = judged(needs, edits=(rule(0),), bar=Bar(start - lost / 20, strict=False))
+        assert (judgement.passed, ledger[0].kept) == (kept, kept)
+
+
+def test_nothing_is_run_on_passing_examples_when_nothing_is_repaired() -> None:
+    needs = [("wrong",)] * 3 + [("right",)] * 20
+    bench, prompts, judgement, ledger = judged(needs)
+    assert not judgement.passed
+    assert prompts == bench.incumbent
+    assert bench.runs.account.spent == 23 + 3
+    assert "no edit pays" in judgement.reason
+    assert not any(entry.kept for entry in ledger)
+
+
+def test_a_shortening_edit_need_not_repair_anything() -> None:
+    edit = Edit("delete", 1, predictor="solve")
+    bench = bench_of(lambda text, x, rollout: float(x > 2), 8, prompt="Start. Superfluous words here.")
+    prompts, judgement, ledger = judge_edits(bench, (edit,), Bar(bench.mean))
+    assert prompts == {"solve": "Start."}
+    assert judgement.passed
+    assert (ledger[0].kept, ledger[0].reason) == (True, "shortens at no loss")
+
+
+def test_a_shortening_edit_that_breaks_something_is_dropped() -> None:
+    edit = Edit("delete", 1, predictor="solve")
+    bench = bench_of(lambda text, x, rollout: float("Needed" in text), 8, prompt="Start. Needed words here.")
+    _, judgement, ledger = judge_edits(bench, (edit,), Bar(bench.mean))
+    assert not judgement.passed
+    assert (ledger[0].kept, ledger[0].reason) == (False, "loses more than it gains")
+
+
+def test_attribution_costs_little_where_changes_are_few() -> None:
+    needs = [("repaired", 2)] * 2 + [("wrong",)] * 10 + [("right",)] * 12
+    bench, *_ = judged(needs, wave=8)
+    alone_everywhere = 24 * N_RULES
+    assert bench.runs.account.spent - 24 < alone_everywhere / 2
+
+
+def test_edits_of_several_predictors_are_told_apart() -> None:
+    first, second = (Edit("add", 1, "Rule 01. ", predictor=name) for name in ("solve", "check"))
+    bench = bench_of(lambda text, x, rollout: float(has(text.split("\n")[0], 1)), 6)
+    bench.incumbent["check"] = "Check. "
+    bench.incumbent["solve"] = "Start. "
+    bench.runs.ask([(bench.incumbent, x) for x in range(6)])
+    prompts, judgement, ledger = judge_edits(bench, (first, second), Bar(bench.mean))
+    assert judgement.passed
+    assert [entry.kept for entry in ledger] == [False, True]
+    assert prompts == {"check": "Check. Rule 01. ", "solve": "Start. "}
+
+
+def test_with_noise_and_confirmation_the_good_edit_is_found_and_the_idle_ones_are_not() -> None:
+    needs = [("repaired", 1)] * 8 + [("right",)] * 24 + [("wrong",)] * 8
+
+    def kept(seed: int) -> list[int]:
+        def noisy(text: str, x: int, rollout: int) -> float:
+            chance = random.Random(f"{seed}/{text}/{x}/{rollout}")
+            return float(chance.random() < 0.5) if chance.random() < 0.05 else scorer(needs)(text, x)
+
+        bench = bench_of(noisy, len(needs), prompt="Start. ", wave=8, confirm=True)
+        _, judgement, ledger = judge_edits(bench, tuple(rule(i) for i in range(N_RULES)), Bar(bench.mean))
+        return [i for i, entry in enumerate(ledger) if entry.kept and judgement.passed]
+
+    found = [kept(seed) for seed in range(60)]
+    assert sum(1 in each for each in found) >= 57
+    assert sum(len(set(each) - {1}) for each in found) <= 0.05 * 60 * (N_RULES - 1)
+
+
+# --- proposals -------------------------------------------------------------------------------------------------------
+
+
+def test_a_proposal_that_would_be_empty_stays_as_it_was() -> None:
+    assert proposal({"solve": "Start."}, [Edit("delete", 0, predictor="solve")]) == {"solve": "Start."}
+
+
+def test_predictors_without_edits_stay_byte_for_byte() -> None:
+    prompts = {"solve": "Start.", "check": " Check. \n"}
+    assert proposal(prompts, [rule(0)])["check"] == " Check. \n"
+    assert proposal(prompts, []) == prompts
+
+
+def test_an_edit_changes_no_sentence_but_its_own() -> None:
+    """The white space around a prompt that the user brought is no edit, and would cost the learning rate one."""
+    assert proposal({"solve": "One.\nTwo.\n"}, [Edit("replace", 0, "Un.\n", predictor="solve")]) == {
+        "solve": "Un.\nTwo.\n"
+    }

@@ -1,0 +1,398 @@
+"""The run in a scripted world: no DSPy, no language model."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from world import Script, World, has, rule, run_of
+
+from dspy_dlpo.core.acceptance import AcceptAll
+from dspy_dlpo.core.edits import Dropped, Edit, distance
+from dspy_dlpo.core.errors import ModelError
+from dspy_dlpo.core.freezing import FreezeText
+from dspy_dlpo.core.judging import Judging
+from dspy_dlpo.core.loop import Stopping
+from dspy_dlpo.core.roles import Reply
+from dspy_dlpo.core.update import TextGradient
+from dspy_dlpo.techniques import LearningRate
+
+QUIET = Judging(first=8, wave=4, confirm=False)
+NO_TRIALS = Judging(first=8, wave=4, confirm=False, trials=False)
+
+
+def rewards(text: str, x: int, rollout: int) -> float:
+    """Example x needs rule x % 4; rules from 4 on do nothing; rule 9 breaks everything."""
+    return float(has(text, x % 4) and not has(text, 9))
+
+
+def proposes(*numbers: int):
+    """A writer that proposes the rules in turn, those that the prompt does not have."""
+
+    def reply(step: int, prompt: str) -> Reply:
+        number = numbers[step % len(numbers)]
+        return Reply() if has(prompt, number) else Reply((rule(number),))
+
+    return reply
+
+
+def accounted(run) -> None:
+    """What every run must satisfy, however it went."""
+    assert run.runs.account.spent <= run.runs.account.limit - run.runs.account.reserved
+    assert len(run.runs._forward.requests) == run.runs.account.spent
+    assert [record.step for record in run.history] == list(range(len(run.history)))
+    progress = [record.progress for record in run.history]
+    assert progress == sorted(progress)
+    assert all(0 <= each <= 1 for each in progress)
+    for before, after in zip(run.history, run.history[1:], strict=False):
+        assert after.prompts == (before.proposal if before.accepted else before.prompts)
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=5), st.integers(1, 160), st.integers(0, 40), st.integers(1, 9))
+def test_the_budget_is_never_exceeded_and_the_records_fit_together(numbers, limit, reserved, wave: int) -> None:
+    run = run_of(
+        World(rewards),
+        Script(proposes(*numbers), most=10**6),
+        limit=limit,
+        reserved=min(reserved, limit),
+        judging=Judging(first=8, wave=wave),
+        stopping=Stopping(max_steps=30),
+    )
+    run.go()
+    accounted(run)
+    assert run.ended
+
+
+def test_good_rules_are_learned_and_the_run_ends_when_nothing_fails() -> None:
+    run = run_of(World(rewards), Script(proposes(0, 1, 2, 3)), limit=2000, judging=QUIET)
+    run.go()
+    assert all(has(run.prompts["solve"], number) for number in range(4))
+    assert run.ended == "every training example is right"
+    accounted(run)
+
+
+def test_a_run_that_begins_perfect_asks_no_critic() -> None:
+    script = Script(proposes(0))
+    run = run_of(World(lambda text, x, rollout: 1.0), script, judging=QUIET)
+    run.go()
+    assert script.critiques == 0
+    assert run.ended == "every training example is right"
+
+
+def test_a_refused_proposal_is_remembered_with_its_reason() -> None:
+    script = Script(proposes(9))
+    run = run_of(World(rewards), script, judging=NO_TRIALS, stopping=Stopping(max_steps=3))
+    run.go()
+    step = run.history.steps()[0]
+    assert not step.accepted
+    assert step.edits
+    assert step.reason
+    assert [(entry.edit, entry.kept) for entry in step.ledger] == [(rule(9), False)]
+    assert run.prompts == run.start
+    told = [note.body for note in script.updates[1].notes if note.title == "Tried before and refused"]
+    assert told
+    assert "Rule 09." in told[0]
+
+
+def test_every_record_is_told_as_it_is_made() -> None:
+    told = []
+    run = run_of(World(rewards), Script(proposes(0, 1)), judging=QUIET, stopping=Stopping(max_steps=6))
+    run.on_record = lambda record: told.append((record.step, len(run.history)))
+    run.go()
+    assert told == [(i, i + 1) for i in range(len(run.history))]
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        (Reply(error="no JSON"), "the writer's reply is unusable: no JSON"),
+        (Reply(), "the writer proposed nothing"),
+        (Reply((Edit("delete", 99),)), "no edit is admitted: the prompt has no sentence 100"),
+        (Reply((Edit("shuffle", 0),)), "no edit is admitted: unknown operation 'shuffle'"),
+        (Reply(dropped=(Dropped(Edit("add", 0), "empty text"),)), "no edit is admitted: empty text"),
+    ],
+)
+def test_an_unusable_reply_is_a_recorded_refused_step(reply: Reply, said: str) -> None:
+    script = Script(lambda step, prompt: reply)
+    run = run_of(World(rewards), script, judging=NO_TRIALS, stopping=Stopping(max_steps=2))
+    run.go()
+    step = run.history.steps()[0]
+    assert (step.accepted, step.reason, step.proposal) == (False, said, run.start)
+    assert step.gradients
+
+
+def test_a_critic_that_says_nothing_is_a_recorded_refused_step() -> None:
+    script = Script(proposes(0), gradients=lambda step: ())
+    run = run_of(World(rewards), script, judging=NO_TRIALS, stopping=Stopping(max_steps=2))
+    run.go()
+    assert run.history.steps()[0].reason == "the critic gave no usable critique"
+
+
+@pytest.mark.parametrize("reply", [Reply(error="no JSON"), Reply(), Reply((rule(7),))], ids=["broken", "none", "same"])
+@pytest.mark.parametrize("trials", [True, False])
+def test_a_run_whose_writer_is_stuck_ends(reply: Reply, trials: bool) -> None:
+    """No step costs a run of the program any more, so the budget alone would never end it."""
+    judging = Judging(first=8, wave=4, confirm=False, trials=trials)
+    run = run_of(World(rewards), Script(lambda step, prompt: reply), limit=500, judging=judging)
+    run.go()
+    assert run.ended
+
+
+def test_a_run_whose_critic_is_stuck_ends() -> None:
+    run = run_of(World(rewards), Script(proposes(0), gradients=lambda step: ()), limit=500, judging=QUIET)
+    run.go()
+    assert run.ended
+
+
+@pytest.mark.parametrize("max_steps", [1, 2, 5])
+def test_no_more_steps_are_made_than_asked_for(max_steps: int) -> None:
+    run = run_of(World(rewards), Script(proposes(4, 5, 6)), judging=QUIET, stopping=Stopping(max_steps=max_steps))
+    run.go()
+    assert len(run.history) == 1 + max_steps
+    assert run.ended == f"{max_steps} steps are done"
+    accounted(run)
+
+
+def test_with_a_limit_of_steps_the_clock_is_the_step() -> None:
+    run = run_of(World(rewards), Script(proposes(4, 5, 6)), judging=QUIET, stopping=Stopping(max_steps=4))
+    run.go()
+    assert [record.progress for record in run.history] == [0.0, 0.0, 0.25, 0.5, 0.75]
+
+
+@pytest.mark.parametrize("max_steps", [0, -1, 2.5, "3"])
+def test_an_illegal_limit_of_steps_is_refused(max_steps) -> None:
+    with pytest.raises((ValueError, TypeError), match="max_steps="):
+        Stopping(max_steps=max_steps)
+
+
+# --- the judging set and trials --------------------------------------------------------------------------------------
+
+
+def test_the_judging_set_grows_when_steps_stall_and_never_past_all_examples() -> None:
+    run = run_of(World(rewards), Script(proposes(4, 5, 6, 7)), judging=NO_TRIALS, stopping=Stopping(max_steps=12))
+    run.go()
+    kinds = [record.kind for record in run.history]
+    assert kinds[:5] == ["start", "step", "step", "step", "growth"]
+    assert kinds.count("growth") == 1
+    assert Counter(run.judging_set) == Counter(range(16))
+    assert len(run.history[0].batch) == 8
+    growth = run.history[4]
+    assert growth.complete
+    assert set(growth.scores) == set(range(16))
+
+
+def test_the_judging_set_grows_when_it_is_saturated() -> None:
+    def score(text: str, x: int, rollout: int) -> float:
+        return float(x in first or has(text, 0))
+
+    first = run_of(World(rewards), Script(proposes(0)), judging=QUIET)
+    first._add(first._opening)
+    first = set(first.judging_set)
+    run = run_of(World(score), Script(proposes(0)), judging=QUIET)
+    run.go()
+    assert [record.kind for record in run.history][:3] == ["start", "growth", "step"]
+    assert run.ended == "every training example is right"
+
+
+def test_the_judging_set_depends_on_the_seed_only() -> None:
+    def drawn(seed: int, number: int):
+        run = run_of(World(rewards), Script(proposes(number)), judging=QUIET, seed=seed, stopping=Stopping(max_steps=9))
+        run.go()
+        return run.judging_set
+
+    assert drawn(1, 4)[:8] == drawn(1, 0)[:8]
+    assert drawn(1, 4)[:8] != drawn(2, 4)[:8]
+
+
+def test_superfluous_sentences_are_tried_without_and_go() -> None:
+    run = run_of(
+        World(rewards),
+        Script(proposes(4, 5)),
+        start="Start. Superfluous words are here. Rule 00.",
+        judging=QUIET,
+        limit=2000,
+        stopping=Stopping(max_steps=20),
+    )
+    run.go()
+    trials = [record for record in run.history if record.kind == "trial"]
+    assert trials
+    assert "Superfluous" not in run.prompts["solve"]
+    assert has(run.prompts["solve"], 0)
+    assert all(record.ledger and not record.gradients for record in trials)
+
+
+def test_no_trials_are_made_when_they_are_off() -> None:
+    run = run_of(World(rewards), Script(proposes(4)), judging=NO_TRIALS, stopping=Stopping(max_steps=15))
+    run.go()
+    assert not [record for record in run.history if record.kind == "trial"]
+
+
+FROZEN = "One is here. Two is there."
+
+
+def test_frozen_text_outlives_steps_trials_and_moves() -> None:
+    def score(text: str, x: int, rollout: int) -> float:
+        return float(hash_of(text, x) % 3 > 0)
+
+    def hash_of(text: str, x: int) -> int:
+        return sum(map(ord, f"{text}{x}"))
+
+    for seed in range(12):
+        run = run_of(
+            World(score),
+            Script(lambda step, prompt: Reply((rule(step % 10), Edit("delete", step % 4)))),
+            start=f"Zero. {FROZEN} Three is away. Four.",
+            constraints={"solve": (FreezeText((FROZEN,)),)},
+            judging=QUIET,
+            limit=1500,
+            seed=seed,
+            stopping=Stopping(max_steps=40),
+            acceptance=AcceptAll(),
+        )
+        run.go()
+        assert any(record.kind == "trial" for record in run.history)
+        for record in run.history:
+            assert FROZEN in record.proposal["solve"], (seed, record.kind, record.step, record.ledger)
+
+
+@given(st.integers(1, 3), st.lists(st.integers(0, 9), min_size=1, max_size=6), st.booleans())
+def test_no_step_changes_more_sentences_than_the_learning_rate(max_edits: int, numbers, whole: bool) -> None:
+    judging = Judging(by="whole" if whole else "edit", first=8, wave=4, trials=False)
+    run = run_of(
+        World(rewards),
+        Script(lambda step, prompt: Reply(tuple(rule(number) for number in range(10)))),
+        start="Start. Rule 04.",
+        techniques=(LearningRate(max_edits),),
+        judging=judging,
+        limit=600,
+        stopping=Stopping(max_steps=6),
+    )
+    run.go()
+    for record in run.history.steps():
+        assert distance(record.prompts["solve"], record.proposal["solve"]) <= max_edits
+        assert len(record.edits) <= max_edits
+
+
+def test_judging_as_a_whole_keeps_or_refuses_all_edits_on_all_examples() -> None:
+    judging = Judging(by="whole", trials=False, confirm=False, wave=4)
+    run = run_of(
+        World(rewards),
+        Script(lambda step, prompt: Reply((rule(0), rule(7)))),
+        judging=judging,
+        stopping=Stopping(max_steps=1),
+    )
+    run.go()
+    assert len(run.judging_set) == 16
+    assert [entry.kept for entry in run.history[1].ledger] == [True, True]
+    assert run.history[1].score == 0.25
+
+
+def test_accepting_all_keeps_what_is_worse() -> None:
+    run = run_of(
+        World(rewards),
+        Script(lambda step, prompt: Reply((rule(9),))),
+        start="Start. Rule 00.",
+        acceptance=AcceptAll(),
+        judging=Judging(by="whole", trials=False, confirm=False),
+        stopping=Stopping(max_steps=1),
+    )
+    run.go()
+    assert run.history[1].accepted
+    assert run.history[1].bar is None
+    assert run.history.best().prompts == run.start
+
+
+# --- ends and failures -----------------------------------------------------------------------------------------------
+
+
+def test_a_budget_that_ends_while_judging_leaves_a_record() -> None:
+    run = run_of(World(rewards), Script(proposes(0)), limit=10, judging=NO_TRIALS)
+    run.go()
+    assert run.ended == "the budget is spent"
+    assert run.history[-1].reason == "the budget ended during judging"
+    assert not run.history[-1].accepted
+    assert run.history[-1].gradients
+    accounted(run)
+
+
+@pytest.mark.parametrize("role", ["task", "critic", "writer"])
+def test_a_dead_model_in_mid_run_ends_it_with_the_history_kept(role: str) -> None:
+    dying = {"after": 20 if role == "task" else 2}
+
+    def die(step: int = 99) -> None:
+        dying["after"] -= 1
+        if dying["after"] < 0:
+            raise ModelError("no quota is left")
+
+    def score(text: str, x: int, rollout: int) -> float:
+        if role == "task":
+            die()
+        return rewards(text, x, rollout)
+
+    def gradients(step: int):
+        if role == "critic":
+            die()
+        return (TextGradient("solve", "more"),)
+
+    def reply(step: int, prompt: str) -> Reply:
+        if role == "writer":
+            die()
+        return proposes(0, 1, 2, 3)(step, prompt)
+
+    run = run_of(World(score), Script(reply, gradients), judging=QUIET)
+    run.go()
+    assert run.ended == "no quota is left"
+    assert len(run.history) >= 2
+    assert run.history[0].kind == "start"
+
+
+def test_a_model_that_is_dead_from_the_start_is_an_error() -> None:
+    def score(text: str, x: int, rollout: int) -> float:
+        raise ModelError("no key")
+
+    with pytest.raises(ModelError, match="no key"):
+        run_of(World(score), Script(proposes(0))).go()
+
+
+def test_lost_runs_do_not_stop_a_run() -> None:
+    def score(text: str, x: int, rollout: int) -> float | None:
+        return None if x == 3 else rewards(text, x, rollout)
+
+    run = run_of(World(score), Script(proposes(0, 1, 2)), judging=QUIET, limit=600, stopping=Stopping(max_steps=12))
+    run.go()
+    assert has(run.prompts["solve"], 0)
+    accounted(run)
+
+
+# --- nothing but the seed decides ------------------------------------------------------------------------------------
+
+
+def noisy(text: str, x: int, rollout: int) -> float:
+    return float((sum(map(ord, text)) + 7 * x + 3 * rollout) % 5 > 1)
+
+
+@given(st.integers(0, 50), st.integers(0, 5), st.booleans())
+def test_the_order_within_a_wave_changes_nothing(shuffled: int, seed: int, whole: bool) -> None:
+    def history(order: int | None):
+        run = run_of(
+            World(noisy, shuffled=order),
+            Script(proposes(0, 1, 2, 3, 9), most=10**6),
+            judging=Judging(by="whole" if whole else "edit", first=8, wave=5),
+            seed=seed,
+            stopping=Stopping(max_steps=12),
+        )
+        run.go()
+        return list(run.history), run.ended
+
+    assert history(None) == history(shuffled)
+
+
+@given(st.integers(0, 5))
+def test_each_new_batch_shows_the_failures_seen_least(seed: int) -> None:
+    run = run_of(
+        World(rewards), Script(proposes(4, 5, 6)), judging=NO_TRIALS, seed=seed, stopping=Stopping(max_steps=3)
+    )
+    run.go()
+    first, second = (record.batch for record in run.history.steps()[:2])
+    assert len(first) == len(second) == 4
+    assert not set(first) & set(second)
