@@ -29,7 +29,7 @@ def default_settings() -> dict[str, Any]:
             Contrastive(margin=0.1),
             Regularization(max_words=200),
         ),
-        "acceptance": Annealing(ExponentialDecay(0.5, 0.5)),
+        "acceptance": Annealing(LinearDecay(1.0, 0.0)),
         "judging": Judging(),
     }
 

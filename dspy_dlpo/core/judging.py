@@ -211,11 +211,11 @@ def _best_possible(bench: Bench, prompts: Prompts, order: Sequence[int], done: i
 def _most_gained(bench: Bench, example: int, old: Mapping[int, float]) -> float:
     """The most that a proposal can gain on an example that it has not run on.
 
-    Where a change is confirmed the incumbent runs once more, and a graded score of its may then turn out lower.
+    Where a change is confirmed the incumbent runs once more, and a graded score may then turn out lower.
     """
     high, score = bench.high or 0.0, old[example]
     once = len(bench.runs.scores(bench.incumbent, example)) == 1
-    if bench.confirms and once and score not in (bench.low, high):
+    if bench.confirms and once and bench.runs.graded(bench.low, high):
         score = (score + bench.low) / 2
     return high - score
 

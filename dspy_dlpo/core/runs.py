@@ -31,6 +31,7 @@ class Runs:
         self._repeats = 0
         self._changes = 0
         self._variances: list[float] = []
+        self._seen: set[float] = set()
 
     def rows(self, prompts: Prompts, example: int) -> list[Row]:
         """The runs of prompts on an example, in order."""
@@ -88,6 +89,10 @@ class Runs:
         """Standard deviation of repeated runs of one prompt on one example, in the metric's units; 0 while unknown."""
         return math.sqrt(statistics.fmean(self._variances)) if self._variances else 0.0
 
+    def graded(self, low: float, high: float) -> bool:
+        """Whether the metric is known to give more than its lowest and highest score."""
+        return not self._seen <= {low, high}
+
     def _make(self, pairs: Sequence[tuple[Prompts, int]]) -> None:
         for wave in _chunks(pairs, self.wave):
             self.account.charge(len(wave))
@@ -98,6 +103,8 @@ class Runs:
     def _remember(self, prompts: Prompts, example: int, row: Row) -> None:
         earlier = self.scores(prompts, example)
         self._rows.setdefault((prompts_key(prompts), example), []).append(row)
+        if row.score is not None and len(self._seen) < 3:
+            self._seen.add(row.score)
         if earlier and row.score is not None:
             self._repeats += 1
             self._changes += abs(row.score - earlier[0]) > 1e-9

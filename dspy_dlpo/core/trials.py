@@ -60,6 +60,7 @@ def _admitted(
 ) -> Edits:
     """The edits of one predictor that its constraints admit together."""
     own = tuple(edit for edit in edits if edit.predictor == name)
+    own = own[: len(split(prompts[name])) - 1]  # something must be left to run with
     return admit_all(constraints[name], own, prompts[name])[0]
 
 

@@ -4,7 +4,7 @@ import math
 import random
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 from world import bench_of
 
@@ -79,6 +79,19 @@ def test_early_stop_decides_as_the_full_evaluation_where_continuous_runs_are_noi
     def decision(high):
         bench = bench_of(score, n, wave=wave, high=high, confirm=True)
         return judge(bench, NEW, Bar(bench.mean + 0.05), range(n)).passed
+
+    assert decision(1.0) == decision(None)
+
+
+def test_early_stop_knows_that_a_graded_score_at_the_top_may_turn_out_lower() -> None:
+    old, new = {0: (1.0, 1.0), 1: (1.0, 0.0)}, {0: (0.8, 0.8), 1: (0.9, 1.0)}
+
+    def decision(high):
+        table = {True: new, False: old}
+        bench = bench_of(
+            lambda text, x, rollout: table[text == NEW["solve"]][x][rollout], 2, wave=1, high=high, confirm=True
+        )
+        return judge(bench, NEW, Bar(bench.mean + 0.05), range(2)).passed
 
     assert decision(1.0) == decision(None)
 

@@ -94,6 +94,51 @@ def test_a_refused_proposal_is_remembered_with_its_reason() -> None:
     assert "Rule 09." in told[0]
 
 
+def test_a_refused_proposal_is_kept_in_the_record_and_not_in_force() -> None:
+    run = run_of(
+        World(rewards),
+        Script(lambda step, prompt: Reply((rule(9),))),
+        start="Start. Rule 00.",
+        judging=Judging(by="whole", trials=False, confirm=False),
+        stopping=Stopping(max_steps=1),
+    )
+    run.go()
+    assert has(run.history[1].proposal["solve"], 9)
+    assert not run.history[1].accepted
+    assert run.prompts == run.start
+
+
+@given(st.integers(0, 30), st.booleans(), st.booleans())
+def test_where_runs_do_not_differ_the_prompts_in_force_never_get_worse(seed: int, whole: bool, trials: bool) -> None:
+    def score(text: str, x: int, rollout: int) -> float:
+        return float((sum(map(ord, text)) * (x + 3) + seed) % 7 > 2)
+
+    run = run_of(
+        World(score),
+        Script(lambda step, prompt: Reply((rule(step % 10), rule((step + 4) % 10))), most=10**6),
+        start="Start. More words. And more.",
+        judging=Judging(by="whole" if whole else "edit", first=8, wave=4, confirm=False, trials=trials),
+        seed=seed,
+        limit=800,
+        stopping=Stopping(max_steps=25),
+    )
+    run.go()
+    judging_set = run.judging_set
+
+    def mean(prompts, examples) -> float:
+        return sum(score(prompts["solve"], x, 0) for x in examples) / len(examples)
+
+    count = 0
+    for record in run.history:
+        count += len(record.batch) if record.kind in ("start", "growth") else 0
+        examples = judging_set[:count]
+        if record.kind == "step" and record.accepted:
+            assert mean(record.proposal, examples) >= mean(record.prompts, examples)
+            assert record.score == pytest.approx(mean(record.proposal, examples))
+        if record.kind == "trial" and record.accepted:
+            assert mean(record.proposal, examples) >= mean(record.prompts, examples)
+
+
 def test_every_record_is_told_as_it_is_made() -> None:
     told = []
     run = run_of(World(rewards), Script(proposes(0, 1)), judging=QUIET, stopping=Stopping(max_steps=6))

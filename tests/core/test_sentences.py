@@ -38,6 +38,7 @@ def test_the_empty_text_has_no_sentences() -> None:
         "Fill in {first. Second} here.",
         "Fill in {{ first. Second }} here.",
         "Call `run. Now` once.",
+        "What is item.The name is x.",
         "A sentence that goes\non in the next line.",
     ],
 )
