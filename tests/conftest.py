@@ -7,6 +7,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).parent / "core"))
+sys.path.insert(0, str(Path(__file__).parent / "host"))
 
 # Ordinary runs draw the same cases every time; HYPOTHESIS_PROFILE=search looks for new ones.
 settings.register_profile(

@@ -1,0 +1,56 @@
+"""A scripted language model: answers by a function of the prompt, through DSPy's engine interface."""
+
+from collections.abc import Callable
+from threading import Lock
+
+import dspy
+from dspy.lm15 import Message, Request, Response, Usage
+
+
+class ScriptedEngine:
+    """Calls `answer(system, user)` for the text of every reply, and keeps what it was asked."""
+
+    def __init__(self, answer: Callable[[str, str], str]) -> None:
+        self.answer = answer
+        self.asked: list[tuple[str, str]] = []
+        self._lock = Lock()
+
+    def __deepcopy__(self, memo):
+        return self
+
+    def complete(self, request: Request) -> Response:
+        system = request.system if isinstance(request.system, str) else str(request.system or "")
+        user = request.messages[-1].text or ""
+        with self._lock:
+            self.asked.append((system, user))
+        text = self.answer(system, user)
+        usage = Usage(input_tokens=10, output_tokens=2)
+        message = Message.assistant(text)
+        return Response(id=None, model=request.model, message=message, finish_reason="stop", usage=usage)
+
+    def dump_state(self):
+        return {}
+
+    @classmethod
+    def load_state(cls, state):
+        return cls(lambda system, user: "")
+
+
+def scripted_lm(answer: Callable[[str, str], str], name: str = "scripted/one", **kwargs) -> dspy.LM:
+    """A language model that answers by a function of system text and last user message."""
+    return dspy.LM(name, engine=ScriptedEngine(answer), cache=False, num_retries=0, **kwargs)
+
+
+def engine(lm: dspy.LM) -> ScriptedEngine:
+    return lm._engine_spec
+
+
+def fields(**values: str) -> str:
+    """A reply in the form of DSPy's chat adapter."""
+    body = "\n\n".join(f"[[ ## {name} ## ]]\n{value}" for name, value in values.items())
+    return f"{body}\n\n[[ ## completed ## ]]"
+
+
+def given(user: str, name: str) -> str:
+    """The value of an input field in a user message."""
+    return user.split(f"[[ ## {name} ## ]]")[1].split("[[ ##")[0].split("Respond with")[0].strip()
