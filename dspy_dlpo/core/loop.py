@@ -201,6 +201,8 @@ class Run:
         judging_set = (*self.judging_set, *batch)
         best = self.history.best()
         kept = [self.prompts] if best is None or best.prompts == self.prompts else [self.prompts, best.prompts]
+        if kind == "start":
+            self.runs.ask([(self.prompts, batch[0])])  # a metric that does not work shows before more is paid for
         self.runs.ask([(prompts, x) for prompts in kept for x in batch])
         means = self.runs.means(self.prompts, judging_set)
         score = math.fsum(means.values()) / max(1, len(means))

@@ -1,0 +1,159 @@
+"""Bad input gets a clear error before money is spent, or is worked with correctly."""
+
+import dspy
+import pytest
+
+from dspy_dlpo import (
+    AcceptAll,
+    Budget,
+    DLPOTeleprompter,
+    Dropout,
+    Judging,
+    LearningRate,
+    MetricError,
+    ModelError,
+    ProgramError,
+    ResumeError,
+    RunDirectoryError,
+)
+from dspy_dlpo.simulation import engine_of, simulated_lm, simulated_task
+
+TASK = simulated_task("object_counting", n_train=24, n_val=8)
+
+
+def right(gold, pred, trace=None):
+    return float(gold.answer == pred.answer)
+
+
+def attempt(*, metric=right, program=None, trainset=None, valset=None, lm=None, **settings):
+    """Compile; return the error, and how many calls were paid for."""
+    lm = lm or simulated_lm(0)
+    with dspy.context(lm=lm), pytest.raises((ValueError, TypeError, MetricError, ProgramError, ModelError)) as caught:
+        DLPOTeleprompter(metric, **{"budget": Budget(60), **settings}).compile(
+            program or TASK.program, trainset=TASK.trainset if trainset is None else trainset, valset=valset
+        )
+    return str(caught.value), engine_of(lm).counts.calls
+
+
+UNMARKED = [dspy.Example(question="q", answer="a")]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"trainset": []}, "trainset is empty. Pass"),
+        ({"trainset": [{"question": "q"}]}, r"trainset[0] is a dict. Pass dspy.Example"),
+        ({"trainset": UNMARKED}, "with_inputs"),
+        ({"valset": UNMARKED}, "valset[0] does not say which fields are inputs"),
+        ({"batch_size": 25, "judging": Judging(holdout=0)}, "batch_size=25 is larger than the trainset (24 examples)"),
+        ({"batch_size": 20}, "batch_size=20 is larger than the trainset (12 examples, 12 more are held out)"),
+        ({"batch_size": 0}, "batch_size=0 must be a whole number of at least 1"),
+        ({"batch_size": 2.5}, "batch_size=2.5 must be a whole number"),
+        ({"num_threads": 0}, "num_threads=0 must be"),
+        ({"seed": "0"}, "seed='0' is no whole number"),
+        ({"techniques": ["dropout"]}, "techniques='dropout' is no Technique"),
+        ({"techniques": [Dropout]}, "is no Technique"),
+        ({"techniques": [Dropout(0.1), LearningRate(2), Dropout(0.2)]}, "techniques= holds Dropout twice"),
+        ({"acceptance": 0.5}, "acceptance=0.5 is no Acceptance"),
+        ({"judging": "edit"}, "judging='edit' is no Judging"),
+        ({"budget": 100}, "budget=100 is no Budget"),
+        ({"budget": None, "auto": "huge"}, "auto='huge' is no preset. Pass one of 'light', 'medium', 'heavy'"),
+        ({"score_range": (1.0, 0.0)}, "score_range=(1.0, 0.0) must be (lowest, highest)"),
+        ({"metric": "accuracy"}, "metric='accuracy' is not callable"),
+        ({"metric": lambda gold: 1.0}, "cannot be called as metric(gold, pred)"),
+        ({"program": dspy.Module()}, "no predictor"),
+        ({"frozen": ["solve"]}, "frozen= names all predictors of the program (solve)"),
+        ({"frozen": ["no such text"]}, "frozen='no such text' is neither a predictor (solve) nor text"),
+        ({"frozen": [3]}, "must hold non-empty strings"),
+    ],
+)
+def test_misuse_is_told_before_anything_is_paid_for(settings, said):
+    message, paid = attempt(**settings)
+    assert said in message
+    assert paid == 0
+
+
+def test_no_language_model_is_told_before_anything_else():
+    with dspy.context(lm=None), pytest.raises(ValueError, match="No language model is configured to write"):
+        DLPOTeleprompter(right).compile(TASK.program, trainset=TASK.trainset)
+
+
+def test_no_language_model_for_the_program_is_told_with_the_predictors_that_need_one():
+    prompt_model = simulated_lm(0)
+    with dspy.context(lm=None), pytest.raises(ValueError, match="No language model is configured to run solve"):
+        DLPOTeleprompter(right, prompt_model=prompt_model).compile(TASK.program, trainset=TASK.trainset)
+    assert engine_of(prompt_model).counts.calls == 0
+
+
+def raises(gold, pred, trace=None):
+    raise KeyError("label")
+
+
+@pytest.mark.parametrize(
+    ("metric", "said"),
+    [
+        (raises, "The metric raised KeyError on its first example"),
+        (lambda gold, pred: None, "The metric returned None"),
+        (lambda gold, pred: float("nan"), "The metric returned nan"),
+        (lambda gold, pred: 7.0, "outside score_range=(0, 1)"),
+        (lambda gold, pred: "good", "The metric returned 'good'"),
+    ],
+)
+@pytest.mark.parametrize("threads", [1, 16])
+def test_a_metric_that_does_not_work_costs_at_most_one_run(metric, said, threads):
+    message, paid = attempt(metric=metric, num_threads=threads)
+    assert said in message
+    assert paid == 1
+
+
+def test_a_run_directory_that_holds_a_run_is_refused(tmp_path):
+    with dspy.context(lm=simulated_lm(0)):
+        optimizer = DLPOTeleprompter(right, budget=Budget(40), log_dir=tmp_path / "run")
+        optimizer.compile(TASK.program, trainset=TASK.trainset)
+        with pytest.raises(ResumeError, match="holds a run already"):
+            optimizer.compile(TASK.program, trainset=TASK.trainset)
+
+
+def test_a_run_directory_that_cannot_be_made_is_told_at_once(tmp_path):
+    (tmp_path / "file").write_text("")
+    with dspy.context(lm=simulated_lm(0)), pytest.raises(RunDirectoryError, match="cannot be made"):
+        DLPOTeleprompter(right, log_dir=tmp_path / "file" / "run").compile(TASK.program, trainset=TASK.trainset)
+
+
+LONG = " ".join(f"Rule {i} says that item number {i} must be looked at with care." for i in range(420))
+STARTS = {
+    "no words of its own": "",
+    "Chinese without sentence marks": "请数一数我有多少东西并且只回答数字" * 3,
+    "Chinese": "请数一数我有多少东西。只回答数字。",
+    "five thousand words": LONG,
+    "white space around": "  \n  Answer the question.  \n",
+    "one word": "Count",
+    "bullets only": "- count\n- answer",
+    "a template": "Answer {question} in {{ style }}.",
+}
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_any_start_instruction_is_worked_with(name):
+    signature = dspy.Signature("question -> answer", STARTS[name])
+    program = dspy.Predict(signature)
+    before = program.signature.instructions
+    with dspy.context(lm=simulated_lm(0)):
+        better = DLPOTeleprompter(right, budget=Budget(150), num_threads=1, acceptance=AcceptAll()).compile(
+            program, trainset=TASK.trainset, valset=TASK.valset
+        )
+    result = better.detailed_results
+    assert result.history.steps()
+    assert program.signature.instructions == before
+    for record in result.history:
+        assert record.proposal["self"].strip()
+        assert len(record.proposal["self"].split()) <= max(200, len(before.split()))
+
+
+def test_a_long_prompt_is_not_made_longer():
+    program = dspy.Predict(dspy.Signature("question -> answer", LONG))
+    with dspy.context(lm=simulated_lm(0)):
+        better = DLPOTeleprompter(right, budget=Budget(100)).compile(
+            program, trainset=TASK.trainset, valset=TASK.valset
+        )
+    assert len(better.signature.instructions.split()) <= len(LONG.split())
