@@ -1,0 +1,73 @@
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from dspy_dlpo.cli import main
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, list(arguments))
+
+
+@pytest.mark.parametrize("task", ["object_counting", "support_desk"])
+def test_the_demo_tells_the_whole_story(task, tmp_path):
+    done = run("demo", "--task", task, "--budget", "400", "--log-dir", str(tmp_path / "run"))
+    assert done.exit_code == 0, done.output
+    for said in (
+        "What is optimized",
+        "The language model is simulated",
+        "     + ",  # an accepted edit
+        "Verdict",
+        "Held-out test",
+        "95% interval",
+        "Instructions of",
+        "runs of the program",
+        "critic:",
+        f"Run directory  {tmp_path / 'run'}",
+        "These figures come from a simulated model",
+        "--task-model openai/gpt-4o-mini --prompt-model openai/gpt-4o",
+    ):
+        assert said in done.output
+    assert (tmp_path / "run" / "history.jsonl").exists()
+
+
+def test_the_demo_reads_questions_from_a_file(tmp_path):
+    words = ["a car", "two lamps", "a stove", "three chairs"]
+    rows = [
+        {
+            "question": f"I have {words[i % 4]}, and {words[(i + 1 + i // 4) % 4]}. How many objects do I have?",
+            "answer": str([1, 2, 1, 3][i % 4] + [1, 2, 1, 3][(i + 1 + i // 4) % 4]),
+            "split": ("train", "val", "test")[i % 3],
+            "task": "object_counting",
+        }
+        for i in range(60)
+    ]
+    path = tmp_path / "bbh.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    done = run("demo", "--data", str(path), "--budget", "100", "--log-dir", str(tmp_path / "run"))
+    assert done.exit_code == 0, done.output
+    assert "20 questions" in done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--task", "chess"), "no task 'chess'. Pass one of"),
+        (("--budget", "0"), "Budget(metric_calls=0) must be a whole number of at least 1"),
+        (("--data", "nowhere.jsonl"), "does not exist"),
+    ],
+)
+def test_misuse_is_one_error_line_without_traceback(arguments, said):
+    done = run("demo", *arguments)
+    assert done.exit_code != 0
+    assert said in " ".join(done.output.split())
+    assert "Traceback" not in done.output
+
+
+def test_a_second_run_in_one_directory_is_refused(tmp_path):
+    arguments = ("demo", "--budget", "60", "--log-dir", str(tmp_path / "run"))
+    assert run(*arguments).exit_code == 0
+    again = run(*arguments)
+    assert again.exit_code != 0
+    assert "holds a run already" in again.output
