@@ -5,7 +5,7 @@ from dspy_dlpo.core.budget import Budget
 from dspy_dlpo.core.errors import DLPOError, MetricError, ModelError, ProgramError, ResumeError, RunDirectoryError
 from dspy_dlpo.core.history import History, Record, StepContext
 from dspy_dlpo.core.judging import Judging
-from dspy_dlpo.core.loop import Stopping
+from dspy_dlpo.core.plan import Stopping
 from dspy_dlpo.core.result import DLPOResult
 from dspy_dlpo.core.schedule import Schedule
 from dspy_dlpo.core.space import search_space, tunable, with_params

@@ -16,7 +16,8 @@ from dspy_dlpo.core.budget import Account
 from dspy_dlpo.core.copying import NoCopying
 from dspy_dlpo.core.freezing import FreezeText
 from dspy_dlpo.core.history import Record
-from dspy_dlpo.core.loop import Plan, Run
+from dspy_dlpo.core.loop import Run
+from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.result import Comparison, DLPOResult
 from dspy_dlpo.core.roles import Row, RunRequest
 from dspy_dlpo.core.runs import Runs

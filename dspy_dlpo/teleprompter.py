@@ -15,7 +15,7 @@ from dspy_dlpo.core.acceptance import Acceptance
 from dspy_dlpo.core.budget import Budget, resolve_budget
 from dspy_dlpo.core.history import Record
 from dspy_dlpo.core.judging import Judging
-from dspy_dlpo.core.loop import Stopping
+from dspy_dlpo.core.plan import Stopping
 from dspy_dlpo.core.technique import Technique
 from dspy_dlpo.presets import default_settings
 from dspy_dlpo.settings import Settings, check_data

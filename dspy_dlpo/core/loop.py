@@ -7,19 +7,19 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from dspy_dlpo.core.acceptance import Acceptance, Bar, Greedy
+from dspy_dlpo.core.acceptance import Bar
 from dspy_dlpo.core.attribution import judge_edits, proposal
 from dspy_dlpo.core.budget import BudgetSpent
-from dspy_dlpo.core.checks import check_whole
-from dspy_dlpo.core.edits import Dropped, Edit, Edits, sound
+from dspy_dlpo.core.edits import Edits
 from dspy_dlpo.core.errors import ModelError
 from dspy_dlpo.core.history import History, LedgerEntry, Prompts, Record, StepContext
-from dspy_dlpo.core.judging import Bench, Judgement, Judging, judge
-from dspy_dlpo.core.roles import Critique, Reply, Write
+from dspy_dlpo.core.judging import Bench, Judgement, judge
+from dspy_dlpo.core.plan import Plan
+from dspy_dlpo.core.request import admit, admit_replies, request, why_nothing
+from dspy_dlpo.core.roles import Critique, Row, Write
 from dspy_dlpo.core.runs import Runs
-from dspy_dlpo.core.technique import Technique, apply_all
 from dspy_dlpo.core.trials import next_deletions, try_deletions, try_move
-from dspy_dlpo.core.update import Constraint, TextGradient, Update, admit_all
+from dspy_dlpo.core.update import Update
 
 logger = logging.getLogger(__name__)
 
@@ -29,53 +29,6 @@ STALLED = 3
 SLOW = 2
 # So many records in a row that cost no program run, and the run ends: it goes round in circles.
 IDLE = 10
-# So many refused edits are recalled to the writer.
-RECALLED = 6
-
-
-@dataclass(frozen=True)
-class Stopping:
-    """When a run ends before its budget does.
-
-    Args:
-        max_steps: Steps, trials and growths at most, at least 1; None for no limit. When given, it also is the clock of
-            all schedules.
-    """
-
-    max_steps: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.max_steps is not None:
-            check_whole("Stopping", "max_steps", self.max_steps, way_out="Pass None for no limit.")
-
-
-@dataclass(frozen=True)
-class Plan:
-    """All that determines a run beside its data and its models.
-
-    Args:
-        techniques: Shape the requests to the writer, from left to right.
-        acceptance: Sets the bar.
-        judging: How proposals are judged.
-        stopping: When to end early.
-        batch_size: Failing examples shown to the critic in a step.
-        seed: Seed of all chance.
-        high: The metric's best score; None if unknown.
-        low: The metric's lowest score.
-        constraints: What may never be changed, by predictor; the predictors that may be edited are its keys.
-        examples: The training examples in words.
-    """
-
-    techniques: tuple[Technique, ...] = ()
-    acceptance: Acceptance = field(default_factory=Greedy)
-    judging: Judging = field(default_factory=Judging)
-    stopping: Stopping = field(default_factory=Stopping)
-    batch_size: int = 4
-    seed: int = 0
-    high: float | None = 1.0
-    low: float = 0.0
-    constraints: Mapping[str, tuple[Constraint, ...]] = field(default_factory=dict)
-    examples: Sequence[str] = ()
 
 
 @dataclass
@@ -261,11 +214,11 @@ class Run:
         """One step of textual gradient descent."""
         bench, ctx = self.bench(), self.context()
         batch = self._batch(bench, ctx)
-        rows = [self.runs.rows(self.prompts, x)[-1] for x in batch]
+        rows = [self._failed_run(x) for x in batch]
         gradients = tuple(self.critique(self.prompts, rows, ctx.step))
-        updates = [self._update(gradient, ctx) for gradient in gradients]
+        updates = [request(self.plan, self.prompts[each.predictor], each, ctx) for each in gradients]
         replies = self.write(updates, ctx.step)
-        edits, dropped = self._admitted(updates, replies)
+        edits, dropped = admit_replies(updates, replies)
         notes = {update.predictor: update.notes for update in updates}
         seen: dict[str, object] = {
             "batch": batch,
@@ -275,7 +228,7 @@ class Run:
             "dropped": dropped,
         }
         if not edits:
-            return self._record("step", reason=_unusable(gradients, replies, dropped), **seen)
+            return self._record("step", reason=why_nothing(gradients, replies, dropped), **seen)
         bar = self.plan.acceptance.bar(list(bench.scores.values()), ctx)
         seen["base"] = bench.mean
         try:
@@ -295,7 +248,7 @@ class Run:
             return prompts, judgement, kept
         prompts, judgement, ledger = judge_edits(bench, edits, bar)
         survivors = tuple(entry.edit for entry in ledger if entry.kept)
-        legal = tuple(edit for update in updates for edit in _admit(update, survivors)[0])
+        legal = tuple(edit for update in updates for edit in admit(update, survivors)[0])
         if judgement.passed and legal != survivors:
             # A part of the edits may break a rule that all of them together kept, such as a limit of words.
             prompts = proposal(bench.incumbent, legal)
@@ -314,7 +267,7 @@ class Run:
             complete=judgement.complete,
             score=judgement.score,
             accepted=accepted,
-            reason=judgement.reason if prompts != self.prompts else "nothing changes",
+            reason=judgement.reason if accepted or not judgement.passed else "nothing changes",
             **fields,
         )
 
@@ -329,48 +282,7 @@ class Run:
         ctx.rng("batch").shuffle(order)
         return tuple(sorted(order, key=lambda x: shown[x])[: self.plan.batch_size])
 
-    def _update(self, gradient: TextGradient, ctx: StepContext) -> Update:
-        name = gradient.predictor
-        update = Update(name, self.prompts[name], (gradient,), constraints=self.plan.constraints[name])
-        refused = _refused(self.history, name)
-        if refused:
-            update = update.with_note("Tried before and refused", refused)
-        return apply_all(self.plan.techniques, update, ctx)
-
-    def _admitted(self, updates: Sequence[Update], replies: Sequence[Reply]) -> tuple[Edits, tuple[Dropped, ...]]:
-        admitted: list[Edit] = []
-        dropped: list[Dropped] = []
-        for update, reply in zip(updates, replies, strict=True):
-            kept, refused = _admit(update, tuple(replace(edit, predictor=update.predictor) for edit in reply.edits))
-            admitted.extend(kept)
-            dropped.extend([*reply.dropped, *refused])
-        return tuple(admitted), tuple(dropped)
-
-
-def _admit(update: Update, edits: Edits) -> tuple[Edits, tuple[Dropped, ...]]:
-    own = tuple(edit for edit in edits if edit.predictor == update.predictor)
-    kept, unsound = sound(own, update.prompt)
-    kept, refused = admit_all(update.constraints, kept, update.prompt)
-    return kept, (*unsound, *refused)
-
-
-def _refused(history: History, predictor: str) -> str:
-    """The last refused edits of a predictor, with reasons, so that they are not proposed again for the same reason."""
-    lines: dict[str, str] = {}
-    for record in reversed(history.steps()):
-        for entry in record.ledger:
-            text = " ".join(entry.edit.text.split())
-            if entry.edit.predictor == predictor and not entry.kept and text and len(lines) < RECALLED:
-                lines.setdefault(text, f"- {text} ({entry.reason})")
-    return "\n".join(lines.values())
-
-
-def _unusable(gradients: Sequence[TextGradient], replies: Sequence[Reply], dropped: Sequence[Dropped]) -> str:
-    if not gradients:
-        return "the critic gave no usable critique"
-    errors = sorted({reply.error for reply in replies if reply.error})
-    if errors:
-        return "the writer's reply is unusable: " + "; ".join(errors)
-    if dropped:
-        return "no edit is admitted: " + "; ".join(sorted({each.reason for each in dropped}))
-    return "the writer proposed nothing"
+    def _failed_run(self, example: int) -> Row:
+        """The poorest run of the prompts in force on an example."""
+        rows = [row for row in self.runs.rows(self.prompts, example) if row.score is not None]
+        return min(rows, key=lambda row: row.score or 0.0)

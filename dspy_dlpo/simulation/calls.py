@@ -5,6 +5,8 @@ it to the engine, which runs in the same context, whatever the thread.
 """
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -12,10 +14,17 @@ from dspy.utils.callback import BaseCallback
 
 
 class Call:
-    """One public call of the LM: its rollout, and how often each request was tried in it."""
+    """One public call of the LM: its rollout, and how often each request was tried in it.
 
-    def __init__(self, rollout: str = "") -> None:
+    Args:
+        rollout: As the caller numbered it; empty when it did not.
+        failures: How often the call failed before, where each try is a call of its own, as on the wire. It varies the
+            faults, never the answers.
+    """
+
+    def __init__(self, rollout: str = "", failures: int = 0) -> None:
         self.rollout = rollout
+        self.failures = failures
         self._tries: dict[str, int] = {}
 
     def attempt(self, request: str) -> int:
@@ -29,7 +38,7 @@ _CURRENT: ContextVar[Call | None] = ContextVar("simulated_call", default=None)
 _LOCAL = threading.local()
 
 
-class RolloutCallback(BaseCallback):
+class RolloutCallback(BaseCallback):  # type: ignore[misc]  # DSPy ships no types
     """Remembers the rollout of each call of the LM it is attached to; stateless, shared by copies."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "RolloutCallback":
@@ -45,10 +54,20 @@ class RolloutCallback(BaseCallback):
         _CURRENT.set(None)
 
 
+@contextmanager
+def opened(call: Call) -> Iterator[None]:
+    """Everything the engine answers inside belongs to this call."""
+    token = _CURRENT.set(call)
+    try:
+        yield
+    finally:
+        _CURRENT.reset(token)
+
+
 def current_call(request: str) -> Call:
     """The open call.
 
-    Without a callback (a loaded LM, or HTTP) it is one that lasts while the same request fails on this thread.
+    Without a callback (a loaded LM) it is one that lasts while the same request fails on this thread.
     """
     call = _CURRENT.get()
     if call is not None:

@@ -19,7 +19,7 @@ from dspy_dlpo.simulation.request import Ask, Turn, understand
 from dspy_dlpo.simulation.settings import Noise, Reader, Writer
 from dspy_dlpo.simulation.writing import write
 
-_CHARACTERS_PER_TOKEN = 4
+CHARACTERS_PER_TOKEN = 4
 
 
 @dataclass(frozen=True)
@@ -121,8 +121,8 @@ class SimulatedEngine:
         call = current_call(key)
         attempt = call.attempt(key)
         rollout = f"{call.rollout}/{'' if request.config.seed is None else request.config.seed}"
-        size = len(body) // _CHARACTERS_PER_TOKEN + 1
-        fault = self.settings.faults.drawn(chance(self.settings.seed, "fault", key, rollout, attempt))
+        size = len(body) // CHARACTERS_PER_TOKEN + 1
+        fault = self.settings.faults.drawn(chance(self.settings.seed, "fault", key, rollout, call.failures + attempt))
         if fault:
             self._count(faults=1)
         try:
@@ -135,7 +135,7 @@ class SimulatedEngine:
         return self._respond(request, _Reply(text, finish, size))
 
     def _respond(self, request: Request, said: _Reply) -> Response:
-        length = len(said.text) // _CHARACTERS_PER_TOKEN + 1
+        length = len(said.text) // CHARACTERS_PER_TOKEN + 1
         self._count(calls=1, input_tokens=said.tokens, output_tokens=length)
         return Response(
             id=None,

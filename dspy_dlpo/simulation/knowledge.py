@@ -42,11 +42,15 @@ class Knowledge:
             reader: How the prompt is read.
             shown: Skills that worked examples have taught besides.
         """
-        slip = stage.skill(name).slip
+        slip = stage.skill(name).slip * reader.difficulty
         obeys = reader.obeys(self.useless) if name in self.taught or name in shown else 0.0
         if name in self.denied and reader.interactions:
             obeys, slip = obeys * 0.3, slip + (1.0 - slip) * 0.5
         return 1.0 - slip * (1.0 - obeys)
+
+    def copied_answer(self, question: str, reader: Reader) -> str | None:
+        """The answer that the instruction holds ready for the question, None when there is none or none is believed."""
+        return dict(reversed(self.copied)).get(question) if self.copied and reader.overfit_pull else None
 
 
 def _claim(stage: Stage, sentence: str) -> str | None:

@@ -154,9 +154,9 @@ class Landscape:
         if case is None:
             return {"": 1.0}
         known = knowledge(stage, prompt, self._reader.interactions)
-        for question, answer in known.copied:
-            if question == case.text:
-                return _noisy(stage, {answer: 1.0}, self._noise)
+        copied = known.copied_answer(case.text, self._reader)
+        if copied is not None:
+            return _noisy(stage, {copied: 1.0}, self._noise)
         return _noisy(stage, self._claimed(known, self._solved(stage, case, known)), self._noise)
 
     def _solved(self, stage: Stage, case: Case, known: Knowledge) -> Odds:

@@ -109,9 +109,9 @@ def _knows(sitting: Sitting, known: Knowledge, reader: Reader) -> Knows:
 
 
 def _believed(sitting: Sitting, known: Knowledge, reader: Reader) -> str | None:
-    for question, answer in known.copied:
-        if question == sitting.case.text:
-            return answer
+    copied = known.copied_answer(sitting.case.text, reader)
+    if copied is not None:
+        return copied
     for number, claim in enumerate(known.claims):
         if chance(sitting.seed, "claim", sitting.case.text, number, claim) < reader.overfit_pull:
             return claim

@@ -17,14 +17,18 @@ class Reader:
 
     Args:
         strength: 1 follows every rule it reads; 0 ignores half of them and sometimes replies malformed.
+        difficulty: Scales the mistakes of a rule that it was not taught: 1 makes them as often as the task says; 0
+            never, so that instructions do not matter.
         bloat_harm: Share by which each useless sentence lowers the chance that a rule is followed; 0 switches it off.
         interactions: Whether sentences can need others before them, or contradict each other.
         demo_teaches: Probability that a worked example teaches one rule that matters in it.
         overfit_pull: Probability, a sentence, that a claim such as "the answer is usually 8" is believed on a question.
+            An answer copied together with its question is always believed; 0 switches both off.
         variability: How much a temperature of 1 redraws the mistakes from run to run; 0 keeps them.
     """
 
     strength: float = 1.0
+    difficulty: float = 1.0
     bloat_harm: float = 0.006
     interactions: bool = True
     demo_teaches: float = 0.08

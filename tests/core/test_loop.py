@@ -12,7 +12,7 @@ from dspy_dlpo.core.edits import Dropped, Edit, distance
 from dspy_dlpo.core.errors import ModelError
 from dspy_dlpo.core.freezing import FreezeText
 from dspy_dlpo.core.judging import Judging
-from dspy_dlpo.core.loop import Stopping
+from dspy_dlpo.core.plan import Stopping
 from dspy_dlpo.core.roles import Reply
 from dspy_dlpo.core.update import TextGradient
 from dspy_dlpo.techniques import LearningRate

@@ -4,7 +4,7 @@ import pytest
 
 from dspy_dlpo import default_settings
 from dspy_dlpo.core.judging import Judging
-from dspy_dlpo.core.loop import Plan
+from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.space import Choice, Range, search_space, tunable, with_params
 from dspy_dlpo.techniques import Annealing, Dropout, ExponentialDecay, LearningRate, LinearDecay, Regularization
 

@@ -10,7 +10,8 @@ from dspy_dlpo.core.budget import Account
 from dspy_dlpo.core.edits import Edit
 from dspy_dlpo.core.history import Prompts
 from dspy_dlpo.core.judging import Bench
-from dspy_dlpo.core.loop import Plan, Run
+from dspy_dlpo.core.loop import Run
+from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.roles import Reply, Row, RunRequest
 from dspy_dlpo.core.runs import Runs
 from dspy_dlpo.core.update import TextGradient

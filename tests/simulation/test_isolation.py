@@ -10,6 +10,9 @@ import dspy_dlpo.simulation as simulation
 FILES = sorted(Path(simulation.__file__).parent.rglob("*.py"))
 NAMES = ("copro", "mipro", "gepa", "simba", "inferrules", "textgrad", "dlpo", "teleprompt", "reflective")
 
+# What the HTTP endpoint needs besides; pydantic comes with DSPy.
+EXTRA = {"chat.py": ("pydantic",), "server.py": ("pydantic", "starlette")}
+
 
 def imported(tree: ast.AST) -> set[str]:
     names = set()
@@ -27,11 +30,12 @@ def test_imports_only_itself_the_standard_library_and_dspy(path: Path) -> None:
 
     for name in imported(ast.parse(path.read_text(encoding="utf-8"))):
         root = name.split(".")[0]
-        assert root in sys.stdlib_module_names or root == "dspy" or name.startswith("dspy_dlpo.simulation"), name
+        allowed = ("dspy", *EXTRA.get(path.name, ()))
+        assert root in sys.stdlib_module_names or root in allowed or name.startswith("dspy_dlpo.simulation"), name
         assert root not in {"pickle", "socket", "urllib", "http"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_names_no_optimizer(path: Path) -> None:
-    text = path.read_text(encoding="utf-8").lower().replace("dspy_dlpo.simulation", "")
+    text = path.read_text(encoding="utf-8").lower().replace("dspy_dlpo.simulation", "").replace("dspy-dlpo[serve]", "")
     assert not [name for name in NAMES if name in text]

@@ -1,0 +1,57 @@
+"""All that determines a run beside its data and its models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from dspy_dlpo.core.acceptance import Acceptance, Greedy
+from dspy_dlpo.core.checks import check_whole
+from dspy_dlpo.core.judging import Judging
+from dspy_dlpo.core.technique import Technique
+from dspy_dlpo.core.update import Constraint
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """When a run ends before its budget does.
+
+    Args:
+        max_steps: Steps, trials and growths at most, at least 1; None for no limit. When given, it also is the clock of
+            all schedules.
+    """
+
+    max_steps: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_steps is not None:
+            check_whole("Stopping", "max_steps", self.max_steps, way_out="Pass None for no limit.")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that determines a run beside its data and its models.
+
+    Args:
+        techniques: Shape the requests to the writer, from left to right.
+        acceptance: Sets the bar.
+        judging: How proposals are judged.
+        stopping: When to end early.
+        batch_size: Failing examples shown to the critic in a step.
+        seed: Seed of all chance.
+        high: The metric's best score; None if unknown.
+        low: The metric's lowest score.
+        constraints: What may never be changed, by predictor; the predictors that may be edited are its keys.
+        examples: The training examples in words.
+    """
+
+    techniques: tuple[Technique, ...] = ()
+    acceptance: Acceptance = field(default_factory=Greedy)
+    judging: Judging = field(default_factory=Judging)
+    stopping: Stopping = field(default_factory=Stopping)
+    batch_size: int = 4
+    seed: int = 0
+    high: float | None = 1.0
+    low: float = 0.0
+    constraints: Mapping[str, tuple[Constraint, ...]] = field(default_factory=dict)
+    examples: Sequence[str] = ()

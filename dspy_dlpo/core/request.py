@@ -1,0 +1,68 @@
+"""The request to the writer is put together, and what comes back is admitted or dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from dspy_dlpo.core.edits import Dropped, Edit, Edits, sound
+from dspy_dlpo.core.history import History, StepContext
+from dspy_dlpo.core.plan import Plan
+from dspy_dlpo.core.roles import Reply
+from dspy_dlpo.core.technique import apply_all
+from dspy_dlpo.core.update import TextGradient, Update, admit_all
+
+# So many refused edits are recalled to the writer.
+RECALLED = 6
+
+
+def request(plan: Plan, prompt: str, gradient: TextGradient, ctx: StepContext) -> Update:
+    """The request for one predictor: its gradient, what was refused before, and what the techniques add."""
+    name = gradient.predictor
+    update = Update(name, prompt, (gradient,), constraints=plan.constraints[name])
+    refused = _refused(ctx.history, name)
+    if refused:
+        update = update.with_note("Tried before and refused", refused)
+    return apply_all(plan.techniques, update, ctx)
+
+
+def admit_replies(updates: Sequence[Update], replies: Sequence[Reply]) -> tuple[Edits, tuple[Dropped, ...]]:
+    """The edits of all replies that make sense and break no rule, and those dropped with their reasons."""
+    admitted: list[Edit] = []
+    dropped: list[Dropped] = []
+    for update, reply in zip(updates, replies, strict=True):
+        kept, refused = admit(update, tuple(replace(edit, predictor=update.predictor) for edit in reply.edits))
+        admitted.extend(kept)
+        dropped.extend([*reply.dropped, *refused])
+    return tuple(admitted), tuple(dropped)
+
+
+def admit(update: Update, edits: Edits) -> tuple[Edits, tuple[Dropped, ...]]:
+    """The edits of one request's predictor that make sense and break no rule, and those dropped with their reasons."""
+    own = tuple(edit for edit in edits if edit.predictor == update.predictor)
+    kept, unsound = sound(own, update.prompt)
+    kept, refused = admit_all(update.constraints, kept, update.prompt)
+    return kept, (*unsound, *refused)
+
+
+def why_nothing(gradients: Sequence[TextGradient], replies: Sequence[Reply], dropped: Sequence[Dropped]) -> str:
+    """In words, why there is no edit to judge."""
+    if not gradients:
+        return "the critic gave no usable critique"
+    errors = sorted({reply.error for reply in replies if reply.error})
+    if errors:
+        return "the writer's reply is unusable: " + "; ".join(errors)
+    if dropped:
+        return "no edit is admitted: " + "; ".join(sorted({each.reason for each in dropped}))
+    return "the writer proposed nothing"
+
+
+def _refused(history: History, predictor: str) -> str:
+    """The last refused edits of a predictor, with reasons, so that they are not proposed again for the same reason."""
+    lines: dict[str, str] = {}
+    for record in reversed(history.steps()):
+        for entry in record.ledger:
+            text = " ".join(entry.edit.text.split())
+            if entry.edit.predictor == predictor and not entry.kept and text and len(lines) < RECALLED:
+                lines.setdefault(text, f"- {text} ({entry.reason})")
+    return "\n".join(lines.values())

@@ -1,0 +1,29 @@
+"""What the README shows runs, and prints what the README says."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_python_blocks_run_one_after_the_other_and_print_what_is_shown(tmp_path):
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len(blocks) >= 2
+    script = tmp_path / "readme.py"
+    script.write_text("\n".join(blocks))
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    assert done.returncode == 0, done.stderr
+    shown = re.search(r"<!-- printed -->\n```\n(.*?)```", README, re.DOTALL)
+    assert shown is not None
+    assert done.stdout == shown.group(1)
+    assert (tmp_path / "better.json").exists()
+
+
+def test_the_two_commands_are_make_targets():
+    makefile = (ROOT / "Makefile").read_text()
+    for target in ("demo", "test"):
+        assert f"\n{target}:" in makefile
+        assert f"make {target}" in README
