@@ -99,7 +99,7 @@ class Compilation:
         """The best prompts of the run, the first of them pruned."""
         self._account.reserved = min(self._for_val, self._account.limit - self._account.spent)
         chosen = selection.finalists(self._run, max(1, self._n_finalists))
-        if chosen and self._settings.prunes:
+        if chosen and self._settings.prunes and self._run.has_enough:
             shorter = selection.prune(self._run, chosen[0], self._account.reserved)
             chosen = [shorter, *(each for each in chosen[1:] if each != shorter)]
         self._account.release()

@@ -115,7 +115,7 @@ def _comparison(scored: Sequence[Scored], common: Sequence[int], best: int, seed
         start=float(start.mean()),
         best=float(others[best].mean()),
         difference=gain,
-        interval=_interval(gains, gain, seed),
+        interval=_interval(gains, best, seed),
         examples=len(common),
         candidates=len(gains),
         scores=tuple({x: each.scores[x] for x in common} for each in scored),
@@ -174,16 +174,20 @@ def split_holdout(examples: Sequence[Any], share: float, seed: int) -> tuple[lis
     return train, [example for i, example in enumerate(examples) if i in held]
 
 
-def _interval(gains: np.ndarray[Any, Any], gain: float, seed: int) -> tuple[float, float]:
-    """95 % interval of the chosen one's gain, from the error that the choice makes in resamples of the examples."""
+def _interval(gains: np.ndarray[Any, Any], best: int, seed: int) -> tuple[float, float]:
+    """95 % interval of the gain of the best, from resamples of the examples.
+
+    Each resample chooses again, and its error is that of the candidate it flatters most: so the more candidates there
+    are, the wider the interval. Errors are widened by ``sqrt(n / (n - 1))``, as resamples vary less than samples do.
+    """
     rng = np.random.default_rng(int.from_bytes(random.Random(f"{seed}/bootstrap").randbytes(8), "big"))
     n = gains.shape[1]
-    picks = rng.integers(0, n, size=(RESAMPLES, n))
-    resampled = np.stack([gains[:, pick].mean(axis=1) for pick in picks], axis=1)
-    chosen = resampled.argmax(axis=0)
-    errors = resampled[chosen, np.arange(RESAMPLES)] - gains.mean(axis=1)[chosen]
-    low, high = np.quantile(errors, [0.025, 0.975])
-    return gain - float(high), gain - float(low)
+    means = gains.mean(axis=1)
+    resampled = np.stack([gains[:, rng.integers(0, n, n)].mean(axis=1) for _ in range(RESAMPLES)], axis=1)
+    errors = (resampled - means[:, None]) * np.sqrt(n / max(1, n - 1))
+    high_error = float(np.quantile(errors.max(axis=0), 0.975))
+    low_error = float(np.quantile(errors[best], 0.025))
+    return float(means[best]) - high_error, float(means[best]) - low_error
 
 
 def _judged(run: Run, prompts: Prompts) -> float:

@@ -25,8 +25,12 @@ logger = logging.getLogger(__name__)
 
 # So many steps in a row without a gain, and the judging set grows.
 STALLED = 3
-# Of the last three steps so many refused, and trials begin.
+# Of the last three steps so many without a gain, and trials begin.
 SLOW = 2
+# A growth to this share of the training examples takes all of them.
+NEARLY_ALL = 0.75
+# Trials wait for so many examples, or all there are: that a sentence has no effect takes evidence.
+ENOUGH = 100
 # So many records in a row that cost no program run, and the run ends: it goes round in circles.
 IDLE = 10
 
@@ -61,6 +65,11 @@ class Run:
     def judging_set(self) -> tuple[int, ...]:
         """The judging set: what the start and the growths drew."""
         return tuple(x for record in self.history if record.kind in ("start", "growth") for x in record.batch)
+
+    @property
+    def has_enough(self) -> bool:
+        """Whether the judging set is large enough to tell that a sentence has no effect."""
+        return len(self.judging_set) >= min(ENOUGH, len(self.plan.examples))
 
     @property
     def progress(self) -> float:
@@ -144,7 +153,8 @@ class Run:
         return self._enlarged("start", count if judging.by == "whole" else min(judging.first, count))
 
     def _growth(self) -> Record:
-        return self._enlarged("growth", min(2 * len(self.judging_set), len(self.plan.examples)))
+        size, all_examples = 2 * len(self.judging_set), len(self.plan.examples)
+        return self._enlarged("growth", size if size < NEARLY_ALL * all_examples else all_examples)
 
     def _enlarged(self, kind: str, size: int) -> Record:
         """Draw more examples, and run the prompts in force, and the best ever, on them."""
@@ -179,8 +189,7 @@ class Run:
     def _trials_are_due(self) -> bool:
         steps = self.history.steps()
         slow = sum(not record.gained for record in steps[-3:]) >= SLOW
-        grown = any(record.kind == "growth" for record in self.history)
-        return self.plan.judging.trials and (slow or grown)
+        return self.plan.judging.trials and self.has_enough and (slow or not self.bench().failing())
 
     def _trial(self, deletions: Edits) -> Record:
         bench = self.bench()

@@ -21,9 +21,9 @@ class Faults:
     that DSPy retries without sleeping.
 
     Args:
-        rate_limit: Raises ``dspy.lm15.RateLimitError`` (429).
-        server_error: Raises ``dspy.lm15.ServerError`` (500).
-        timeout: Raises ``dspy.lm15.TimeoutError``.
+        rate_limit: Raises ``dspy.lm15.RateLimitError``; status 429 on the wire.
+        server_error: Raises ``dspy.lm15.ServerError``; status 500 or 503 on the wire, half each.
+        timeout: Raises ``dspy.lm15.TimeoutError``; a connection cut in the middle of the reply on the wire.
         malformed: The reply lacks the layout that was asked for.
         truncated: The reply is cut in the middle; its finish reason is ``length``.
         empty: The reply is empty.

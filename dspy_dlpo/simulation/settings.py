@@ -55,7 +55,8 @@ class Writer:
         prior: Guessing a rule of the task, each time it is asked, from nothing but an instruction on the subject.
         forgetting: Losing a sentence in a rewrite of the whole prompt, each sentence.
         blur: Rewording a sentence in a rewrite so that it no longer teaches, each sentence.
-        edit_error: Spoiling an edit: wrong sentence number, a repetition, a contradiction, a needless replacement.
+        edit_error: Spoiling an edit: a wrong sentence number, a repetition, a contradiction, a needless replacement, or
+            a place too early for the context that the sentence needs.
         bloat: Adding a sentence that does not help.
         overfitting: Adding a sentence that fits only the examples at hand.
         disobedience: Going past a limit that the request states in words.

@@ -36,6 +36,18 @@ def test_one_thread_and_thirty_two_give_the_same_answers() -> None:
     assert run(simulated_lm(5, **MESSY), 1) == run(simulated_lm(5, **MESSY), 32)
 
 
+def test_the_writer_answers_the_same_on_one_thread_and_thirty_two() -> None:
+    asked = [f"Improve this prompt:\n```\nCount the {n} items.\n```\nGive the new instruction." for n in range(40)]
+
+    def drafts(threads: int) -> list[str]:
+        lm = simulated_lm(5)
+        with ThreadPoolExecutor(threads) as pool:
+            return [reply[0] for reply in pool.map(lambda text: lm(text, temperature=1.0, rollout_id=1), asked)]
+
+    assert drafts(1) == drafts(32)
+    assert len(set(drafts(1))) > 1
+
+
 def test_another_seed_or_rollout_is_another_draw() -> None:
     base = run(simulated_lm(5, **MESSY), 4)
     assert base != run(simulated_lm(6, **MESSY), 4)
@@ -109,6 +121,20 @@ def test_spoiled_replies_do_not_parse(fault: str) -> None:
         pytest.raises(dspy.AdapterParseError),
     ):
         dspy.Predict(signature)(question=TASK.testset[0].question)
+
+
+def test_without_faults_nothing_fails_and_every_reply_parses() -> None:
+    lm = simulated_lm(0)
+    run(lm, 4)
+    assert engine_of(lm).counts.faults == 0
+    assert engine_of(lm).calls == len(TASK.testset)
+
+
+def test_faults_come_at_their_rates() -> None:
+    lm = simulated_lm(0, faults=Faults(server_error=0.2))
+    run(lm, 4)
+    counts = engine_of(lm).counts
+    assert 0.08 < counts.faults / counts.calls < 0.35
 
 
 def test_rates_of_faults_may_not_exceed_one_together() -> None:

@@ -3,7 +3,7 @@
 import dspy
 import pytest
 
-from dspy_dlpo.simulation import Landscape, Noise, Reader, simulated_lm, simulated_task
+from dspy_dlpo.simulation import Landscape, Noise, Reader, simulated_lm, simulated_task, task_names
 from dspy_dlpo.simulation.drafting import USELESS
 from dspy_dlpo.simulation.tasks import TASKS
 
@@ -36,6 +36,38 @@ def test_measured_accuracy_agrees_with_the_landscape() -> None:
     start = TASKS["object_counting"].stages[0][1].start
     means = [accuracy(simulated_lm(seed), start) for seed in range(8)]
     assert sum(means) / len(means) == pytest.approx(landscape.accuracy({}), abs=0.04)
+
+
+@pytest.mark.parametrize("name", task_names())
+def test_instructions_matter_only_as_far_as_the_task_is_difficult(name: str) -> None:
+    easy = Landscape(name, reader=Reader(difficulty=0.0))
+    half = Landscape(name, reader=Reader(difficulty=0.5))
+    whole = Landscape(name)
+    assert easy.accuracy({}) == pytest.approx(1.0)
+    assert whole.accuracy({}) + 0.1 < half.accuracy({}) < 0.95
+    assert whole.best == half.best == pytest.approx(1.0)
+
+
+def test_nothing_is_slipped_when_nothing_is_difficult() -> None:
+    start = TASKS["object_counting"].stages[0][1].start
+    assert accuracy(simulated_lm(0, reader=Reader(difficulty=0.0)), start) == 1.0
+    assert accuracy(simulated_lm(0), start) < 0.5
+
+
+def test_a_weak_reader_replies_malformed_sometimes_and_a_strong_one_never() -> None:
+    def unparsed(strength: float) -> int:
+        lm, failed = simulated_lm(0, reader=Reader(strength=strength)), 0
+        program = with_prompt(BEST)
+        with dspy.context(lm=lm, adapter=dspy.ChatAdapter(use_json_adapter_fallback=False)):
+            for row in TASK.testset:
+                try:
+                    program(question=row.question)
+                except dspy.AdapterParseError:
+                    failed += 1
+        return failed
+
+    assert unparsed(1.0) == 0
+    assert 4 <= unparsed(0.0) <= 24  # a tenth of 120
 
 
 def test_useless_sentences_harm_only_when_bloat_does() -> None:
@@ -72,6 +104,8 @@ def test_copied_answers_help_there_and_loose_claims_hurt_elsewhere() -> None:
         {"solve": f'For example, "{row.question}" has the answer {row.answer}.'}
     )
     assert copied == 1.0
+    off = Landscape(TASK, reader=Reader(overfit_pull=0.0), examples=[row])
+    assert off.accuracy({"solve": f'For example, "{row.question}" has the answer {row.answer}.'}) < 1.0
     claim = {"solve": f"{BEST} The answer is usually 77."}
     assert Landscape(TASK, reader=Reader(overfit_pull=0.3, bloat_harm=0)).accuracy(claim) == pytest.approx(
         0.7, abs=0.01

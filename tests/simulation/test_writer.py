@@ -137,6 +137,68 @@ def test_edits_err_only_when_told() -> None:
     assert share(spoiled, sound) < 0.2
 
 
+def test_edits_err_in_each_of_the_ways_that_real_ones_do() -> None:
+    texts = (STAGE.start, WORDING["roots"][0])
+    spoiled = ask(
+        Edit,
+        Writer(**{**FLAWLESS, "edit_error": 1.0}),
+        80,
+        sentences=numbered(*texts),
+        critique=STAGE.skill("category").missing[0],
+    )
+    edits = [edit for reply in spoiled for edit in reply.edits]
+    assert any(edit.op == "add" and edit.at > len(texts) for edit in edits), "a sentence that is not there"
+    assert any(edit.text in texts for edit in edits), "a repetition"
+    assert any(skill.contradicts(edit.text) for edit in edits for skill in STAGE.skills), "a contradiction"
+    assert any(edit.op == "replace" for edit in edits), "a needless replacement"
+    assert any(edit.op == "add" and edit.at == 1 for edit in edits), "too early for its context"
+
+
+def test_a_sentence_put_too_early_loses_its_context() -> None:
+    first, then = WORDING["itemize"][0], WORDING["running_total"][0]
+    assert taught(f"{STAGE.start} {first} {then}") - taught(f"{STAGE.start} {then} {first}") == {"running_total"}
+
+
+def test_a_rule_is_induced_from_a_right_answer_as_often_as_told() -> None:
+    right = f"question: {QUESTION}\ngiven answer: 4\nexpected answer: 4"
+    always = ask(Critique, Writer(**{**FLAWLESS, "induction": 1.0}), 20, instruction=STAGE.start, failures=right)
+    never = ask(Critique, Writer(**FLAWLESS), 20, instruction=STAGE.start, failures=right)
+    assert share(always, lambda reply: bool(taught(reply.critique))) == 1.0
+    assert share(never, lambda reply: bool(taught(reply.critique))) == 0.0
+
+
+def test_a_critique_makes_no_more_points_than_told() -> None:
+    cases = "\n\n".join(
+        f"question: I have {one}, and a goat. How many animals do I have?\n"
+        f"given answer: {wrong}\nexpected answer: {right}"
+        for one, wrong, right in (
+            ("two cats, a dog", 3, 4),
+            ("three cows, a pig", 3, 5),
+            ("two bears, a duck", 3, 4),
+            ("two pigs, a snake, a frog", 4, 5),
+        )
+    )
+    for points in (1, 2, 4):
+        replies = ask(Critique, Writer(**FLAWLESS, points=points), 10, instruction=STAGE.start, failures=cases)
+        assert max(reply.critique.count('In "') for reply in replies) == points
+
+
+def test_a_weak_writer_replies_malformed_sometimes_and_a_strong_one_never() -> None:
+    def unparsed(strength: float) -> int:
+        failed = 0
+        with dspy.context(adapter=dspy.ChatAdapter(use_json_adapter_fallback=False)):
+            for seed in range(60):
+                with dspy.context(lm=simulated_lm(seed, writer=Writer(strength=strength))):
+                    try:
+                        dspy.Predict(Critique)(instruction=STAGE.start, failures=WRONG)
+                    except dspy.AdapterParseError:
+                        failed += 1
+        return failed
+
+    assert unparsed(1.0) == 0
+    assert 2 <= unparsed(0.0) <= 20  # 0.15 of 60
+
+
 def test_limits_in_words_are_obeyed_most_of_the_time() -> None:
     critique = " ".join(skill.missing[0] for skill in STAGE.skills[:8])
     obedient = ask(Edit, Writer(**FLAWLESS), 10, sentences=numbered(STAGE.start), critique=critique)
