@@ -19,7 +19,8 @@ from dspy_dlpo.core.errors import DLPOError
 from dspy_dlpo.core.history import Prompts, Record
 from dspy_dlpo.core.result import Comparison, DLPOResult
 from dspy_dlpo.core.sentences import split
-from dspy_dlpo.simulation import simulated_lm, simulated_task, task_names
+from dspy_dlpo.simulation import Faults, Settings, simulated_lm, simulated_task, task_names
+from dspy_dlpo.simulation import serve as serve_simulation
 from dspy_dlpo.teleprompter import DLPOTeleprompter
 
 console = Console(highlight=False, soft_wrap=True)
@@ -61,6 +62,22 @@ def demo(
     except (DLPOError, ValueError, TypeError) as error:
         raise click.ClickException(str(error)) from error
     _conclude(result, test, simulated=not (task_model and prompt_model))
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; loopback only.")
+@click.option("--port", default=8000, show_default=True, help="Port to listen on; 0 takes a free one.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the model's answers.")
+@click.option("--latency", default=0.0, show_default=True, help="Seconds that every reply takes.")
+@click.option("--rate-limit", default=0.0, show_default=True, help="Share of calls answered with status 429.")
+@click.option("--server-error", default=0.0, show_default=True, help="Share of calls answered with status 500 or 503.")
+def serve(host: str, port: int, seed: int, latency: float, rate_limit: float, server_error: float) -> None:
+    """Serve the simulated model behind an OpenAI-compatible endpoint, until Ctrl-C."""
+    try:
+        faults = Faults(rate_limit=rate_limit, server_error=server_error)
+        serve_simulation(host, port, engine=Settings(seed=seed, latency=latency, faults=faults))
+    except (ValueError, ImportError) as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _models(seed: int, task_model: str | None, prompt_model: str | None) -> dict[str, dspy.LM]:

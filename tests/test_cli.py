@@ -1,5 +1,9 @@
 import json
+import socket
+import subprocess
+import sys
 
+import dspy
 import pytest
 from click.testing import CliRunner
 
@@ -63,6 +67,28 @@ def test_misuse_is_one_error_line_without_traceback(arguments, said):
     assert done.exit_code != 0
     assert said in " ".join(done.output.split())
     assert "Traceback" not in done.output
+
+
+def test_serve_refuses_to_listen_to_the_world():
+    done = run("serve", "--host", "0.0.0.0")
+    assert done.exit_code != 0
+    assert "can be reached from other machines" in done.output
+
+
+def test_serve_answers_on_loopback():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    command = [sys.executable, "-m", "dspy_dlpo.cli", "serve", "--port", port]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            assert any("running" in line for line in server.stderr)
+            lm = dspy.LM("openai/sim", api_base=f"http://127.0.0.1:{port}/v1", api_key="none", cache=False)
+            with dspy.context(lm=lm):
+                answer = dspy.Predict("question -> answer")(question="I have a car. How many objects do I have?").answer
+            assert answer
+        finally:
+            server.terminate()
 
 
 def test_a_second_run_in_one_directory_is_refused(tmp_path):

@@ -1,8 +1,7 @@
 """Where nothing can be gained, a gain is claimed in at most 5 % of runs: 200 whole runs, with edits without effect.
 
-The scores are drawn at random for every prompt and example, so that every change of a prompt reshuffles them: judging whole
-proposals finds prompts that look better on the judging set, and must not claim that they are. Judging by edit finds next to
-none.
+The scores are drawn at random for every prompt and example, so that every change of a prompt reshuffles them: the run
+finds prompts that look better on the judging set, and must not claim that they are.
 """
 
 import random
