@@ -116,7 +116,7 @@ def forgetting() -> str:
         ("`forgetting` 0, `blur` 0.04", *_kept(replace(_NOTHING_NEW, forgetting=0.0))),
         ("both 0", *_kept(replace(_NOTHING_NEW, forgetting=0.0, blur=0.0))),
     ]
-    return _table(("skills kept of 13 after rewrites:", *map(str, _REWRITES)), rows)
+    return _table(("skills kept of 12 after rewrites:", *map(str, _REWRITES)), rows)
 
 
 def reading() -> str:

@@ -23,8 +23,6 @@ def _terms(text: str) -> tuple[Any, ...]:
 
 
 def _product(a: int, b: int, knows: Knows) -> int:
-    if (a == 0 or b == 0) and a != b and not knows("zero"):
-        return a + b
     if a < 0 and b < 0 and not knows("two_negatives"):
         return -(a * b)
     if (a < 0) != (b < 0) and a * b and not knows("unlike_signs"):
@@ -45,11 +43,7 @@ def _sum(a: int, op: str, b: int, knows: Knows) -> int:
 def _multiplied(terms: list[Any], knows: Knows) -> list[Any]:
     """The terms with every product computed."""
     result: list[Any] = [terms[0]]
-    chain = 1
     for op, number in zip(terms[1::2], terms[2::2], strict=True):
-        chain = chain + 1 if op == "*" else 1
-        if chain > 2 and not knows("chains"):
-            continue
         if op == "*":
             result[-1] = _product(result[-1], number, knows)
         else:
@@ -188,28 +182,6 @@ SKILLS = (
         ),
         ("Order matters.", "Take your time with each group."),
         ("Additions and subtractions were not done from left to right.",),
-    ),
-    Skill(
-        "chains",
-        0.40,
-        (
-            "three|several|chain|more_than_two|all|every|each factor|product|multipl "
-            "all|every|each|one_after|whole|skip|together !table",
-        ),
-        (
-            "In a chain of three factors, multiply all of them.",
-            "When several numbers are multiplied, use every factor of the product.",
-        ),
-        ("Long terms take longer.", "Look at the whole term."),
-        ("A chain of several factors was not multiplied through; all of them count.",),
-    ),
-    Skill(
-        "zero",
-        0.60,
-        ("zero|0 product|times|multipl|factor",),
-        ("Anything times zero is zero.", "A product with a factor 0 is 0."),
-        ("Zero is special.", "Nothing is something."),
-        ("A product with zero is zero, and it was not.",),
     ),
     Skill(
         "tables",

@@ -26,7 +26,6 @@ _PLURALS = {
 _BERRIES = frozenset(("blackberry", "raspberry", "strawberry", "grape"))
 _ROOTS = frozenset(("garlic", "yam", "onion"))
 _SMALL = frozenset(("snail", "fish", "snake", "frog"))
-_KEYED = frozenset(("piano", "accordion", "drum"))
 _APPLIANCES = frozenset(("car", "fridge", "stove", "oven"))
 
 
@@ -63,8 +62,6 @@ def _belongs(noun: str, kind: str, knows: Knows) -> bool:
         return knows("berries")
     if noun in _SMALL:
         return knows("small_animals")
-    if noun in _KEYED:
-        return knows("keyed")
     return noun not in _APPLIANCES or knows("appliances")
 
 
@@ -226,21 +223,6 @@ SKILLS = (
         (
             "A fish, snake, frog or snail was not counted as an animal.",
             "Small creatures like snails count as animals; here they were left out.",
-        ),
-    ),
-    Skill(
-        "keyed",
-        0.35,
-        ("piano|accordion|drum|percussion|keyboard instrument|count",),
-        (
-            "Pianos, accordions and drums are musical instruments.",
-            "Keyboard and percussion pieces count as instruments.",
-            "Count a drum, a piano or an accordion as an instrument.",
-        ),
-        ("Music has many faces.", "Instruments can be heavy."),
-        (
-            "A piano, accordion or drum was not counted as an instrument.",
-            "Percussion and keyboards are instruments; one was left out.",
         ),
     ),
     Skill(
