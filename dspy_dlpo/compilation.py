@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import random
 import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -31,13 +32,14 @@ from dspy_dlpo.host.program import (
     describe,
     editable,
     fields_of,
+    protected_text,
     read_prompts,
     unset_models,
     with_prompts,
 )
 from dspy_dlpo.host.prompting import PromptModel
 from dspy_dlpo.host.writer import Writer
-from dspy_dlpo.settings import Data, Settings
+from dspy_dlpo.settings import BATCH_SIZE, Data, Settings
 
 # Share of the budget that is set aside for pruning.
 PRUNING_SHARE = 0.05
@@ -79,21 +81,40 @@ class Compilation:
 
     def run(self) -> dspy.Module:
         """Run, select, and return the program with its result."""
-        self._run.go()
+        try:
+            self._run.go()
+        except Exception:
+            if self._directory:
+                self._directory.abandon()  # nothing was recorded: the corrected call may use the directory
+            raise
         candidates = self._finalists()
-        chosen, comparison = None, Comparison()
-        if self._n_val:
-            runs = self._runs("val", self._data.val)
-            scored = selection.compare(self._start, candidates, runs, range(self._n_val))
-            chosen, comparison = selection.choose(scored, self._settings.seed)
-        if chosen is None:
-            chosen = candidates[0] if candidates and not self._data.where else self._start
+        chosen, comparison = self._chosen(candidates)
         result = self._result(chosen, comparison)
         if self._directory:
             self._directory.write_json("result.json", result.to_dict())
         program = with_prompts(self._student, chosen)
         program.detailed_results = result
         return program
+
+    def _chosen(self, candidates: list[dict[str, str]]) -> tuple[dict[str, str], Comparison]:
+        """The best on the held-out examples; where nothing was held out, on the judging set and without a claim."""
+        seed = self._settings.seed
+        if self._n_val:
+            runs = self._runs("val", self._data.val)
+            scored = selection.compare(self._start, candidates, runs, self._val_examples())
+            chosen, comparison = selection.choose(scored, seed)
+        elif self._data.where:  # the budget leaves nothing to compare with
+            return self._start, Comparison()
+        else:
+            scored = selection.judged(self._run, [self._start, *candidates])
+            chosen, comparison = selection.choose(scored, seed)[0], Comparison()
+        return chosen or self._start, comparison
+
+    def _val_examples(self) -> list[int]:
+        """The held-out examples that the budget allows to compare on, drawn at random."""
+        order = list(range(len(self._data.val)))
+        random.Random(f"{self._settings.seed}/valset").shuffle(order)
+        return sorted(order[: self._n_val])
 
     def _finalists(self) -> list[dict[str, str]]:
         """The best prompts of the run, the first of them pruned."""
@@ -110,7 +131,7 @@ class Compilation:
             comparison,
             changed=chosen != self._start,
             score_range=self._settings.score_range,
-            where=self._data.where,
+            where=self._where(),
         )
         return DLPOResult(
             verdict=said,
@@ -123,6 +144,18 @@ class Compilation:
             log_dir=str(self._directory.path) if self._directory else None,
         )
 
+    def _where(self) -> str:
+        """What was compared on, in words."""
+        total, where = len(self._data.val), self._data.where
+        if self._n_val == total or not where:
+            return where
+        return f"{self._n_val} of {total} valset examples" if where == "valset" else f"{self._n_val} of {where}"
+
+    def _protected(self, name: str) -> tuple[FreezeText, ...]:
+        """What a module of DSPy needs in a predictor's instructions."""
+        text = protected_text(self._student, name)
+        return (FreezeText((text,)),) if text else ()
+
     def _wired(self) -> Run:
         settings = self._settings
         inputs = [" ".join(as_text(example.inputs()).values()) for example in self._data.train]
@@ -133,11 +166,11 @@ class Compilation:
             acceptance=settings.acceptance,
             judging=settings.judging,
             stopping=settings.stopping,
-            batch_size=settings.batch_size,
+            batch_size=settings.batch_size or min(BATCH_SIZE, len(self._data.train)),
             seed=settings.seed,
             high=settings.score_range[1] if settings.score_range else None,
             low=settings.low_high[0],
-            constraints=dict.fromkeys(self._predictors, constraints),
+            constraints={name: (*constraints, *self._protected(name)) for name in self._predictors},
             examples=[f"{text} -> {label}" for text, label in zip(inputs, labels, strict=True)],
         )
         modules = {name: fields_of(self._student, name) for name in self._predictors}
@@ -159,7 +192,7 @@ class Compilation:
             examples,
             self._door,
             self._meter,
-            low=self._settings.low_high[0],
+            low=self._settings.score_range[0] if self._settings.score_range else None,
             task_model=self._settings.task_model,
             num_threads=self._settings.threads,
             on_row=lambda request, row: self._on_row(which, request, row),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dspy_dlpo.core.budget import BudgetSpent
-from dspy_dlpo.core.errors import ModelError
+from dspy_dlpo.core.errors import MetricError, ModelError
 from dspy_dlpo.core.history import Prompts, Scored
 from dspy_dlpo.core.loop import Run
 from dspy_dlpo.core.result import Comparison
@@ -53,7 +53,7 @@ def finalists(run: Run, count: int) -> list[Prompts]:
     for prompts in chosen[:count]:
         try:
             run.runs.ask([(prompts, x) for x in run.judging_set])
-        except (BudgetSpent, ModelError):
+        except (BudgetSpent, ModelError, MetricError):
             continue
         best.append(prompts)
     ranked = sorted(best, key=lambda prompts: (-_judged(run, prompts), _words(prompts)))
@@ -70,10 +70,16 @@ def compare(start: Prompts, candidates: Sequence[Prompts], runs: Runs, examples:
     for prompts in [start, *candidates]:
         try:
             runs.ask([(prompts, x) for x in examples])
-        except (BudgetSpent, ModelError):
+        except (BudgetSpent, ModelError, MetricError):
             break
         scored.append(Scored(prompts, runs.means(prompts, examples)))
     return scored
+
+
+def judged(run: Run, candidates: Sequence[Prompts]) -> list[Scored]:
+    """Prompts with their scores on the judging set, those that have run on all of it."""
+    scored = [Scored(prompts, run.runs.means(prompts, run.judging_set)) for prompts in candidates]
+    return [each for each in scored if len(each.scores) == len(scored[0].scores)]
 
 
 def choose(scored: Sequence[Scored], seed: int) -> tuple[Prompts | None, Comparison]:
@@ -134,7 +140,7 @@ def prune(run: Run, prompts: Prompts, keep_left: int) -> Prompts:
     try:
         while (shorter := run.prune_one(prompts, began)) is not None:
             prompts = shorter
-    except (BudgetSpent, ModelError) as error:
+    except (BudgetSpent, ModelError, MetricError) as error:
         logger.info("pruning ended: %s", error or "the budget is spent")
     run.runs.account.reserved = 0
     return prompts

@@ -36,7 +36,7 @@ class Settings:
     judging: Judging
     budget: Budget
     stopping: Stopping
-    batch_size: int
+    batch_size: int | None
     frozen: tuple[str, ...]
     score_range: tuple[float, float] | None
     num_threads: int | None
@@ -50,6 +50,9 @@ class Settings:
         _check_type("judging", self.judging, Judging)
         _check_type("budget", self.budget, Budget)
         _check_type("stopping", self.stopping, Stopping)
+        for name in ("prompt_model", "task_model"):
+            if getattr(self, name) is not None:
+                _check_type(name, getattr(self, name), dspy.BaseLM)
         self._check_techniques()
         self._check_numbers()
         if not all(isinstance(text, str) and text for text in self.frozen):
@@ -90,6 +93,10 @@ class Settings:
             raise ValueError(f"score_range={limits!r} must be (lowest, highest), or None if it is unknown.")
 
 
+# Failing examples that the critic is shown in a step, unless told otherwise or there are fewer.
+BATCH_SIZE = 8
+
+
 @dataclass(frozen=True)
 class Data:
     """The examples of a run, checked.
@@ -120,7 +127,7 @@ def check_data(settings: Settings, trainset: Any, valset: Any) -> Data:
     if valset is None:
         train, val = selection.split_holdout(train, settings.judging.holdout, settings.seed)
         where = f"{len(val)} examples held out of the trainset"
-    if settings.batch_size > len(train):
+    if settings.batch_size is not None and settings.batch_size > len(train):
         held = "" if len(train) == len(trainset) else f", {len(trainset) - len(train)} more are held out"
         raise ValueError(
             f"batch_size={settings.batch_size} is larger than the trainset ({len(train)} examples{held}). Pass a "

@@ -30,14 +30,14 @@ class DLPOTeleprompter(Teleprompter):
     Args:
         metric: A DSPy metric, or a GEPA-style feedback metric, unchanged.
         prompt_model: Writes critiques and edits; ``dspy.settings.lm`` by default.
-        task_model: Runs the program; by default the program's own models, else ``dspy.settings.lm``.
+        task_model: Runs the predictors that have no model of their own; ``dspy.settings.lm`` by default.
         techniques: Shape the requests to the writer, from left to right; None for those of `default_settings`.
         acceptance: Decides what is kept; None for that of `default_settings`.
         judging: How proposals are judged; None for that of `default_settings`.
         auto: Budget preset ``"light"`` (600 runs of the program), ``"medium"`` (2,000) or ``"heavy"`` (6,000).
         budget: The most that may be spent, instead of `auto`.
         stopping: When to end before the budget does.
-        batch_size: Failing examples shown to the critic in a step, at least 1.
+        batch_size: Failing examples shown to the critic in a step, at least 1; None for 8, or all if there are fewer.
         frozen: Names of predictors that stay as they are, or text that must survive verbatim.
         score_range: Lowest and highest legal score of the metric; None if unknown, and nothing stops early then.
         num_threads: Calls in parallel; ``dspy.settings.num_threads`` by default. It does not change the result.
@@ -70,7 +70,7 @@ class DLPOTeleprompter(Teleprompter):
         auto: str | None = "light",
         budget: Budget | None = None,
         stopping: Stopping | None = None,
-        batch_size: int = 8,
+        batch_size: int | None = None,
         frozen: Sequence[str] = (),
         score_range: tuple[float, float] | None = (0.0, 1.0),
         num_threads: int | None = None,

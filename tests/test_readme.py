@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from evaluations.readme import figures
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
@@ -27,3 +29,8 @@ def test_the_two_commands_are_make_targets():
     for target in ("demo", "test"):
         assert f"\n{target}:" in makefile
         assert f"make {target}" in README
+
+
+def test_the_figures_are_those_of_the_stored_results():
+    shown = README.split("<!-- figures -->\n")[1].split("<!-- end of figures -->")[0]
+    assert shown.strip() == figures().strip()

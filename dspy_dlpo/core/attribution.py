@@ -56,12 +56,11 @@ def judge_edits(bench: Bench, edits: Edits, bar: Bar) -> tuple[Prompts, Judgemen
     """
     accounts = [_Account(edit, shortens(edit, bench.incumbent[edit.predictor])) for edit in edits]
     allowed = (bar.lowest - bench.mean) * len(bench.examples)
-    _attribute(bench, accounts, bench.failing(), sign=1)
-    alive = [account for account in accounts if account.gained or account.shortens or allowed < -TOLERANCE]
+    _attribute(bench, accounts, bench.failing())
     for account in accounts:
-        if account not in alive:
+        if not (account.gained or account.shortens or allowed < -TOLERANCE):
             account.reason = "repairs no failing example"
-    alive = _without_losers(bench, alive, allowed)
+    alive = _without_losers(bench, _affordable(accounts, allowed), allowed)
     prompts = proposal(bench.incumbent, [account.edit for account in alive])
     if not alive:
         judgement = Judgement(False, False, None, "no edit pays: " + _reasons(accounts))
@@ -77,33 +76,38 @@ def _without_losers(bench: Bench, alive: list[_Account], allowed: float) -> list
     """
     passing = bench.passing()
     for start in range(0, len(passing), bench.runs.wave):
-        _attribute(bench, alive, passing[start : start + bench.runs.wave], sign=-1)
-        for account in alive:
-            if account.net < allowed - TOLERANCE:
-                account.reason = "loses more than it gains"
-        alive = [account for account in alive if not account.reason]
         if not alive:
             break
+        _attribute(bench, alive, passing[start : start + bench.runs.wave])
+        alive = _affordable(alive, allowed)
     return alive
 
 
-def _attribute(bench: Bench, accounts: list[_Account], examples: Sequence[int], sign: int) -> None:
-    """Run all edits together on examples, and book each change in one direction on the edits that cause it."""
+def _affordable(accounts: list[_Account], allowed: float) -> list[_Account]:
+    """The edits that are still in; those that cost more than the bar allows are told why they are not."""
+    for account in accounts:
+        if not account.reason and account.net < allowed - TOLERANCE:
+            account.reason = "loses more than it gains"
+    return [account for account in accounts if not account.reason]
+
+
+def _attribute(bench: Bench, accounts: list[_Account], examples: Sequence[int]) -> None:
+    """Run all edits together on examples, and book each change of score on the edits that cause it."""
     together = proposal(bench.incumbent, [account.edit for account in accounts])
     changes: dict[int, float] = {}
     for start in range(0, len(examples), bench.runs.wave):
         wave = examples[start : start + bench.runs.wave]
         changes.update(zip(wave, bench.changes([(together, x) for x in wave]), strict=True))
-    pending = {x: change for x, change in changes.items() if change * sign > 0}
+    pending = {x: change for x, change in changes.items() if change}
     if len(accounts) == 1:
         for x, change in pending.items():
             _book(accounts[0], x, change)
         return
-    for x in _alone(bench, accounts, pending, sign):
+    for x in _alone(bench, accounts, pending):
         _jointly(bench, accounts, x, pending[x])
 
 
-def _alone(bench: Bench, accounts: list[_Account], pending: dict[int, float], sign: int) -> list[int]:
+def _alone(bench: Bench, accounts: list[_Account], pending: dict[int, float]) -> list[int]:
     """Run changed examples with single edits until the one behind each is found.
 
     The edits that explain most so far come first. All examples advance together, one edit each in a wave.
@@ -113,15 +117,19 @@ def _alone(bench: Bench, accounts: list[_Account], pending: dict[int, float], si
     """
     untried = {x: list(range(len(accounts))) for x in pending}
     while any(untried.values()):
-        order = sorted(range(len(accounts)), key=lambda i: -len(accounts[i].gained if sign > 0 else accounts[i].lost))
-        tries = {x: next(i for i in order if i in left) for x, left in untried.items() if left}
+        tries = {x: _likeliest(accounts, left, pending[x]) for x, left in untried.items() if left}
         pairs = [(proposal(bench.incumbent, [accounts[i].edit]), x) for x, i in tries.items()]
         for (x, i), change in zip(tries.items(), bench.changes(pairs), strict=True):
             untried[x].remove(i)
-            if change * sign > 0:
+            if change * pending[x] > 0:
                 _book(accounts[i], x, change)
                 del untried[x]
     return list(untried)
+
+
+def _likeliest(accounts: list[_Account], left: list[int], change: float) -> int:
+    """Of the edits left to try, the one that has explained most changes in this direction."""
+    return min(left, key=lambda i: -len(accounts[i].gained if change > 0 else accounts[i].lost))
 
 
 def _jointly(bench: Bench, accounts: list[_Account], example: int, change: float) -> None:

@@ -11,7 +11,7 @@ from dspy_dlpo.core.acceptance import Bar
 from dspy_dlpo.core.attribution import judge_edits, proposal
 from dspy_dlpo.core.budget import BudgetSpent
 from dspy_dlpo.core.edits import Edits
-from dspy_dlpo.core.errors import ModelError
+from dspy_dlpo.core.errors import MetricError, ModelError
 from dspy_dlpo.core.history import History, LedgerEntry, Prompts, Record, StepContext
 from dspy_dlpo.core.judging import Bench, Judgement, judge
 from dspy_dlpo.core.plan import Plan
@@ -31,6 +31,8 @@ SLOW = 2
 NEARLY_ALL = 0.75
 # Trials wait for so many examples, or all there are: that a sentence has no effect takes evidence.
 ENOUGH = 100
+# The user's own sentences are not tried on fewer examples than this.
+ENOUGH_FOR_OWN = 30
 # So many records in a row that cost no program run, and the run ends: it goes round in circles.
 IDLE = 10
 
@@ -102,7 +104,7 @@ class Run:
                 self._advance()
         except BudgetSpent:
             self.ended = "the budget is spent"
-        except ModelError as error:
+        except (ModelError, MetricError) as error:
             if not self.history:
                 raise
             self.ended = str(error)
@@ -113,7 +115,7 @@ class Run:
         """Do what comes next."""
         bench, limit = self.bench(), self.plan.stopping.max_steps
         due = self._trials_are_due()
-        deletions = next_deletions(self.prompts, self.history, self.plan.constraints) if due else ()
+        deletions = self._deletions(self.prompts) if due else ()
         if limit is not None and len(self.history) > limit:
             self.ended = f"{limit} steps are done"
         elif self._is_idle():
@@ -125,7 +127,8 @@ class Run:
         elif bench.failing():
             self._add(self._step)
         else:
-            self.ended = "every training example is right"
+            silent = len(bench.examples) - len(bench.scores)
+            self.ended = "every training example is right" + (f", but {silent} were not answered" if silent else "")
 
     def _add(self, make: Callable[[], Record]) -> None:
         began = self.clock()
@@ -168,11 +171,18 @@ class Run:
             self.runs.ask([(self.prompts, batch[0])])  # a metric that does not work shows before more is paid for
         self.runs.ask([(prompts, x) for prompts in kept for x in batch])
         means = self.runs.means(self.prompts, judging_set)
+        if not means:
+            raise ModelError(f"No call of the task model was answered: {self._last_error(batch)}")
         score = math.fsum(means.values()) / max(1, len(means))
         scores = self.runs.all_scores(self.prompts, judging_set)
-        reason = f"{len(judging_set)} examples, {score:.3f}"
+        silent = len(judging_set) - len(means)
+        reason = f"{len(judging_set)} examples, {score:.3f}" + (f", {silent} unanswered" if silent else "")
         record = self._record(kind, batch=batch, scores=scores, complete=True, score=score, reason=reason)
         return replace(record, accepted=kind == "start")
+
+    def _last_error(self, batch: Sequence[int]) -> str:
+        rows = [row for x in batch for row in self.runs.rows(self.prompts, x)]
+        return rows[-1].error if rows else "nothing was asked"
 
     def _growth_is_due(self, bench: Bench) -> bool:
         if len(bench.examples) >= len(self.plan.examples):
@@ -191,6 +201,10 @@ class Run:
         slow = sum(not record.gained for record in steps[-3:]) >= SLOW
         return self.plan.judging.trials and self.has_enough and (slow or not self.bench().failing())
 
+    def _deletions(self, prompts: Prompts, since: int | None = None) -> Edits:
+        own = len(self.judging_set) >= ENOUGH_FOR_OWN
+        return next_deletions(prompts, self.history, self.plan.constraints, own=own, since=since)
+
     def _trial(self, deletions: Edits) -> Record:
         bench = self.bench()
         prompts, judgement, ledger = try_deletions(bench, deletions)
@@ -207,7 +221,7 @@ class Run:
         Returns:
             The prompts after the trial, changed or not; None when every sentence was tried.
         """
-        deletions = next_deletions(prompts, self.history, self.plan.constraints, since=began)
+        deletions = self._deletions(prompts, since=began)
         if not deletions:
             return None
         bench = self._bench(prompts)

@@ -37,7 +37,6 @@ class Row:
         expected: The example's labels, as text by field.
         outputs: What the program answered, as text by field.
         feedback: What the metric said.
-        feedback_by_predictor: What the metric said of single predictors.
         failure: ``""``, ``"program"`` (an exception or an unreadable reply: scores the low end), ``"metric"`` (the
             metric raised: scores the low end) or ``"transport"``.
         error: The failure in words.
@@ -50,7 +49,6 @@ class Row:
     expected: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
     feedback: str = ""
-    feedback_by_predictor: Mapping[str, str] = field(default_factory=dict)
     failure: str = ""
     error: str = ""
     trace: tuple[TraceStep, ...] = ()

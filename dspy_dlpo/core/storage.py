@@ -56,6 +56,10 @@ class RunDirectory:
         except OSError as error:
             raise RunDirectoryError(f"{target} cannot be written: {error}. Free or choose another place.") from error
 
+    def abandon(self) -> None:
+        """Forget the settings of a run that failed before its first record, so that the directory can be used again."""
+        (self.path / "run.json").unlink(missing_ok=True)
+
     def append_record(self, record: Record) -> None:
         """Add a record to ``history.jsonl``."""
         self._append("history.jsonl", record)

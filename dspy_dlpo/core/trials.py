@@ -27,7 +27,12 @@ Trial = tuple[Prompts, Judgement, tuple[LedgerEntry, ...]]
 
 
 def next_deletions(
-    prompts: Prompts, history: History, constraints: Mapping[str, Sequence[Constraint]], since: int | None = None
+    prompts: Prompts,
+    history: History,
+    constraints: Mapping[str, Sequence[Constraint]],
+    *,
+    own: bool = True,
+    since: int | None = None,
 ) -> Edits:
     """The deletions to try next: added sentences that never gained anything together, else one, longest untried first.
 
@@ -38,12 +43,14 @@ def next_deletions(
         prompts: The prompts to shorten.
         history: What was tried before.
         constraints: What may never be changed, by predictor.
+        own: Whether the user's own sentences may go, too.
         since: At the end of a run, the record at which pruning began: every sentence is tried once more.
 
     Returns:
         Deletions that the constraints admit; none when there is nothing to try.
     """
     found = [each for name in sorted(constraints) for each in _evidence(name, prompts, history)]
+    found = [each for each in found if own or not each.known.own]
     due = [each for each in found if (each.is_due(history) if since is None else each.known.tried < since)]
     due = [each for each in due if _admitted(each.edit.predictor, [each.edit], constraints, prompts)]
     suspects = sorted((each for each in due if each.known.mattered < 0), key=lambda each: each.known.tried)
@@ -73,12 +80,14 @@ class _Known:
         mattered: When it last repaired an example or its deletion lost one; 0 at least for the user's own.
         tried: When its deletion was last tried.
         same: Whether that was in the same prompts.
+        own: Whether it is the user's own.
     """
 
     added: int = -1
     mattered: int = -1
     tried: int = -1
     same: bool = False
+    own: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,7 +111,7 @@ def _evidence(name: str, prompts: Prompts, history: History) -> list[_Evidence]:
     """What is known of every sentence of one predictor's prompt, if it has more than one."""
     sentences = [sentence.strip() for sentence in split(prompts[name])]
     own = {sentence.strip() for sentence in split(history[0].prompts[name])} if history else set()
-    known = {sentence: _Known(mattered=0 if sentence in own else -1) for sentence in sentences}
+    known = {sentence: _Known(mattered=0 if sentence in own else -1, own=sentence in own) for sentence in sentences}
     for record in history:
         for entry in record.ledger:
             if entry.edit.predictor == name:

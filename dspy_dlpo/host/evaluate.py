@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import contextvars
 import logging
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import dspy
-from dspy.utils.exceptions import LMAuthError, LMBillingError, LMNotConfiguredError, is_retryable_lm_error
+from dspy.utils.exceptions import (
+    LMAuthError,
+    LMBillingError,
+    LMConfigurationError,
+    LMUnsupportedFeatureError,
+    LMUnsupportedModelError,
+    is_retryable_lm_error,
+)
 
 from dspy_dlpo.core.errors import MetricError, ModelError
 from dspy_dlpo.core.roles import Row, RunRequest, TraceStep
@@ -20,7 +27,14 @@ from dspy_dlpo.host.program import EvaluationCopies, predictor_name
 
 logger = logging.getLogger(__name__)
 
-DEAD = (LMAuthError, LMBillingError, LMNotConfiguredError)
+# A model that answers with one of these will never answer.
+DEAD = (
+    LMAuthError,
+    LMBillingError,
+    LMConfigurationError,
+    LMUnsupportedFeatureError,
+    LMUnsupportedModelError,
+)
 
 
 class Evaluator:
@@ -31,8 +45,8 @@ class Evaluator:
         examples: The examples that requests index.
         metric: Scores predictions.
         meter: Counts what is spent.
-        low: The score of a run that the prompt broke: the low end of the score range.
-        task_model: Runs the program; None for the models that it or DSPy's settings name.
+        low: The score of a run that the prompt broke: the low end of the score range; None for the lowest score so far.
+        task_model: Runs the predictors without a model of their own; None for the one that DSPy's settings name.
         num_threads: Runs in parallel, at least 1.
         on_row: Told of every request and row, in order.
     """
@@ -44,7 +58,7 @@ class Evaluator:
         metric: MetricDoor,
         meter: Meter,
         *,
-        low: float = 0.0,
+        low: float | None = 0.0,
         task_model: dspy.LM | None = None,
         num_threads: int = 8,
         on_row: Callable[[RunRequest, Row], None] = lambda request, row: None,
@@ -52,7 +66,6 @@ class Evaluator:
         self._copies, self._examples, self._metric, self._meter = copies, examples, metric, meter
         self._low, self._num_threads, self._on_row = low, num_threads, on_row
         self._settings: dict[str, Any] = {} if task_model is None else {"lm": task_model}
-        self._metric_works = threading.Event()
 
     def __call__(self, requests: Sequence[RunRequest]) -> list[Row]:
         """Make the runs of one wave.
@@ -63,6 +76,7 @@ class Evaluator:
         """
         programs = [self._copies.get(request.prompts, request.rollout) for request in requests]
         rows = in_threads(self._run, list(zip(programs, requests, strict=True)), self._num_threads)
+        rows = self._settled(rows)
         for request, row in zip(requests, rows, strict=True):
             self._on_row(request, row)
         return rows
@@ -70,36 +84,49 @@ class Evaluator:
     def _run(self, job: tuple[dspy.Module, RunRequest]) -> Row:
         program, request = job
         example = self._examples[request.example]
-        known = {"inputs": as_text(example.inputs()), "expected": as_text(example.labels())}
+        row = Row(request.example, None, as_text(example.inputs()), as_text(example.labels()))
         with self._meter.role("task", trace=[], **self._settings):
             try:
                 prediction = program(**example.inputs())
-            except DEAD as error:
-                raise ModelError(f"The task model cannot be used: {error}") from error
             except Exception as error:  # noqa: BLE001 - one example may fail; the error is kept in its row
-                return self._failed(program, request, error, known)
-            trace = _trace(program, dspy.settings.trace)
-        return self._scored(request, example, prediction, {**known, "outputs": as_text(prediction), "trace": trace})
-
-    def _scored(self, request: RunRequest, example: Any, prediction: Any, known: Mapping[str, Any]) -> Row:
+                return _failed(row, "program", error, _trace(program, dspy.settings.trace))
+            row = replace(row, outputs=as_text(prediction), trace=_trace(program, dspy.settings.trace))
         try:
             with self._meter.role("metric", trace=None):
                 verdict = self._metric(example, prediction)
-        except Exception as error:  # the metric is the user's; once it has worked, one example may fail
-            if not self._metric_works.is_set():
-                if isinstance(error, MetricError):
-                    raise
-                raise MetricError(f"The metric raised {type(error).__name__} on its first example: {error}") from error
-            logger.warning("the metric failed on training example %d: %s", request.example, error)
-            return Row(request.example, self._low, failure="metric", error=_words(error), **known)
-        self._metric_works.set()
-        return Row(request.example, verdict.score, feedback=verdict.feedback, **known)
+        except MetricError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the metric is the user's; one example may fail
+            return _failed(row, "metric", error, row.trace)
+        return replace(row, score=verdict.score, feedback=verdict.feedback)
 
-    def _failed(self, program: Any, request: RunRequest, error: Exception, known: Mapping[str, Any]) -> Row:
-        trace = _trace(program, dspy.settings.trace)
-        if is_retryable_lm_error(error):
-            return Row(request.example, None, failure="transport", error=_words(error), trace=trace, **known)
-        return Row(request.example, self._low, failure="program", error=_words(error), trace=trace, **known)
+    def _settled(self, rows: Sequence[Row]) -> list[Row]:
+        """Score the runs that the prompt broke, and end a metric that has never worked, in the order of the rows."""
+        door = self._metric
+        scores = [row.score for row in rows if row.score is not None]
+        if scores:
+            door.lowest = min(scores) if door.lowest is None else min(door.lowest, *scores)
+        broken = next((row for row in rows if row.failure == "metric"), None)
+        if broken is not None and door.lowest is None:
+            raise MetricError(f"The metric raised {broken.error.replace(':', ' on its first example:', 1)}")
+        for row in rows:
+            if row.failure == "metric":
+                logger.warning("the metric failed on example %d: %s", row.example, row.error)
+        low = (door.lowest or 0.0) if self._low is None else self._low
+        return [replace(row, score=low) if row.failure in ("program", "metric") else row for row in rows]
+
+
+def _failed(row: Row, where: str, error: Exception, trace: tuple[TraceStep, ...]) -> Row:
+    """The row of a run that failed: in transport, or by the prompt's or the metric's doing.
+
+    Raises:
+        ModelError: If the model will never answer.
+    """
+    if isinstance(error, DEAD):
+        asked = "task model" if where == "program" else "model that the metric asks"
+        raise ModelError(f"The {asked} cannot be used: {error}") from error
+    failure = "transport" if is_retryable_lm_error(error) else where
+    return replace(row, failure=failure, error=f"{type(error).__name__}: {error}", trace=trace)
 
 
 def in_threads(function: Callable[[Any], Any], items: Sequence[Any], num_threads: int) -> list[Any]:
@@ -129,7 +156,3 @@ def _trace(program: dspy.Module, trace: Sequence[Any] | None) -> tuple[TraceStep
         TraceStep(predictor_name(program, predictor), as_text(inputs), as_text(outputs))
         for predictor, inputs, outputs in trace or ()
     )
-
-
-def _words(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"

@@ -40,6 +40,7 @@ class MetricDoor:
         self._metric = metric
         self._range = score_range
         self._extra = _extra_arguments(metric)
+        self.lowest: float | None = None  # of all scores so far; None until the metric has worked once
 
     def __call__(self, gold: Any, pred: Any) -> Verdict:
         """Score one prediction.

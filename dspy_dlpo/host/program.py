@@ -16,6 +16,8 @@ from dspy_dlpo.core.history import Prompts, prompts_key
 # The attribute that marks the predictors of an evaluation copy, so that a trace step finds its name even when two
 # predictors share a signature or a module copies itself as it runs.
 TAG = "_dlpo_predictor"
+# Where the rules begin that `dspy.ReAct` writes into the instructions of its predictor.
+_REACT_RULES = "You are an Agent."
 # Evaluation copies kept at a time: the incumbent, the proposal and its single edits.
 KEPT_COPIES = 32
 
@@ -26,10 +28,9 @@ def copy_program(program: dspy.Module) -> dspy.Module:
     Raises:
         ProgramError: If the copy would share a predictor with the original.
     """
-    memo: dict[int, Any] = {}
-    for _, predictor in program.named_predictors():
-        if predictor.lm is not None:
-            memo[id(predictor.lm)] = predictor.lm
+    modules = [program, *(module for _, module in program.named_sub_modules())]
+    held = [value for module in modules for value in vars(module).values() if isinstance(value, dspy.BaseLM)]
+    memo: dict[int, Any] = {id(lm): lm for lm in held}
     try:
         copied = copy.deepcopy(program, memo)
     except Exception:  # noqa: BLE001 - anything may hang on a user's program; DSPy's own copy goes attribute by attribute
@@ -91,6 +92,16 @@ def editable(prompts: Prompts, frozen: Iterable[str]) -> tuple[str, ...]:
 def unset_models(program: dspy.Module) -> tuple[str, ...]:
     """The predictors that have no language model of their own."""
     return tuple(name for name, predictor in program.named_predictors() if predictor.lm is None)
+
+
+def protected_text(program: dspy.Module, name: str) -> str:
+    """What a module needs in its predictor's instructions to work: the tools and rules that ReAct writes there."""
+    for _, module in program.named_sub_modules():
+        if isinstance(module, dspy.ReAct) and module.react is dict(program.named_predictors()).get(name):
+            text = str(module.react.signature.instructions)
+            start = text.find(_REACT_RULES)
+            return text[start:].rstrip() if start >= 0 else text
+    return ""
 
 
 def describe(program: dspy.Module) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import dspy
-from dspy.utils.exceptions import ContextWindowExceededError, is_retryable_lm_error
+from dspy.utils.exceptions import LMError
 
 from dspy_dlpo.core.errors import ModelError
 from dspy_dlpo.host.evaluate import DEAD
@@ -57,12 +57,8 @@ class PromptModel:
                 reply = predict(**{name: _contained(value) for name, value in inputs.items()})
             except DEAD as error:
                 raise ModelError(f"The prompt model cannot be used: {error}") from error
-            except ContextWindowExceededError as error:
-                raise UnansweredError(str(error)) from error
-            except dspy.utils.exceptions.LMError as error:
-                if not is_retryable_lm_error(error):
-                    raise ModelError(f"The prompt model cannot be used: {error}") from error
-                raise UnansweredError(str(error)) from error
+            except LMError as error:
+                raise UnansweredError(f"{type(error).__name__}: {error}") from error
         self._on_reply(role, label, step, {name: str(value) for name, value in reply.items()})
         return reply
 

@@ -138,6 +138,10 @@ def salvage(text: str, prompt: str, prose: bool = False) -> Reply:
     rewritten = _unwrapped(text)
     if "\x00" in rewritten or count_words(rewritten) < _SHORTEST_PROMPT or rewritten[:1] in "[{":
         return Reply(error="neither edits nor a prompt")
+    # Where edits were asked for, prose that keeps nothing of the prompt is no prompt but an excuse.
+    old, new = ({sentence.strip() for sentence in split(each)} for each in (prompt, rewritten))
+    if not prose and not old & new:
+        return Reply(error="neither edits nor a prompt")
     return Reply(edits=diff(prompt, rewritten))
 
 

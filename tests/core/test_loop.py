@@ -255,6 +255,7 @@ def test_superfluous_sentences_are_tried_without_and_go() -> None:
         Script(proposes(4, 5)),
         start="Start. Superfluous words are here. Rule 00.",
         judging=QUIET,
+        examples=32,
         limit=2000,
         stopping=Stopping(max_steps=20),
     )
