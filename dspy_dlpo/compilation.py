@@ -84,7 +84,7 @@ class Compilation:
         try:
             self._run.go()
         except Exception:
-            if self._directory:
+            if self._directory and not self._run.history:
                 self._directory.abandon()  # nothing was recorded: the corrected call may use the directory
             raise
         candidates = self._finalists()

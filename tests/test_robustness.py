@@ -140,6 +140,29 @@ def test_on_a_handful_of_examples_the_users_own_sentences_stay():
     assert result.best_prompts == {"self": start}
 
 
+def test_an_edit_of_the_users_own_sentences_must_pay():
+    start = "Answer the question. Refuse medical advice."
+    program = dspy.Predict(dspy.Signature("question -> answer", start))
+    edits = (
+        '[{"op": "replace", "at": 2, "text": "Be brief."}, {"op": "delete", "at": 1},'
+        ' {"op": "add", "at": 2, "text": "Go."}]'
+    )
+
+    def answer(system, user):
+        wanted = user.split("Respond")[-1]
+        if "critique" in wanted:
+            return fields(critique="It should count.")
+        return fields(edits=edits) if "edits" in wanted else fields(answer="4")
+
+    lm = scripted_lm(answer)
+    result = compiled(lm=lm, program=program, acceptance=Annealing(2.0), judging=Judging(trials=False)).detailed_results
+    for record in result.history.steps():
+        assert "Refuse medical advice." in record.proposal["self"]
+    assert any("Go." in record.proposal["self"] for record in result.history), (
+        "an addition may pass while the run is hot"
+    )
+
+
 @pytest.mark.parametrize("n", [2, 3, 10])
 def test_few_examples_are_enough_to_start(n):
     assert compiled(train=TASK.trainset[:n], val=None).detailed_results.history

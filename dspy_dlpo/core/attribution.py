@@ -6,7 +6,7 @@ Several edits are judged together, because changes of score are few and it is ch
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from dspy_dlpo.core.acceptance import TOLERANCE, Bar
@@ -41,12 +41,20 @@ class _Account:
         return math.fsum(self.gained.values()) + math.fsum(self.lost.values())
 
 
-def judge_edits(bench: Bench, edits: Edits, bar: Bar) -> tuple[Prompts, Judgement, tuple[LedgerEntry, ...]]:
+def judge_edits(
+    bench: Bench, edits: Edits, bar: Bar, must_pay: Callable[[Edit], bool] = lambda edit: False
+) -> tuple[Prompts, Judgement, tuple[LedgerEntry, ...]]:
     """Judge edits together, attribute what they change, drop those that do not pay, and judge what survives.
 
     First all edits run on the incumbent's failures, and each repaired example is attributed. Edits that repair nothing
     and shorten nothing go. The others run on the passing examples, losses are attributed alike, and edits that cost
     more than the bar allows go. What survives is one fixed prompt, which `judge` judges, with every real run reused.
+
+    Args:
+        bench: The incumbent and the judging set.
+        edits: Edits of the incumbent that the constraints admit.
+        bar: The bar, set for the incumbent as it stands.
+        must_pay: Which edits must repair something, even where the bar would let one pass that has no effect.
 
     Returns:
         The surviving prompts, their judgement, and what each edit gained and lost.
@@ -58,7 +66,8 @@ def judge_edits(bench: Bench, edits: Edits, bar: Bar) -> tuple[Prompts, Judgemen
     allowed = (bar.lowest - bench.mean) * len(bench.examples)
     _attribute(bench, accounts, bench.failing())
     for account in accounts:
-        if not (account.gained or account.shortens or allowed < -TOLERANCE):
+        idle_is_fine = (account.shortens or allowed < -TOLERANCE) and not must_pay(account.edit)
+        if not account.gained and not idle_is_fine:
             account.reason = "repairs no failing example"
     alive = _without_losers(bench, _affordable(accounts, allowed), allowed)
     prompts = proposal(bench.incumbent, [account.edit for account in alive])

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from dspy_dlpo.core.acceptance import Bar
 from dspy_dlpo.core.attribution import judge_edits, proposal
 from dspy_dlpo.core.budget import BudgetSpent
-from dspy_dlpo.core.edits import Edits
+from dspy_dlpo.core.edits import Edit, Edits
 from dspy_dlpo.core.errors import MetricError, ModelError
 from dspy_dlpo.core.history import History, LedgerEntry, Prompts, Record, StepContext
 from dspy_dlpo.core.judging import Bench, Judgement, judge
@@ -18,6 +18,7 @@ from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.request import admit, admit_replies, request, why_nothing
 from dspy_dlpo.core.roles import Critique, Row, Write
 from dspy_dlpo.core.runs import Runs
+from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.trials import next_deletions, try_deletions, try_move
 from dspy_dlpo.core.update import Update
 
@@ -269,7 +270,7 @@ class Run:
             judgement = judge(bench, prompts, bar)
             kept = tuple(LedgerEntry(edit, kept=judgement.passed, reason="judged as a whole") for edit in edits)
             return prompts, judgement, kept
-        prompts, judgement, ledger = judge_edits(bench, edits, bar)
+        prompts, judgement, ledger = judge_edits(bench, edits, bar, must_pay=self._touches_own)
         survivors = tuple(entry.edit for entry in ledger if entry.kept)
         legal = tuple(edit for update in updates for edit in admit(update, survivors)[0])
         if judgement.passed and legal != survivors:
@@ -279,6 +280,13 @@ class Run:
             judgement = judge(bench, prompts, bar) if legal else refused
             ledger = tuple(replace(entry, kept=entry.kept and entry.edit in legal) for entry in ledger)
         return prompts, judgement, ledger
+
+    def _touches_own(self, edit: Edit) -> bool:
+        """Whether an edit replaces or deletes a sentence of the user's own."""
+        if edit.op not in ("replace", "delete"):
+            return False
+        own = {sentence.strip() for sentence in split(self.start[edit.predictor])}
+        return split(self.prompts[edit.predictor])[edit.at].strip() in own
 
     def _judged(self, kind: str, prompts: Prompts, judgement: Judgement, bar: Bar, **fields: object) -> Record:
         accepted = judgement.passed and prompts != self.prompts
