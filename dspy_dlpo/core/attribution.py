@@ -46,9 +46,10 @@ def judge_edits(
 ) -> tuple[Prompts, Judgement, tuple[LedgerEntry, ...]]:
     """Judge edits together, attribute what they change, drop those that do not pay, and judge what survives.
 
-    First all edits run on the incumbent's failures, and each repaired example is attributed. Edits that repair nothing
-    and shorten nothing go. The others run on the passing examples, losses are attributed alike, and edits that cost
-    more than the bar allows go. What survives is one fixed prompt, which `judge` judges, with every real run reused.
+    First all edits run on the incumbent's failures, and each change of score there is attributed. Edits that repair
+    nothing go, unless they shorten or the bar lies below the incumbent. The others run on the passing examples, losses
+    are attributed alike, and edits that cost more than the bar allows go. What survives is one fixed prompt, which
+    `judge` judges, with every real run reused.
 
     Args:
         bench: The incumbent and the judging set.

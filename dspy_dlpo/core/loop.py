@@ -115,15 +115,13 @@ class Run:
     def _advance(self) -> None:
         """Do what comes next."""
         bench, limit = self.bench(), self.plan.stopping.max_steps
-        due = self._trials_are_due()
-        deletions = self._deletions(self.prompts) if due else ()
         if limit is not None and len(self.history) > limit:
             self.ended = f"{limit} steps are done"
         elif self._is_idle():
             self.ended = f"{IDLE} steps in a row came to nothing"
         elif self._growth_is_due(bench):
             self._add(self._growth)
-        elif deletions and (self.history[-1].kind != "trial" or not bench.failing()):
+        elif self._trials_are_due(bench) and (deletions := self._deletions(self.prompts)):
             self._add(lambda: self._trial(deletions))
         elif bench.failing():
             self._add(self._step)
@@ -197,10 +195,12 @@ class Run:
 
     # --- trials ----------------------------------------------------------------------------------------------------
 
-    def _trials_are_due(self) -> bool:
-        steps = self.history.steps()
-        slow = sum(not record.gained for record in steps[-3:]) >= SLOW
-        return self.plan.judging.trials and self.has_enough and (slow or not self.bench().failing())
+    def _trials_are_due(self, bench: Bench) -> bool:
+        """Whether the first gains have slowed down; while examples still fail, steps and trials take turns."""
+        if not (self.plan.judging.trials and self.has_enough):
+            return False
+        slow = sum(not record.gained for record in self.history.steps()[-3:]) >= SLOW
+        return not bench.failing() or (slow and self.history[-1].kind != "trial")
 
     def _deletions(self, prompts: Prompts, since: int | None = None) -> Edits:
         own = len(self.judging_set) >= ENOUGH_FOR_OWN

@@ -51,7 +51,9 @@ def next_deletions(
     """
     found = [each for name in sorted(constraints) for each in _evidence(name, prompts, history)]
     found = [each for each in found if own or not each.known.own]
-    due = [each for each in found if (each.is_due(history) if since is None else each.known.tried < since)]
+    grown = max((record.step for record in history if record.kind in ("start", "growth")), default=-1)
+    steps = [record.step for record in history.steps()]
+    due = [each for each in found if (each.is_due(grown, steps) if since is None else each.known.tried < since)]
     due = [each for each in due if _admitted(each.edit.predictor, [each.edit], constraints, prompts)]
     suspects = sorted((each for each in due if each.known.mattered < 0), key=lambda each: each.known.tried)
     if suspects:
@@ -97,14 +99,13 @@ class _Evidence:
     edit: Edit
     known: _Known
 
-    def is_due(self, history: History) -> bool:
-        """Whether a trial now would teach something new."""
+    def is_due(self, grown: int, steps: Sequence[int]) -> bool:
+        """Whether a trial now would teach something new, given the records of the last growth and of the steps."""
         known = self.known
-        grown = max((record.step for record in history if record.kind in ("start", "growth")), default=-1)
         if known.mattered >= 0:
             return max(known.tried, known.mattered) < grown
-        steps = sum(record.step > known.added for record in history.steps())
-        return steps >= PROBATION and (known.tried < grown or not known.same)
+        waited = sum(step > known.added for step in steps)
+        return waited >= PROBATION and (known.tried < grown or not known.same)
 
 
 def _evidence(name: str, prompts: Prompts, history: History) -> list[_Evidence]:
