@@ -8,7 +8,7 @@ from typing import Any
 import dspy
 
 from dspy_dlpo import selection
-from dspy_dlpo.core.budget import Account
+from dspy_dlpo.core.budget import Account, Budget
 from dspy_dlpo.core.result import Comparison, DLPOResult
 from dspy_dlpo.core.runs import Runs
 from dspy_dlpo.host.evaluate import Evaluator
@@ -53,6 +53,6 @@ def score_on_test(
         task_model=task_model,
         num_threads=num_threads,
     )
-    runs = Runs(evaluator, Account(4 * len(testset)), wave=max(8, num_threads))
+    runs = Runs(evaluator, Account(Budget(4 * len(testset))), wave=max(8, num_threads))
     scored = selection.compare(result.start_prompts, [result.best_prompts], runs, range(len(testset)))
     return selection.measured(scored, seed=0)

@@ -2,47 +2,50 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
+import logging
+import math
 import random
 import time
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import dspy
 
 from dspy_dlpo import selection
-from dspy_dlpo.core.budget import Account
+from dspy_dlpo.core.budget import Account, Used
 from dspy_dlpo.core.copying import NoCopying
+from dspy_dlpo.core.errors import RunDirectoryError
 from dspy_dlpo.core.freezing import FreezeText
-from dspy_dlpo.core.history import Record
+from dspy_dlpo.core.history import History
 from dspy_dlpo.core.loop import Run
+from dspy_dlpo.core.memory import Memory, open_run
 from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.result import Comparison, DLPOResult
-from dspy_dlpo.core.roles import Row, RunRequest
 from dspy_dlpo.core.runs import Runs
 from dspy_dlpo.core.storage import RunDirectory
+from dspy_dlpo.door import Door
+from dspy_dlpo.fingerprint import fingerprint
 from dspy_dlpo.host.critic import Critic
 from dspy_dlpo.host.evaluate import Evaluator, as_text
-from dspy_dlpo.host.meter import Meter
+from dspy_dlpo.host.meter import Meter, Tally, summary
 from dspy_dlpo.host.metric import MetricDoor
-from dspy_dlpo.host.program import (
-    EvaluationCopies,
-    describe,
-    editable,
-    fields_of,
-    protected_text,
-    read_prompts,
-    unset_models,
-    with_prompts,
-)
+from dspy_dlpo.host.prices import Prices
+from dspy_dlpo.host.program import EvaluationCopies, describe, fields_of, protected_text, with_prompts
 from dspy_dlpo.host.prompting import PromptModel
+from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.host.writer import Writer
+from dspy_dlpo.interrupt import Interrupted, StopSignals
+from dspy_dlpo.recorder import Recorder
 from dspy_dlpo.settings import BATCH_SIZE, Data, Settings
+
+logger = logging.getLogger(__name__)
 
 # Share of the budget that is set aside for pruning.
 PRUNING_SHARE = 0.05
+# Share of the budget that is kept, at most, for the runs that a crash may lose in flight: one wave.
+KEPT_SHARE = 0.1
 
 
 class Compilation:
@@ -54,61 +57,118 @@ class Compilation:
         data: Its examples.
 
     Raises:
-        ValueError: If no language model is configured, or text to freeze is nowhere in the program.
+        ValueError: If no language model is configured, a price is needed and unknown, or text to freeze is nowhere in
+            the program.
         ProgramError: If the program has no instructions to optimize.
         RunDirectoryError: If the run directory cannot be used.
     """
 
     def __init__(self, settings: Settings, student: dspy.Module, data: Data) -> None:
         self._settings, self._student, self._data = settings, student, data
-        self._start = read_prompts(student)
-        self._predictors = editable(self._start, settings.frozen)
-        self._frozen_text = self._find_frozen_text()
-        lm = self._prompt_lm()
-        self._check_task_models()
-        self._copies, self._meter = EvaluationCopies(student), Meter()
-        self._door = MetricDoor(settings.metric, settings.score_range)
-        calls = settings.budget.metric_calls
-        self._n_finalists, self._n_val = selection.plan_selection(calls, len(data.val), settings.judging.finalists)
-        self._for_val = (self._n_finalists + 1) * self._n_val
-        for_pruning = int(calls * PRUNING_SHARE) if settings.prunes else 0
-        self._account = Account(calls, self._for_val + for_pruning)
-        self._directory = RunDirectory(settings.log_dir) if settings.log_dir is not None else None
-        self._model = PromptModel(lm, self._meter, settings.seed, self._on_reply)
-        self._run = self._wired()
+        door = Door(settings, student)
+        self._start, self._predictors, self._frozen_text = door.prompts, door.predictors, door.frozen_text
+        self._redact = Redactor(door.models)
+        self._copies, self._meter = EvaluationCopies(student), Meter(Prices(settings.budget.prices))
+        self._metric = MetricDoor(settings.metric, settings.score_range)
+        self._signals = StopSignals(self._stop_file())
+        self._began, self._ran_before = time.monotonic(), 0.0
+        self._directory = None
+        if settings.log_dir is not None:
+            self._directory = RunDirectory(settings.log_dir, self._redact)
+        try:
+            self._wire(door)
+        except BaseException:
+            self._close()
+            raise
+
+    def _wire(self, door: Door) -> None:
+        settings, memory = self._settings, Memory()
         if self._directory:
-            self._directory.write_settings(self._fingerprint(lm))
+            known = fingerprint(settings, self._student, self._data, door.prompt_model)
+            memory = open_run(self._directory, known, settings.budget)
+        self._memory = memory
+        self._recorder = Recorder(self._directory, memory, self._meter, settings.on_record)
+        self._metric.lowest = min(self._recorder.scores, default=None)
+        self._ran_before = sum(record.seconds for record in memory.history)
+        self._n_finalists, self._n_val = _plan_selection(settings, self._data)
+        self._account = self._opened_account()
+        self._model = PromptModel(
+            door.prompt_model,
+            self._meter,
+            settings.seed,
+            num_threads=settings.threads,
+            call_timeout=settings.call_timeout,
+            redact=self._redact,
+            hooks=self._recorder.ask_hooks(self._account.check),
+        )
+        self._run = self._wired_run()
 
     def run(self) -> dspy.Module:
-        """Run, select, and return the program with its result."""
+        """Run, select, and return the program with its result.
+
+        Raises:
+            Interrupted: If Ctrl-C is pressed a second time.
+        """
         try:
-            self._run.go()
-        except Exception:
-            if self._directory and not self._run.history:
-                self._directory.abandon()  # nothing was recorded: the corrected call may use the directory
-            raise
-        candidates = self._finalists()
-        chosen, comparison = self._chosen(candidates)
-        result = self._result(chosen, comparison)
+            with self._signals.watching():
+                return self._ran()
+        except KeyboardInterrupt:
+            raise self._interrupted() from None
+        finally:
+            self._close()
+
+    def _ran(self) -> dspy.Module:
+        run, account = self._run, self._account
+        run.go()
+        account.stop = lambda: ""  # what remains is to choose
+        if run.ended_for_good:
+            self._recorder.on_end(len(run.history), run.ended)
+        return self._returned(*self._chosen(self._finalists()))
+
+    def _returned(self, chosen: dict[str, str], comparison: Comparison, uncompared: str = "") -> dspy.Module:
+        result = self._result(chosen, comparison, uncompared)
         if self._directory:
             self._directory.write_json("result.json", result.to_dict())
         program = with_prompts(self._student, chosen)
         program.detailed_results = result
         return program
 
-    def _chosen(self, candidates: list[dict[str, str]]) -> tuple[dict[str, str], Comparison]:
-        """The best on the held-out examples; where nothing was held out, on the judging set and without a claim."""
-        seed = self._settings.seed
-        if self._n_val:
+    def _interrupted(self) -> KeyboardInterrupt:
+        """What is raised when Ctrl-C is pressed a second time: the best so far, without another call."""
+        if not self._run.history:
+            return KeyboardInterrupt()
+        self._run.ended = self._run.ended or "interrupted by Ctrl-C"
+        with suppress(RunDirectoryError):
+            program = self._returned(self._best_judged(), Comparison(), "interrupted by Ctrl-C")
+            return Interrupted(program, program.detailed_results)
+        return KeyboardInterrupt()
+
+    # --- the choice ------------------------------------------------------------------------------------------------
+
+    def _chosen(self, candidates: list[dict[str, str]]) -> tuple[dict[str, str], Comparison, str]:
+        """The best on the held-out examples, the comparison, and why there is none.
+
+        Where nothing was held out, or the model died before it could be compared, it is the best on the judging set,
+        and nothing is claimed.
+        """
+        examples = self._val_examples()
+        if examples:
             runs = self._runs("val", self._data.val)
-            scored = selection.compare(self._start, candidates, runs, self._val_examples())
-            chosen, comparison = selection.choose(scored, seed)
-        elif self._data.where:  # the budget leaves nothing to compare with
-            return self._start, Comparison()
-        else:
-            scored = selection.judged(self._run, [self._start, *candidates])
-            chosen, comparison = selection.choose(scored, seed)[0], Comparison()
-        return chosen or self._start, comparison
+            scored = selection.compare(self._start, candidates, runs, examples)
+            if len(scored) < 2 and candidates and not self._run.ended_for_good:
+                return self._best_judged(candidates), Comparison(), self._run.ended
+            chosen, comparison = selection.choose(scored, self._settings.seed)
+            return chosen or self._start, comparison, ""
+        if self._data.where:  # the budget leaves nothing to compare with
+            return self._start, Comparison(), ""
+        return self._best_judged(candidates), Comparison(), ""
+
+    def _best_judged(self, candidates: Sequence[dict[str, str]] | None = None) -> dict[str, str]:
+        """The best of the candidates on the judging set, or of all prompts that were judged to the end."""
+        if candidates is None:
+            candidates = [scored.prompts for scored in self._run.history.ranked()]
+        scored = selection.judged(self._run, [self._start, *candidates])
+        return selection.choose(scored, self._settings.seed)[0] or self._start
 
     def _val_examples(self) -> list[int]:
         """The held-out examples that the budget allows to compare on, drawn at random."""
@@ -118,20 +178,30 @@ class Compilation:
 
     def _finalists(self) -> list[dict[str, str]]:
         """The best prompts of the run, the first of them pruned."""
-        self._account.reserved = min(self._for_val, self._account.limit - self._account.spent)
-        chosen = selection.finalists(self._run, max(1, self._n_finalists))
-        if chosen and self._settings.prunes and self._run.has_enough:
-            shorter = selection.prune(self._run, chosen[0], self._account.reserved)
+        account, run = self._account, self._run
+        for_val = (self._n_finalists + 1) * self._n_val
+        account.reserved = int(min(for_val, account.limit - account.spent))
+        chosen = selection.finalists(run, max(1, self._n_finalists))
+        if chosen and self._settings.prunes and run.has_enough and run.ended_for_good:
+            shorter = selection.prune(run, chosen[0], account.reserved)
             chosen = [shorter, *(each for each in chosen[1:] if each != shorter)]
-        self._account.release()
-        return [prompts for prompts in chosen if prompts != self._start]
+        account.release()
+        self._plan_again()
+        return [prompts for prompts in chosen if prompts != self._start][: max(1, self._n_finalists)]
 
-    def _result(self, chosen: dict[str, str], comparison: Comparison) -> DLPOResult:
+    def _plan_again(self) -> None:
+        """Compare less where the resources other than program runs do not pay for what was planned."""
+        runs = self._account.affordable() + self._recorder.count_val()
+        if runs < (self._n_finalists + 1) * self._n_val:
+            self._n_finalists, self._n_val = selection.within(runs, len(self._data.val), self._n_finalists)
+
+    def _result(self, chosen: dict[str, str], comparison: Comparison, uncompared: str) -> DLPOResult:
         said = selection.verdict(
             comparison,
             changed=chosen != self._start,
             score_range=self._settings.score_range,
             where=self._where(),
+            uncompared=uncompared,
         )
         return DLPOResult(
             verdict=said,
@@ -139,7 +209,7 @@ class Compilation:
             best_prompts=chosen,
             comparison=comparison,
             history=self._run.history,
-            spent={"metric_calls": self._account.spent, **self._meter.totals()},
+            spent=self._bill(),
             ended=self._run.ended,
             log_dir=str(self._directory.path) if self._directory else None,
         )
@@ -151,12 +221,20 @@ class Compilation:
             return where
         return f"{self._n_val} of {total} valset examples" if where == "valset" else f"{self._n_val} of {where}"
 
-    def _protected(self, name: str) -> tuple[FreezeText, ...]:
-        """What a module of DSPy needs in a predictor's instructions."""
-        text = protected_text(self._student, name)
-        return (FreezeText((text,)),) if text else ()
+    # --- wiring ----------------------------------------------------------------------------------------------------
 
-    def _wired(self) -> Run:
+    def _opened_account(self) -> Account:
+        settings = self._settings
+        calls, for_val = settings.budget.metric_calls, (self._n_finalists + 1) * self._n_val
+        for_val = max(0, for_val - self._recorder.count_val(self._start))
+        for_pruning = int(calls * PRUNING_SHARE) if settings.prunes and calls else 0
+        kept = min(settings.judging.wave, int(calls * KEPT_SHARE)) if calls else 0
+        account = Account(settings.budget, for_val + for_pruning, kept=kept, used=self._used)
+        account.stop = lambda: self._signals.reason
+        self._recorder.take_up(account)
+        return account
+
+    def _wired_run(self) -> Run:
         settings = self._settings
         inputs = [" ".join(as_text(example.inputs()).values()) for example in self._data.train]
         labels = [" ".join(as_text(example.labels()).values()) for example in self._data.train]
@@ -171,124 +249,115 @@ class Compilation:
             high=settings.score_range[1] if settings.score_range else None,
             low=settings.low_high[0],
             constraints={name: (*constraints, *self._protected(name)) for name in self._predictors},
-            examples=[f"{text} -> {label}" for text, label in zip(inputs, labels, strict=True)],
+            examples=[" ".join(f"{text} -> {label}".split()) for text, label in zip(inputs, labels, strict=True)],
         )
         modules = {name: fields_of(self._student, name) for name in self._predictors}
-        whole = settings.judging.proposals == "prompts"
         return Run(
             plan=plan,
             start=self._start,
             runs=self._runs("train", self._data.train),
-            critique=Critic(self._model, describe(self._student), self._predictors, settings.threads),
-            write=Writer(self._model, modules, self._start, settings.threads, whole),
+            critique=Critic(self._model, describe(self._student), self._predictors),
+            write=Writer(self._model, modules, self._start, settings.judging.proposals == "prompts"),
             spent=self._spent,
             clock=time.monotonic,
-            on_record=self._on_record,
+            on_record=self._recorder.on_record,
+            history=History(self._memory.history),
+            ended=self._memory.ended,
         )
 
     def _runs(self, which: str, examples: Sequence[dspy.Example]) -> Runs:
+        settings = self._settings
         evaluator = Evaluator(
             self._copies,
             examples,
-            self._door,
+            self._metric,
             self._meter,
-            low=self._settings.score_range[0] if self._settings.score_range else None,
-            task_model=self._settings.task_model,
-            num_threads=self._settings.threads,
-            on_row=lambda request, row: self._on_row(which, request, row),
+            low=settings.score_range[0] if settings.score_range else None,
+            task_model=settings.task_model,
+            num_threads=settings.threads,
+            call_timeout=settings.call_timeout,
+            redact=self._redact,
+            hooks=self._recorder.hooks(which, self._account.may_start),
         )
-        return Runs(evaluator, self._account, self._settings.judging.wave)
+        runs = Runs(
+            evaluator, self._account, settings.judging.wave, lambda request: self._recorder.is_recorded(which, request)
+        )
+        self._recorder.restore(which, runs)
+        return runs
 
-    # --- what is checked before anything is spent --------------------------------------------------------------------
+    def _protected(self, name: str) -> tuple[FreezeText, ...]:
+        """What a module of DSPy needs in a predictor's instructions."""
+        text = protected_text(self._student, name)
+        return (FreezeText((text,)),) if text else ()
 
-    def _find_frozen_text(self) -> tuple[str, ...]:
-        texts = tuple(text for text in self._settings.frozen if text not in self._start)
-        for text in texts:
-            if not any(text in prompt for prompt in self._start.values()):
-                raise ValueError(
-                    f"frozen={text!r} is neither a predictor ({', '.join(self._start)}) nor text of any instructions. "
-                    "Pass one of these names, or text as it stands in the instructions."
-                )
-        return texts
+    def _stop_file(self) -> Path | None:
+        path, log_dir = self._settings.stopping.stop_file, self._settings.log_dir
+        if path is not None:
+            return Path(path)
+        return None if log_dir is None else Path(log_dir) / "stop"
 
-    def _prompt_lm(self) -> dspy.LM:
-        lm = self._settings.prompt_model or dspy.settings.lm
-        if lm is None:
-            raise ValueError(
-                "No language model is configured to write critiques and edits. Pass prompt_model=dspy.LM(...), or call "
-                "dspy.configure(lm=...)."
-            )
-        return lm
+    def _close(self) -> None:
+        if self._directory:
+            self._directory.close()
 
-    def _check_task_models(self) -> None:
-        unset = unset_models(self._student)
-        if self._settings.task_model is None and dspy.settings.lm is None and unset:
-            raise ValueError(
-                f"No language model is configured to run {', '.join(unset)}. Pass task_model=dspy.LM(...), or call "
-                "dspy.configure(lm=...)."
-            )
-
-    # --- what is remembered ------------------------------------------------------------------------------------------
-
-    def _fingerprint(self, lm: dspy.LM) -> Mapping[str, Any]:
-        settings, data = self._settings, self._data
-        task_model = settings.task_model or dspy.settings.lm
-        return {
-            "package": version("dspy-dlpo"),
-            "dspy": version("dspy"),
-            "prompt_model": lm.model,
-            "task_model": getattr(task_model, "model", None),
-            "settings": {
-                "techniques": [repr(technique) for technique in settings.techniques],
-                "acceptance": repr(settings.acceptance),
-                "judging": settings.judging,
-                "budget": settings.budget,
-                "stopping": settings.stopping,
-                "batch_size": settings.batch_size,
-                "frozen": settings.frozen,
-                "score_range": settings.score_range,
-                "seed": settings.seed,
-            },
-            "program": {"prompts": self._start, "modules": describe(self._student)},
-            "data": {"train": _digest(data.train), "val": _digest(data.val), "n_val": self._n_val},
-            "metric": _source(settings.metric),
-        }
+    # --- what was spent --------------------------------------------------------------------------------------------
 
     def _spent(self) -> Mapping[str, float]:
         """Running totals: program runs, and calls and tokens over all roles."""
-        totals = self._meter.totals()
+        totals = self._meter.tallies()
         spent = {"metric_calls": float(self._account.spent)}
         for role in ("task", "critic", "writer"):
-            spent[f"{role}_calls"] = float(totals.get(role, {}).get("calls", 0))
+            spent[f"{role}_calls"] = float(totals.get(role, Tally()).calls)
         for side in ("input_tokens", "output_tokens"):
-            spent[side] = float(sum(counts[side] for counts in totals.values()))
+            spent[side] = float(sum(getattr(tally, side) for tally in totals.values()))
         return spent
 
-    def _on_record(self, record: Record) -> None:
-        if self._directory:
-            self._directory.append_record(record)
-        if self._settings.on_record:
-            self._settings.on_record(record)
+    def _bill(self) -> dict[str, Any]:
+        """What was spent in all, by earlier processes too: program runs, and calls, tokens and money by role."""
+        totals = self._meter.tallies()
+        for role, tally in self._recorder.unclaimed.items():
+            totals.setdefault(role, Tally()).add(tally)
+        roles = {role: summary(tally) for role, tally in sorted(totals.items())}
+        money = [each["usd"] for each in roles.values()]
+        bill = {
+            "metric_calls": self._account.paid,
+            "usd": None if None in money else math.fsum(money),
+            "seconds": self._seconds(),
+            **roles,
+        }
+        if self._memory.lost_runs or self._memory.lost_asks:
+            bill["lost"] = {"metric_calls": self._memory.lost_runs, "prompt_calls": self._memory.lost_asks}
+        return bill
 
-    def _on_row(self, which: str, request: RunRequest, row: Row) -> None:
-        if self._directory:
-            self._directory.append_run(which, request, row)
+    def _seconds(self) -> float:
+        return self._ran_before + time.monotonic() - self._began
 
-    def _on_reply(self, role: str, label: str, step: int, reply: Any) -> None:
-        if self._directory:
-            self._directory.append_call({"role": role, "predictor": label, "step": step, "reply": reply})
+    def _used(self) -> Used:
+        """What was used of the resources other than program runs."""
+        runs = max(1, self._account.spent)
+        tallies = self._meter.tallies()
+        each = {
+            name: used / runs for name, used in _resources(tallies.get(r, Tally()) for r in ("task", "metric")).items()
+        }
+        total = _resources([*tallies.values(), *self._recorder.unclaimed.values()])
+        total = {name: used + self._memory.lost_runs * each[name] for name, used in total.items()}
+        total["lm_calls"] += self._memory.lost_asks
+        seconds = self._seconds()
+        return Used({**total, "seconds": seconds}, {**each, "seconds": seconds / runs if self._account.spent else 0.0})
 
 
-def _digest(examples: Sequence[dspy.Example]) -> str:
-    text = "\n".join(repr(sorted(as_text(example).items())) for example in examples)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+def _resources(tallies: Any) -> dict[str, float]:
+    """Calls that no cache answered, tokens and money; infinite where they cannot be told."""
+    total = Tally()
+    for tally in tallies:
+        total.add(tally)
+    return {
+        "lm_calls": float(total.calls - total.cache_hits),
+        "tokens": math.inf if total.unreported else float(total.input_tokens + total.output_tokens),
+        "usd": math.inf if total.unpriced else total.usd,
+    }
 
 
-def _source(metric: Any) -> str:
-    """The name of a metric and a digest of its source, where it has one."""
-    name = getattr(metric, "__qualname__", type(metric).__qualname__)
-    try:
-        source = inspect.getsource(metric)
-    except (OSError, TypeError):
-        return str(name)
-    return f"{name} {hashlib.sha256(source.encode()).hexdigest()[:16]}"
+def _plan_selection(settings: Settings, data: Data) -> tuple[int, int]:
+    calls = settings.budget.metric_calls
+    return selection.plan_selection(math.inf if calls is None else calls, len(data.val), settings.judging.finalists)

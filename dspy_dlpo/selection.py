@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dspy_dlpo.core.budget import BudgetSpent
+from dspy_dlpo.core.budget import SELECTION_SHARE, RunEnds
 from dspy_dlpo.core.errors import MetricError, ModelError
 from dspy_dlpo.core.history import Prompts, Scored
 from dspy_dlpo.core.loop import Run
@@ -20,18 +20,16 @@ from dspy_dlpo.core.sentences import count_words
 
 logger = logging.getLogger(__name__)
 
-# Share of the budget that is set aside for comparing finalists on the validation set.
-SELECTION_SHARE = 0.25
 # With fewer held-out examples no claim is made.
 TOO_FEW = 30
 RESAMPLES = 4000
 
 
-def plan_selection(metric_calls: int, n_val: int, finalists: int) -> tuple[int, int]:
+def plan_selection(metric_calls: float, n_val: int, finalists: int) -> tuple[int, int]:
     """How many finalists are compared on how many validation examples, within a share of the budget.
 
     Args:
-        metric_calls: The whole budget, in program runs.
+        metric_calls: The whole budget, in program runs; infinite if they are not limited.
         n_val: Validation examples there are.
         finalists: Finalists wanted.
 
@@ -39,7 +37,12 @@ def plan_selection(metric_calls: int, n_val: int, finalists: int) -> tuple[int, 
         Finalists (0 if nothing is held out) and validation examples. ``(finalists + 1) * examples`` runs are to be set
         aside: the user's own prompts run too.
     """
-    share = int(metric_calls * SELECTION_SHARE)
+    return within(metric_calls * SELECTION_SHARE, n_val, finalists)
+
+
+def within(runs: float, n_val: int, finalists: int) -> tuple[int, int]:
+    """How many finalists, beside the user's own prompts, so many program runs compare on how many examples."""
+    share = int(min(runs, (finalists + 1) * n_val))
     if n_val == 0 or share < 2:
         return 0, 0
     count = min(max(share // n_val - 1, 1), finalists)
@@ -53,7 +56,7 @@ def finalists(run: Run, count: int) -> list[Prompts]:
     for prompts in chosen[:count]:
         try:
             run.runs.ask([(prompts, x) for x in run.judging_set])
-        except (BudgetSpent, ModelError, MetricError):
+        except (RunEnds, ModelError, MetricError):
             continue
         best.append(prompts)
     ranked = sorted(best, key=lambda prompts: (-_judged(run, prompts), _words(prompts)))
@@ -70,7 +73,7 @@ def compare(start: Prompts, candidates: Sequence[Prompts], runs: Runs, examples:
     for prompts in [start, *candidates]:
         try:
             runs.ask([(prompts, x) for x in examples])
-        except (BudgetSpent, ModelError, MetricError):
+        except (RunEnds, ModelError, MetricError):
             break
         scored.append(Scored(prompts, runs.means(prompts, examples)))
     return scored
@@ -140,13 +143,20 @@ def prune(run: Run, prompts: Prompts, keep_left: int) -> Prompts:
     try:
         while (shorter := run.prune_one(prompts, began)) is not None:
             prompts = shorter
-    except (BudgetSpent, ModelError, MetricError) as error:
-        logger.info("pruning ended: %s", error or "the budget is spent")
+    except (RunEnds, ModelError, MetricError) as error:
+        logger.info("pruning ended: %s", error)
     run.runs.account.reserved = 0
     return prompts
 
 
-def verdict(comparison: Comparison, *, changed: bool, score_range: tuple[float, float] | None, where: str) -> str:
+def verdict(
+    comparison: Comparison,
+    *,
+    changed: bool,
+    score_range: tuple[float, float] | None,
+    where: str,
+    uncompared: str = "",
+) -> str:
     """Say in one sentence whether the gain is real.
 
     Args:
@@ -154,9 +164,12 @@ def verdict(comparison: Comparison, *, changed: bool, score_range: tuple[float, 
         changed: Whether other prompts than the user's own are returned.
         score_range: The metric's range; differences are told in points (hundredths of it) where it is 0 to 1.
         where: What was held out, in words, such as ``"valset"``; empty if nothing was.
+        uncompared: Why the result was not compared on what was held out, in words; empty if it was.
     """
+    kept = "the best on the training examples is returned" if changed else "kept yours"
+    if uncompared:
+        return f"not compared on {where or 'held-out examples'}, so no gain can be claimed: {kept} ({uncompared})"
     if not where:
-        kept = "the best on the training examples is returned" if changed else "kept yours"
         return f"nothing was held out, so no gain can be claimed: {kept}"
     if comparison.start is None:
         return "no reliable gain: nothing better was found to compare; kept yours"

@@ -12,6 +12,7 @@ import dspy
 from dspy_dlpo import selection
 from dspy_dlpo.core.acceptance import Acceptance
 from dspy_dlpo.core.budget import Budget
+from dspy_dlpo.core.checks import check_real
 from dspy_dlpo.core.history import Record
 from dspy_dlpo.core.judging import Judging
 from dspy_dlpo.core.plan import Stopping
@@ -40,6 +41,7 @@ class Settings:
     frozen: tuple[str, ...]
     score_range: tuple[float, float] | None
     num_threads: int | None
+    call_timeout: float | None
     seed: int
     log_dir: str | os.PathLike[str] | None
     on_record: Callable[[Record], None] | None
@@ -86,6 +88,8 @@ class Settings:
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise ValueError(f"{name}={value!r} must be a whole number of at least 1. Pass such a number.")
+        if self.call_timeout is not None:
+            check_real("", "call_timeout", self.call_timeout, 0, above=True, way_out="Pass seconds, or None.")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int):
             raise TypeError(f"seed={self.seed!r} is no whole number. Pass one; 0 is a seed.")
         limits = self.score_range

@@ -41,8 +41,13 @@ class DLPOTeleprompter(Teleprompter):
         frozen: Names of predictors that stay as they are, or text that must survive verbatim.
         score_range: Lowest and highest legal score of the metric; None if unknown, and nothing stops early then.
         num_threads: Calls in parallel; ``dspy.settings.num_threads`` by default. It does not change the result.
+        call_timeout: Seconds after which a run of the program, or a request to the prompt model, is abandoned if
+            nothing has happened in it: no call of a language model began or ended. It counts as lost in transport.
+            None leaves that to the models' own time-outs.
         seed: Seed of all chance, a whole number.
-        log_dir: Directory for the run's records, new or empty; None for none.
+        log_dir: Directory for the run's records, private to you; None for none. The same call with the same directory
+            goes on where an earlier one ended or was killed, at no cost for what was paid already; with a higher budget
+            it goes on further. A file ``stop`` in it ends the run.
         on_record: Called with every `Record` as it is made.
 
     Raises:
@@ -74,6 +79,7 @@ class DLPOTeleprompter(Teleprompter):
         frozen: Sequence[str] = (),
         score_range: tuple[float, float] | None = (0.0, 1.0),
         num_threads: int | None = None,
+        call_timeout: float | None = None,
         seed: int = 0,
         log_dir: str | os.PathLike[str] | None = None,
         on_record: Callable[[Record], None] | None = None,
@@ -94,6 +100,7 @@ class DLPOTeleprompter(Teleprompter):
             frozen=(frozen,) if isinstance(frozen, str) else tuple(frozen),
             score_range=score_range,
             num_threads=num_threads,
+            call_timeout=call_timeout,
             seed=seed,
             log_dir=log_dir,
             on_record=on_record,
@@ -130,8 +137,11 @@ class DLPOTeleprompter(Teleprompter):
             ValueError: If the data do not fit the settings, or no language model is configured.
             ProgramError: If the program has no instructions to optimize.
             MetricError: If the metric fails on its first example.
-            ModelError: If a language model cannot be used at all.
-            RunDirectoryError: If `log_dir` cannot be used.
+            ModelError: If a language model cannot be used at all and nothing was found yet.
+            RunDirectoryError: If `log_dir` cannot be used, or its disk is full; the same call goes on from there.
+            ResumeError: If `log_dir` holds a run of other settings, program, data or metric.
+            Interrupted: If Ctrl-C is pressed a second time; it holds the best so far. The first Ctrl-C ends the run
+                with the best so far.
         """
         if teacher:
             raise ValueError("teacher= is not used by this optimizer. Leave it out.")

@@ -106,12 +106,26 @@ def test_a_metric_that_does_not_work_costs_at_most_one_run(metric, said, threads
     assert paid == 1
 
 
-def test_a_run_directory_that_holds_a_run_is_refused(tmp_path):
-    with dspy.context(lm=simulated_lm(0)):
-        optimizer = DLPOTeleprompter(right, budget=Budget(40), log_dir=tmp_path / "run")
-        optimizer.compile(TASK.program, trainset=TASK.trainset)
-        with pytest.raises(ResumeError, match="holds a run already"):
-            optimizer.compile(TASK.program, trainset=TASK.trainset)
+def test_a_run_directory_of_another_run_is_refused_and_the_difference_is_told(tmp_path):
+    lm = simulated_lm(0)
+    with dspy.context(lm=lm):
+        DLPOTeleprompter(right, budget=Budget(40), log_dir=tmp_path / "run").compile(
+            TASK.program, trainset=TASK.trainset
+        )
+        before = engine_of(lm).counts.calls
+        for settings, said in (
+            ({"seed": 1}, r"settings.seed was 0, now 1"),
+            ({"budget": Budget(30)}, r"higher budget: metric_calls was 40, now 30"),
+            ({"techniques": []}, r"settings.techniques was .*now \[\]"),
+        ):
+            optimizer = DLPOTeleprompter(right, **{"budget": Budget(40), **settings}, log_dir=tmp_path / "run")
+            with pytest.raises(ResumeError, match=rf"holds a.*{said}.*another directory"):
+                optimizer.compile(TASK.program, trainset=TASK.trainset)
+        with pytest.raises(ResumeError, match=r"data.train was"):
+            DLPOTeleprompter(right, budget=Budget(40), log_dir=tmp_path / "run").compile(
+                TASK.program, trainset=TASK.trainset[1:]
+            )
+    assert engine_of(lm).counts.calls == before
 
 
 def test_a_run_directory_that_cannot_be_made_is_told_at_once(tmp_path):

@@ -174,7 +174,7 @@ def test_the_run_directory_holds_settings_history_and_every_call(tmp_path):
     result = better.detailed_results
     assert [record.reason for record in read_history(log_dir)] == [record.reason for record in result.history]
     settings = json.loads((log_dir / "run.json").read_text())
-    assert settings["settings"]["budget"] == {"metric_calls": 150}
+    assert settings["budgets"] == [{"metric_calls": 150, "from_record": 0}]
     calls = [json.loads(line) for line in (log_dir / "calls.jsonl").read_text().splitlines()]
     task_calls = [call for call in calls if call["role"] == "task"]
     assert len(task_calls) == result.spent["metric_calls"]

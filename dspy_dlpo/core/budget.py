@@ -1,28 +1,73 @@
-"""What a run may spend."""
+"""What a run may spend, and the account that holds it to that."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
-from dspy_dlpo.core.checks import check_whole
+from dspy_dlpo.core.checks import check_real, check_whole
 
 # Program runs of each preset, the selection on the validation set included.
 AUTO = {"light": 600, "medium": 2000, "heavy": 6000}
+# Share of the budget that is set aside, at most, for comparing finalists on the validation set.
+SELECTION_SHARE = 0.25
 
 
 @dataclass(frozen=True)
 class Budget:
-    """The most that a run may spend.
+    """The most that a run may spend, selection included; at least one limit. The first that is reached ends the run.
 
     Args:
         metric_calls: Runs of the program that are scored by the metric, at least 1: on training and validation
             examples, repeated runs included. Never exceeded.
+        lm_calls: Calls of language models that no cache answered, in all roles, at least 1. Exceeded by no more than
+            the runs of the program, or the critiques or edits, in flight when it is reached.
+        tokens: Tokens in and out, in all roles, at least 1; exceeded by no more than `lm_calls` is.
+        usd: US dollars, above 0; exceeded by no more than `lm_calls` is. Every model needs a price that is known.
+        seconds: Wall-clock time, above 0; calls in flight are finished. Time spent before a resumption counts.
+        prices: US dollars for a million tokens in and a million out, by model name, for models whose price DSPy and
+            LiteLLM do not know, or where you pay another.
+
+    Raises:
+        ValueError: If a limit is out of range, or none is given.
+        TypeError: If a limit is no number.
     """
 
-    metric_calls: int
+    metric_calls: int | None = None
+    lm_calls: int | None = None
+    tokens: int | None = None
+    usd: float | None = None
+    seconds: float | None = None
+    prices: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        check_whole("Budget", "metric_calls", self.metric_calls)
+        for name in ("metric_calls", "lm_calls", "tokens"):
+            if getattr(self, name) is not None:
+                check_whole("Budget", name, getattr(self, name))
+        for name in ("usd", "seconds"):
+            value = getattr(self, name)
+            if value is not None:
+                check_real("Budget", name, value, 0, above=True)
+        if not self.limits:
+            raise ValueError("Budget(metric_calls=None) sets no limit. Pass at least one, such as metric_calls=600.")
+        for model, price in self.prices.items():
+            if len(price) != 2 or not all(isinstance(each, (int, float)) and 0 <= each < math.inf for each in price):
+                raise ValueError(
+                    f"Budget(prices={{{model!r}: {price!r}}}) must hold two numbers of at least 0. Pass US dollars for "
+                    "a million tokens in, and for a million out."
+                )
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The limits that are set, by name."""
+        names = ("metric_calls", "lm_calls", "tokens", "usd", "seconds")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+
+    def lower_than(self, other: Budget) -> list[str]:
+        """The limits of this budget that are lower than those of another."""
+        ours, theirs = self.limits, other.limits
+        return [name for name, limit in ours.items() if limit < theirs.get(name, math.inf)]
 
 
 def resolve_budget(auto: str | None, budget: Budget | None) -> Budget:
@@ -38,44 +83,146 @@ def resolve_budget(auto: str | None, budget: Budget | None) -> Budget:
     return Budget(metric_calls=AUTO[auto])
 
 
-class BudgetSpent(Exception):
-    """The account cannot pay for the runs that are asked for."""
+class RunEnds(Exception):
+    """The run is to end now, with the best so far; the reason in words."""
+
+
+class BudgetSpent(RunEnds):
+    """The account cannot pay for what is asked for."""
+
+    def __init__(self, resource: str = "metric_calls") -> None:
+        super().__init__("the budget is spent" + ("" if resource == "metric_calls" else f": {resource}"))
+
+
+class StopRequested(RunEnds):
+    """The user asks the run to end."""
+
+
+@dataclass(frozen=True)
+class Used:
+    """What was used so far of the resources other than program runs.
+
+    Args:
+        total: ``lm_calls``, ``tokens``, ``usd`` and ``seconds``; ``usd`` is infinite when a price is unknown.
+        per_run: The same for one run of the program, on average; 0 before the first.
+    """
+
+    total: Mapping[str, float] = field(default_factory=dict)
+    per_run: Mapping[str, float] = field(default_factory=dict)
 
 
 class Account:
-    """Program runs that may still be paid for.
+    """What may still be spent.
+
+    Runs of the program are paid for before they are made, so their limit is never exceeded. Of the other resources it
+    is known only afterwards what a run used: each run is let go only if, with those in flight, it fits on average.
 
     Args:
-        limit: Program runs in all.
-        reserved: How many of them are set aside.
+        budget: The limits.
+        reserved: Program runs that are set aside for what comes after the run.
+        kept: Program runs that are kept for those that a crash may lose in flight.
+        used: Gives what was used of the other resources.
     """
 
-    def __init__(self, limit: int, reserved: int = 0) -> None:
-        self.limit = limit
-        self.reserved = min(reserved, limit)
+    def __init__(
+        self, budget: Budget, reserved: int = 0, *, kept: int = 0, used: Callable[[], Used] = lambda: Used()
+    ) -> None:
+        self.limit = math.inf if budget.metric_calls is None else budget.metric_calls
+        self.kept = kept
+        self.lost = 0  # program runs that were in flight when an earlier process died
         self.spent = 0
+        self.recorded = 0  # program runs that the run directory remembers and this process has not asked for yet
+        self.reserved = int(min(reserved, self.limit))
+        self.stop: Callable[[], str] = lambda: ""
+        self._others = {name: limit for name, limit in budget.limits.items() if name != "metric_calls"}
+        self._used = used
 
     @property
-    def left(self) -> int:
-        """Program runs that are neither spent nor set aside."""
-        return self.limit - self.reserved - self.spent
+    def left(self) -> float:
+        """Program runs that are neither spent nor set aside; infinite if they are not limited."""
+        return self.limit - self.reserved - max(self.kept, self.lost) - self.spent - self.recorded
+
+    @property
+    def paid(self) -> int:
+        """Program runs that were paid for, by earlier processes too."""
+        return self.spent + self.recorded + self.lost
 
     @property
     def progress(self) -> float:
-        """Spent over what is not set aside, from 0 to 1."""
-        available = self.limit - self.reserved
-        return min(1.0, self.spent / available) if available else 1.0
+        """Spent over what is not set aside, of the resource that is nearest to its end; from 0 to 1."""
+        available = self.limit - self.reserved - self.kept
+        shares = [self.spent / available if available > 0 else 1.0]
+        if self._others:
+            used = self._used()
+            shares += [used.total.get(name, 0.0) / max(1e-9, self._available(name, used)) for name in self._others]
+        return min(1.0, max(shares))
 
-    def charge(self, runs: int) -> None:
+    def charge(self, runs: int, recorded: int = 0) -> None:
         """Pay for runs before they are made.
+
+        Args:
+            runs: Program runs.
+            recorded: How many of them the run directory remembers; they were paid for before.
 
         Raises:
             BudgetSpent: If they cannot all be paid for; nothing is charged then.
+            StopRequested: If the user asks the run to end.
         """
-        if runs > self.left:
-            raise BudgetSpent
+        if runs > recorded:
+            self.check()
+            if runs - recorded > self.left:
+                raise BudgetSpent
         self.spent += runs
+        self.recorded -= recorded
+
+    def refund(self, runs: int) -> None:
+        """Take back what was charged for runs that were not made."""
+        self.spent -= runs
+
+    def check(self) -> None:
+        """Make sure that more may be spent.
+
+        Raises:
+            BudgetSpent: If a resource other than program runs is used up.
+            StopRequested: If the user asks the run to end.
+        """
+        reason = self.stop()
+        if reason:
+            raise StopRequested(reason)
+        spent = self._spent_up(0)
+        if spent:
+            raise BudgetSpent(spent)
+
+    def may_start(self, in_flight: int) -> bool:
+        """Whether one more run may go out beside those in flight."""
+        return not self.stop() and not self._spent_up(in_flight)
+
+    def affordable(self) -> float:
+        """How many more program runs the resources pay for, on average; infinite if none is limited."""
+        used = self._used() if self._others else Used()
+        counts = [self.left]
+        for name, limit in self._others.items():
+            each = used.per_run.get(name, 0.0)
+            counts.append((limit - used.total.get(name, 0.0)) / each if each > 0 else math.inf)
+        return max(0.0, min(counts))
 
     def release(self) -> None:
         """Make what was set aside available."""
         self.reserved = 0
+
+    def _spent_up(self, in_flight: int) -> str:
+        """The first resource that does not pay for one more run beside those in flight; empty if all do."""
+        if not self._others:
+            return ""
+        used = self._used()
+        for name in self._others:
+            expected = used.total.get(name, 0.0) + (in_flight + 1) * used.per_run.get(name, 0.0)
+            if expected > self._available(name, used) or used.total.get(name, 0.0) >= self._available(name, used):
+                return name
+        return ""
+
+    def _available(self, name: str, used: Used) -> float:
+        """What is not set aside of a resource: a share at most, or what the runs set aside will use."""
+        limit, each = self._others[name], used.per_run.get(name, 0.0)
+        share = SELECTION_SHARE * limit if self.reserved else 0.0
+        return limit - (min(share, 1.1 * self.reserved * each) if each > 0 else share)

@@ -16,6 +16,8 @@ from dspy_dlpo.core.sentences import count_words
 from dspy_dlpo.core.update import Note, TextGradient
 
 Prompts = dict[str, str]
+# The reason of a step that the end of the budget cut short.
+BUDGET_ENDED = "the budget ended during judging"
 RECORD_KINDS = ("start", "step", "trial", "growth", "prune")
 
 

@@ -7,12 +7,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from dspy_dlpo.core.acceptance import Bar
+from dspy_dlpo.core.acceptance import TOLERANCE, Bar
 from dspy_dlpo.core.attribution import judge_edits, proposal
-from dspy_dlpo.core.budget import BudgetSpent
+from dspy_dlpo.core.budget import BudgetSpent, RunEnds
 from dspy_dlpo.core.edits import Edit, Edits
 from dspy_dlpo.core.errors import MetricError, ModelError
-from dspy_dlpo.core.history import History, LedgerEntry, Prompts, Record, StepContext
+from dspy_dlpo.core.history import BUDGET_ENDED, History, LedgerEntry, Prompts, Record, StepContext
 from dspy_dlpo.core.judging import Bench, Judgement, judge
 from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.request import admit, admit_replies, request, why_nothing
@@ -51,6 +51,9 @@ class Run:
         spent: Gives the running totals of what was spent.
         clock: Gives seconds.
         on_record: Told of every record.
+        history: What was done before, by an earlier process.
+        ended: Why the steps ended; empty while they go on.
+        ended_for_good: Whether a later process need not go on with steps: no model failed, and nobody asked for it.
     """
 
     plan: Plan
@@ -63,6 +66,7 @@ class Run:
     on_record: Callable[[Record], None] = lambda record: None
     history: History = field(default_factory=History)
     ended: str = ""
+    ended_for_good: bool = True
 
     @property
     def judging_set(self) -> tuple[int, ...]:
@@ -100,15 +104,16 @@ class Run:
     def go(self) -> History:
         """Run to the end of the budget, and say in `ended` why it ended. A model that fails for good ends it too."""
         try:
-            self._add(self._opening)
+            if not self.history:
+                self._add(self._opening)
             while not self.ended:
                 self._advance()
-        except BudgetSpent:
-            self.ended = "the budget is spent"
+        except RunEnds as end:
+            self.ended, self.ended_for_good = str(end), isinstance(end, BudgetSpent)
         except (ModelError, MetricError) as error:
             if not self.history:
                 raise
-            self.ended = str(error)
+            self.ended, self.ended_for_good = str(error), False
         logger.info("run ended: %s", self.ended)
         return self.history
 
@@ -117,6 +122,10 @@ class Run:
         bench, limit = self.bench(), self.plan.stopping.max_steps
         if limit is not None and len(self.history) > limit:
             self.ended = f"{limit} steps are done"
+        elif self._target_is_reached(bench):
+            self.ended = f"the target of {self.plan.stopping.target:g} is reached"
+        elif self._patience_is_over():
+            self.ended = f"{self.plan.stopping.patience} steps in a row gained nothing"
         elif self._is_idle():
             self.ended = f"{IDLE} steps in a row came to nothing"
         elif self._growth_is_due(bench):
@@ -128,6 +137,14 @@ class Run:
         else:
             silent = len(bench.examples) - len(bench.scores)
             self.ended = "every training example is right" + (f", but {silent} were not answered" if silent else "")
+
+    def _target_is_reached(self, bench: Bench) -> bool:
+        target = self.plan.stopping.target
+        return target is not None and bench.mean >= target - TOLERANCE and self.has_enough
+
+    def _patience_is_over(self) -> bool:
+        patience, steps = self.plan.stopping.patience, self.history.steps()
+        return patience is not None and len(steps) >= patience and not any(each.gained for each in steps[-patience:])
 
     def _add(self, make: Callable[[], Record]) -> None:
         began = self.clock()
@@ -191,7 +208,9 @@ class Run:
             if record.kind in ("start", "growth") or (record.kind == "step" and record.gained):
                 break
             since += record.kind == "step"
-        return not bench.failing() or since >= STALLED
+        target = self.plan.stopping.target
+        aimed = target is not None and bench.mean >= target - TOLERANCE  # on few examples that may be luck
+        return aimed or not bench.failing() or since >= STALLED
 
     # --- trials ----------------------------------------------------------------------------------------------------
 
@@ -258,7 +277,7 @@ class Run:
         try:
             prompts, judgement, ledger = self._judge(bench, edits, bar, updates)
         except BudgetSpent:
-            self._add(lambda: self._record("step", reason="the budget ended during judging", **seen))
+            self._add(lambda: self._record("step", reason=BUDGET_ENDED, **seen))
             raise
         return self._judged("step", prompts, judgement, bar, ledger=ledger, **seen)
 

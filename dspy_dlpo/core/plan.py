@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dspy_dlpo.core.acceptance import Acceptance, Greedy
-from dspy_dlpo.core.checks import check_whole
+from dspy_dlpo.core.checks import check_real, check_whole
 from dspy_dlpo.core.judging import Judging
 from dspy_dlpo.core.technique import Technique
 from dspy_dlpo.core.update import Constraint
@@ -17,15 +19,32 @@ class Stopping:
     """When a run ends before its budget does.
 
     Args:
+        target: Mean judged score, in the metric's units, that is enough; it counts once the judging set holds 100
+            examples, or all there are. None for no target.
+        patience: Steps in a row without a gain after which the run ends, at least 1; None for no limit.
+        stop_file: The run ends when this file appears; None for the file ``stop`` in the run directory. It must not
+            exist when the run begins, or goes on.
         max_steps: Steps, trials and growths at most, at least 1; None for no limit. When given, it also is the clock of
             all schedules.
+
+    Raises:
+        ValueError: If a number is out of range.
+        TypeError: If a value has the wrong type.
     """
 
+    target: float | None = None
+    patience: int | None = None
+    stop_file: str | os.PathLike[str] | None = None
     max_steps: int | None = None
 
     def __post_init__(self) -> None:
-        if self.max_steps is not None:
-            check_whole("Stopping", "max_steps", self.max_steps, way_out="Pass None for no limit.")
+        for name in ("max_steps", "patience"):
+            if getattr(self, name) is not None:
+                check_whole("Stopping", name, getattr(self, name), way_out="Pass None for no limit.")
+        if self.target is not None:
+            check_real("Stopping", "target", self.target, -math.inf, way_out="Pass None for no target.")
+        if self.stop_file is not None and not isinstance(self.stop_file, (str, os.PathLike)):
+            raise TypeError(f"Stopping(stop_file={self.stop_file!r}) is no path. Pass the path of a file.")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dspy_dlpo.core.history import History, LedgerEntry, Prompts
-from dspy_dlpo.core.storage import to_json
+from dspy_dlpo.core.json_lines import to_json
 
 
 @dataclass(frozen=True)

@@ -75,11 +75,11 @@ class Reply:
 class Forward(Protocol):
     """Run the program; the task model."""
 
-    def __call__(self, requests: Sequence[RunRequest]) -> Sequence[Row]:
+    def __call__(self, requests: Sequence[RunRequest]) -> Sequence[Row | None]:
         """Make the runs of one wave, in parallel.
 
         Returns:
-            One row per request, in the order given.
+            One row per request, in the order given; None for a run that was not made because the budget ended.
         """
 
 

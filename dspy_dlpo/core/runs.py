@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from dspy_dlpo.core.budget import Account
+from dspy_dlpo.core.budget import Account, BudgetSpent
 from dspy_dlpo.core.history import Prompts, prompts_key
 from dspy_dlpo.core.roles import Forward, Row, RunRequest
 
@@ -21,12 +21,20 @@ class Runs:
         forward: Makes the runs of a wave.
         account: Pays for them, before they are made.
         wave: Runs that go out together. Decisions read finished waves, so the number of threads changes nothing.
+        is_recorded: Whether a run was paid for by an earlier process, and will be answered at no cost.
     """
 
-    def __init__(self, forward: Forward, account: Account, wave: int = 8) -> None:
+    def __init__(
+        self,
+        forward: Forward,
+        account: Account,
+        wave: int = 8,
+        is_recorded: Callable[[RunRequest], bool] = lambda request: False,
+    ) -> None:
         self.account = account
         self.wave = wave
         self._forward = forward
+        self._is_recorded = is_recorded
         self._rows: dict[tuple[str, int], list[Row]] = {}
         self._repeats = 0
         self._changes = 0
@@ -93,22 +101,30 @@ class Runs:
         """Whether the metric is known to give more than its lowest and highest score."""
         return not self._seen <= {low, high}
 
-    def _make(self, pairs: Sequence[tuple[Prompts, int]]) -> None:
-        for wave in _chunks(pairs, self.wave):
-            self.account.charge(len(wave))
-            rows = self._forward([RunRequest(prompts, x, len(self.rows(prompts, x))) for prompts, x in wave])
-            for (prompts, x), row in zip(wave, rows, strict=True):
-                self._remember(prompts, x, row)
-
-    def _remember(self, prompts: Prompts, example: int, row: Row) -> None:
-        earlier = self.scores(prompts, example)
-        self._rows.setdefault((prompts_key(prompts), example), []).append(row)
+    def restore(self, key: str, example: int, row: Row) -> None:
+        """Take a run in that was made before, under the key of its prompts; it is not paid for again."""
+        earlier = [row.score for row in self._rows.get((key, example), []) if row.score is not None]
+        self._rows.setdefault((key, example), []).append(row)
         if row.score is not None and len(self._seen) < 3:
             self._seen.add(row.score)
         if earlier and row.score is not None:
             self._repeats += 1
             self._changes += abs(row.score - earlier[0]) > 1e-9
             self._variances.append((row.score - math.fsum(earlier) / len(earlier)) ** 2 / 2)
+
+    def _make(self, pairs: Sequence[tuple[Prompts, int]]) -> None:
+        for wave in _chunks(pairs, self.wave):
+            requests = [RunRequest(prompts, x, len(self.rows(prompts, x))) for prompts, x in wave]
+            self.account.charge(len(wave), sum(map(self._is_recorded, requests)))
+            rows = self._forward(requests)
+            for request, row in zip(requests, rows, strict=True):
+                if row is not None:
+                    self.restore(prompts_key(request.prompts), request.example, row)
+            missing = sum(row is None for row in rows)
+            if missing:
+                self.account.refund(missing)
+                self.account.check()
+                raise BudgetSpent
 
 
 def _chunks(items: Sequence[tuple[Prompts, int]], size: int) -> Iterator[Sequence[tuple[Prompts, int]]]:

@@ -1,85 +1,132 @@
 """The run directory: ``run.json``, ``history.jsonl`` and ``calls.jsonl``, plain JSON, appended and flushed.
 
-Nothing is pickled, and reading a directory executes nothing.
+Nothing is pickled, and reading a directory executes nothing. Every line is written before what it says is used, so that
+a process that dies at any moment can be gone on with: see `dspy_dlpo.core.memory`.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dspy_dlpo.core.edits import Dropped, Edit
-from dspy_dlpo.core.errors import ResumeError, RunDirectoryError
-from dspy_dlpo.core.history import History, LedgerEntry, Record, prompts_key
+from filelock import FileLock, Timeout
+
+from dspy_dlpo.core.errors import RunDirectoryError
+from dspy_dlpo.core.history import History, Record, prompts_key
+from dspy_dlpo.core.json_lines import parse_lines, to_json
+from dspy_dlpo.core.reading import record_from_json
 from dspy_dlpo.core.roles import Row, RunRequest
-from dspy_dlpo.core.update import Note, TextGradient
+
+SETTINGS, HISTORY, CALLS, LOCK = "run.json", "history.jsonl", "calls.jsonl", ".lock"
 
 
 class RunDirectory:
-    """A directory that remembers one run.
+    """A directory that remembers one run, held by one process at a time.
 
     Args:
         path: Where it is, or is to be made; private to the user.
+        redact: Applied to all text that is written, to keep keys out.
 
     Raises:
-        RunDirectoryError: If it cannot be made or written.
-        ResumeError: If it holds a run already.
+        RunDirectoryError: If it cannot be made or written, or another process holds it.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], redact: Callable[[str], str] = lambda text: text) -> None:
         self.path = Path(path)
+        self._redact = redact
+        self._files: dict[str, int] = {}
+        self._lock = FileLock(self.path / LOCK, timeout=0, mode=0o600)
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise RunDirectoryError(f"log_dir={str(path)!r} cannot be made: {error}. Pass another one.") from error
-        if (self.path / "run.json").exists():
-            raise ResumeError(f"log_dir={str(path)!r} holds a run already. Pass a new directory.")
+        try:
+            self._lock.acquire()
+        except Timeout:
+            raise RunDirectoryError(
+                f"log_dir={str(path)!r} is in use by another run. Wait for its end, or pass another directory."
+            ) from None
+        except (OSError, NotImplementedError) as error:
+            raise RunDirectoryError(
+                f"log_dir={str(path)!r} cannot be written: {error}. Free or choose another place."
+            ) from error
 
-    def write_settings(self, settings: Mapping[str, Any]) -> None:
-        """Write ``run.json``, whole or not at all."""
-        self.write_json("run.json", settings)
+    def close(self) -> None:
+        """Let others have the directory."""
+        for file in self._files.values():
+            os.close(file)
+        self._files = {}
+        self._lock.release()
 
     def write_json(self, name: str, content: Any) -> None:
         """Write a JSON file, whole or not at all."""
-        target, draft = self.path / name, self.path / f".{name}.draft"
+        self._replace(name, to_json(content, indent=2, change=self._redact) + "\n")
+
+    def write_history(self, records: Sequence[Record]) -> None:
+        """Write ``history.jsonl`` anew, whole or not at all."""
+        self._replace(HISTORY, "".join(to_json(record, change=self._redact) + "\n" for record in records))
+
+    def forget(self) -> None:
+        """Forget a run in which nothing was scored yet."""
+        for name in (HISTORY, CALLS):
+            self._replace(name, "")
+
+    def append_record(self, record: Record) -> None:
+        """Add a record to ``history.jsonl``."""
+        self._append(HISTORY, record, durable=True)
+
+    def append_run(
+        self, which: str, request: RunRequest, row: Row, spent: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> None:
+        """Add a finished run of the program to ``calls.jsonl``, under the hash of its prompts."""
+        names = {"role": "task", "set": which, "prompts": prompts_key(request.prompts), "rollout": request.rollout}
+        fields = {each: getattr(row, each) for each in row.__dataclass_fields__}
+        self.append_call({**names, **fields, "spent": spent or {}}, durable=False)
+
+    def append_call(self, call: Mapping[str, Any], *, durable: bool = True) -> None:
+        """Add a line to ``calls.jsonl``; `durable` makes sure that it, and all before it, survive a loss of power."""
+        self._append(CALLS, call, durable=durable)
+
+    def _append(self, name: str, content: Any, *, durable: bool) -> None:
+        line = (to_json(content, change=self._redact) + "\n").encode()
         try:
-            with open(draft, "w", encoding="utf-8") as file:
-                file.write(to_json(content, indent=2) + "\n")
+            file = self._opened(name)
+            size = os.fstat(file).st_size
+            try:
+                written = os.write(file, line)
+                while written < len(line):
+                    written += os.write(file, line[written:])
+            except OSError:
+                os.ftruncate(file, size)  # no half line stays behind
+                raise
+            if durable:
+                os.fsync(file)
+        except OSError as error:
+            raise RunDirectoryError(
+                f"{self.path / name} cannot be written: {error}. Free some space and make the same call again: it goes "
+                "on from there."
+            ) from error
+
+    def _opened(self, name: str) -> int:
+        if name not in self._files:
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+            self._files[name] = os.open(self.path / name, flags, 0o600)
+        return self._files[name]
+
+    def _replace(self, name: str, text: str) -> None:
+        target, draft = self.path / name, self.path / f".{name}.draft"
+        if name in self._files:
+            os.close(self._files.pop(name))
+        try:
+            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+                file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(draft, target)
         except OSError as error:
             raise RunDirectoryError(f"{target} cannot be written: {error}. Free or choose another place.") from error
-
-    def abandon(self) -> None:
-        """Forget the settings of a run that failed before its first record, so that the directory can be used again."""
-        (self.path / "run.json").unlink(missing_ok=True)
-
-    def append_record(self, record: Record) -> None:
-        """Add a record to ``history.jsonl``."""
-        self._append("history.jsonl", record)
-
-    def append_run(self, which: str, request: RunRequest, row: Row) -> None:
-        """Add a finished run of the program to ``calls.jsonl``, under the hash of its prompts."""
-        names = {"role": "task", "set": which, "prompts": prompts_key(request.prompts), "rollout": request.rollout}
-        self.append_call({**names, **_plain(row)})
-
-    def append_call(self, call: Mapping[str, Any]) -> None:
-        """Add a reply of critic or writer to ``calls.jsonl``."""
-        self._append("calls.jsonl", call)
-
-    def _append(self, name: str, content: Any) -> None:
-        try:
-            with open(self.path / name, "a", encoding="utf-8") as file:
-                file.write(to_json(content) + "\n")
-                file.flush()
-        except OSError as error:
-            raise RunDirectoryError(f"{self.path / name} cannot be written: {error}. Free some space.") from error
 
 
 def read_history(path: str | os.PathLike[str]) -> History:
@@ -88,61 +135,4 @@ def read_history(path: str | os.PathLike[str]) -> History:
     Raises:
         RunDirectoryError: If the directory holds no run, or a line other than the last is no record.
     """
-    try:
-        lines = (Path(path) / "history.jsonl").read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RunDirectoryError(f"{str(path)!r} holds no run: {error}. Pass the directory of a run.") from error
-    records = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            records.append(record_from_json(line))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            if number < len(lines):
-                raise RunDirectoryError(f"line {number} of {path}/history.jsonl is no record: {error}") from error
-    return History(records)
-
-
-def to_json(content: Any, indent: int | None = None) -> str:
-    """JSON of plain data and frozen dataclasses; ASCII only, so that any text survives."""
-    return json.dumps(_plain(content), indent=indent)
-
-
-def record_from_json(line: str) -> Record:
-    """The record that `to_json` wrote.
-
-    Raises:
-        ValueError: If the line is no JSON.
-        KeyError: If a field is missing.
-    """
-    data = json.loads(line)
-    return Record(
-        **{
-            **data,
-            "batch": tuple(data["batch"]),
-            "gradients": tuple(
-                TextGradient(g["predictor"], g["text"], tuple(g["examples"])) for g in data["gradients"]
-            ),
-            "notes": {name: tuple(Note(**note) for note in notes) for name, notes in data["notes"].items()},
-            "edits": tuple(Edit(**edit) for edit in data["edits"]),
-            "dropped": tuple(Dropped(Edit(**each["edit"]), each["reason"]) for each in data["dropped"]),
-            "ledger": tuple(_entry(entry) for entry in data["ledger"]),
-            "scores": {int(x): tuple(scores) for x, scores in data["scores"].items()},
-        }
-    )
-
-
-def _entry(data: dict[str, Any]) -> LedgerEntry:
-    lists = {name: tuple(data[name]) for name in ("gained", "lost")}
-    return LedgerEntry(**{**data, **lists, "edit": Edit(**data["edit"])})
-
-
-def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {each.name: _plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+    return History(parse_lines(Path(path) / HISTORY, record_from_json))

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import dspy
-from dspy.utils.exceptions import AdapterParseError
 
 from dspy_dlpo.core.history import Prompts
 from dspy_dlpo.core.roles import Row
 from dspy_dlpo.core.update import TextGradient
-from dspy_dlpo.host.evaluate import in_threads
-from dspy_dlpo.host.prompting import PromptModel, quoted
+from dspy_dlpo.host.prompting import Answer, Ask, PromptModel, quoted
 
 # Of a longer value this many characters are shown, from its start and its end.
 SHOWN = 1500
@@ -42,34 +40,34 @@ class Critic:
         model: The prompt model.
         account: The program in words.
         predictors: The predictors that may be edited.
-        num_threads: Critiques written in parallel.
     """
 
-    def __init__(self, model: PromptModel, account: str, predictors: Sequence[str], num_threads: int) -> None:
-        self._model, self._account, self._predictors, self._num_threads = model, account, predictors, num_threads
+    def __init__(self, model: PromptModel, account: str, predictors: Sequence[str]) -> None:
+        self._model, self._account, self._predictors = model, account, predictors
 
     def __call__(self, prompts: Prompts, rows: Sequence[Row], step: int) -> list[TextGradient]:
         """Criticize every editable predictor that took part in the failed runs.
 
         Raises:
             ModelError: If the prompt model cannot be used at all.
+            RunEnds: If no more may be spent.
         """
         seen = {call.predictor for row in rows for call in row.trace}
         concerned = [name for name in self._predictors if name in seen] or list(self._predictors)
-        found = in_threads(lambda name: self._criticize(name, prompts, rows, step), concerned, self._num_threads)
-        return [gradient for gradient in found if gradient is not None]
+        asks = [self._ask(name, prompts, rows, step) for name in concerned]
+        texts = [_text(answer) for answer in self._model.ask(asks)]
+        examples = tuple(row.example for row in rows)
+        return [TextGradient(name, text, examples) for name, text in zip(concerned, texts, strict=True) if text]
 
-    def _criticize(self, name: str, prompts: Prompts, rows: Sequence[Row], step: int) -> TextGradient | None:
+    def _ask(self, name: str, prompts: Prompts, rows: Sequence[Row], step: int) -> Ask:
         shown = "\n\n".join(_shown(i, row, name) for i, row in enumerate(rows, start=1))
         inputs = {"program": self._account, "module": name, "current_instructions": prompts[name], "failures": shown}
-        try:
-            text = self._model.ask("critic", CritiqueModule, inputs, step, name).critique
-        except AdapterParseError as error:
-            text = str(error.lm_response or "")
-        except self._model.passing_errors:
-            return None
-        text = str(text or "").strip()
-        return TextGradient(name, text, tuple(row.example for row in rows)) if text else None
+        return Ask("critic", name, step, CritiqueModule, inputs)
+
+
+def _text(answer: Answer) -> str:
+    """The critique in an answer; a reply without the form asked for is one, too."""
+    return str(answer.fields.get("critique") or answer.text).strip()
 
 
 def _shown(number: int, row: Row, name: str) -> str:

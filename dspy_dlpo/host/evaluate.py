@@ -2,39 +2,47 @@
 
 from __future__ import annotations
 
-import contextvars
 import logging
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dspy
-from dspy.utils.exceptions import (
-    LMAuthError,
-    LMBillingError,
-    LMConfigurationError,
-    LMUnsupportedFeatureError,
-    LMUnsupportedModelError,
-    is_retryable_lm_error,
-)
+from dspy.utils.exceptions import is_retryable_lm_error
 
 from dspy_dlpo.core.errors import MetricError, ModelError
 from dspy_dlpo.core.roles import Row, RunRequest, TraceStep
-from dspy_dlpo.host.meter import Meter
+from dspy_dlpo.host.dead import is_dead
+from dspy_dlpo.host.meter import Meter, Tally
 from dspy_dlpo.host.metric import MetricDoor
 from dspy_dlpo.host.program import EvaluationCopies, predictor_name
+from dspy_dlpo.host.secrets import Redactor
+from dspy_dlpo.host.threads import AbandonedError, in_threads
 
 logger = logging.getLogger(__name__)
 
-# A model that answers with one of these will never answer.
-DEAD = (
-    LMAuthError,
-    LMBillingError,
-    LMConfigurationError,
-    LMUnsupportedFeatureError,
-    LMUnsupportedModelError,
-)
+# So many runs in a row lost in transport, and the model is given up.
+LOST_IN_A_ROW = 24
+
+# What a run of the program used, by role.
+Spent = Mapping[str, Tally]
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What an `Evaluator` asks and tells, all on the caller's thread.
+
+    Args:
+        recorded: Gives the row, and what it used, of a request that was answered before; None if it was not.
+        may_start: Whether one more run may go out beside so many in flight.
+        on_sent: Told how many runs are to go out; a negative number takes back those that did not.
+        on_row: Told of every new row as its run ends, and once more if its score is settled later.
+    """
+
+    recorded: Callable[[RunRequest], tuple[Row, Spent] | None] = lambda request: None
+    may_start: Callable[[int], bool] = lambda in_flight: True
+    on_sent: Callable[[int], None] = lambda runs: None
+    on_row: Callable[[RunRequest, Row, Spent], None] = lambda request, row, spent: None
 
 
 class Evaluator:
@@ -48,7 +56,9 @@ class Evaluator:
         low: The score of a run that the prompt broke: the low end of the score range; None for the lowest score so far.
         task_model: Runs the predictors without a model of their own; None for the one that DSPy's settings name.
         num_threads: Runs in parallel, at least 1.
-        on_row: Told of every request and row, in order.
+        call_timeout: Seconds without a sign of life after which a run is abandoned; None to wait for ever.
+        redact: Keeps keys out of errors.
+        hooks: What is asked and told.
     """
 
     def __init__(
@@ -61,85 +71,142 @@ class Evaluator:
         low: float | None = 0.0,
         task_model: dspy.LM | None = None,
         num_threads: int = 8,
-        on_row: Callable[[RunRequest, Row], None] = lambda request, row: None,
+        call_timeout: float | None = None,
+        redact: Redactor | None = None,
+        hooks: Hooks | None = None,
     ) -> None:
         self._copies, self._examples, self._metric, self._meter = copies, examples, metric, meter
-        self._low, self._num_threads, self._on_row = low, num_threads, on_row
+        self._low, self._num_threads, self._call_timeout = low, num_threads, call_timeout
+        self._redact, self._hooks = redact or Redactor(), hooks or Hooks()
         self._settings: dict[str, Any] = {} if task_model is None else {"lm": task_model}
+        self._lost = 0
 
-    def __call__(self, requests: Sequence[RunRequest]) -> list[Row]:
-        """Make the runs of one wave.
+    def __call__(self, requests: Sequence[RunRequest]) -> list[Row | None]:
+        """Make the runs of one wave; those that are recorded are taken from the record.
+
+        Returns:
+            One row per request, in the order given; None for a run that was not made because none may start.
 
         Raises:
             ModelError: If a model cannot be used at all.
             MetricError: If the metric fails before it has ever succeeded.
         """
-        programs = [self._copies.get(request.prompts, request.rollout) for request in requests]
-        rows = in_threads(self._run, list(zip(programs, requests, strict=True)), self._num_threads)
-        rows = self._settled(rows)
-        for request, row in zip(requests, rows, strict=True):
-            self._on_row(request, row)
+        rows: list[Row | None] = [None] * len(requests)
+        spent: dict[int, Spent] = {}
+        new = []
+        for i, request in enumerate(requests):
+            known = self._hooks.recorded(request)
+            if known is None:
+                new.append(i)
+                continue
+            rows[i], spent[i] = known
+            for role, tally in known[1].items():
+                self._meter.add(role, tally)
+        self._make(requests, new, rows, spent)
+        self._settle(requests, rows, spent)
         return rows
 
-    def _run(self, job: tuple[dspy.Module, RunRequest]) -> Row:
+    def _make(
+        self, requests: Sequence[RunRequest], new: Sequence[int], rows: list[Row | None], spent: dict[int, Spent]
+    ) -> None:
+        """Make the new runs, and tell of each as it ends."""
+        if not new:
+            return
+        jobs = [(self._copies.get(requests[i].prompts, requests[i].rollout), requests[i]) for i in new]
+        self._hooks.on_sent(len(jobs))
+        started = []
+
+        def may_start(in_flight: int) -> bool:
+            allowed = self._hooks.may_start(in_flight)
+            started.extend([True] * allowed)
+            return allowed
+
+        def on_done(index: int, result: tuple[Row, Spent] | AbandonedError) -> None:
+            i = new[index]
+            if isinstance(result, AbandonedError):
+                result = _abandoned(self._examples[requests[i].example], requests[i], result), {}
+            rows[i], spent[i] = result
+            self._hooks.on_row(requests[i], *result)
+            self._watch(result[0])
+
+        try:
+            in_threads(
+                self._run, jobs, self._num_threads, timeout=self._call_timeout, may_start=may_start, on_done=on_done
+            )
+        finally:
+            if len(started) < len(jobs):
+                self._hooks.on_sent(len(started) - len(jobs))
+
+    def _watch(self, row: Row) -> None:
+        """Give a model up that does not answer any more.
+
+        Raises:
+            ModelError: After too many lost runs in a row.
+        """
+        self._lost = self._lost + 1 if row.failure == "transport" else 0
+        if self._lost >= LOST_IN_A_ROW:
+            raise ModelError(f"No call of the task model was answered: {row.error} ({self._lost} runs in a row)")
+
+    def _run(self, job: tuple[dspy.Module, RunRequest]) -> tuple[Row, Spent]:
         program, request = job
         example = self._examples[request.example]
         row = Row(request.example, None, as_text(example.inputs()), as_text(example.labels()))
-        with self._meter.role("task", trace=[], **self._settings):
+        with self._meter.role("task", trace=[], **self._settings) as task:
             try:
                 prediction = program(**example.inputs())
             except Exception as error:  # noqa: BLE001 - one example may fail; the error is kept in its row
-                return _failed(row, "program", error, _trace(program, dspy.settings.trace))
+                failed = self._failed(row, "program", error, _trace(program, dspy.settings.trace))
+                return failed, {"task": task}
             row = replace(row, outputs=as_text(prediction), trace=_trace(program, dspy.settings.trace))
-        try:
-            with self._meter.role("metric", trace=None):
+        with self._meter.role("metric", trace=None) as metric:
+            spent = {"task": task, "metric": metric}
+            try:
                 verdict = self._metric(example, prediction)
-        except MetricError:
-            raise
-        except Exception as error:  # noqa: BLE001 - the metric is the user's; one example may fail
-            return _failed(row, "metric", error, row.trace)
-        return replace(row, score=verdict.score, feedback=verdict.feedback)
+            except MetricError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the metric is the user's; one example may fail
+                return self._failed(row, "metric", error, row.trace), spent
+        return replace(row, score=verdict.score, feedback=verdict.feedback), spent
 
-    def _settled(self, rows: Sequence[Row]) -> list[Row]:
-        """Score the runs that the prompt broke, and end a metric that has never worked, in the order of the rows."""
+    def _failed(self, row: Row, where: str, error: Exception, trace: tuple[TraceStep, ...]) -> Row:
+        """The row of a run that failed: in transport, or by the prompt's or the metric's doing.
+
+        Raises:
+            ModelError: If the model will never answer.
+        """
+        said = self._redact.error(error)
+        if is_dead(error):
+            asked = "task model" if where == "program" else "model that the metric asks"
+            raise ModelError(f"The {asked} cannot be used: {said}") from self._redact.cause(error)
+        transport = is_retryable_lm_error(error)
+        low = None if transport or where == "metric" else self._low  # a broken metric may never have worked
+        failure = "transport" if transport else where
+        return replace(row, score=low, failure=failure, error=f"{type(error).__name__}: {said}", trace=trace)
+
+    def _settle(self, requests: Sequence[RunRequest], rows: list[Row | None], spent: Mapping[int, Spent]) -> None:
+        """Score the runs that broke where that can only be told now, and end a metric that has never worked."""
         door = self._metric
-        scores = [row.score for row in rows if row.score is not None]
+        made = [row for row in rows if row is not None]
+        scores = [row.score for row in made if row.score is not None and not row.failure]
         if scores:
             door.lowest = min(scores) if door.lowest is None else min(door.lowest, *scores)
-        broken = next((row for row in rows if row.failure == "metric"), None)
+        broken = next((row for row in made if row.failure == "metric"), None)
         if broken is not None and door.lowest is None:
             raise MetricError(f"The metric raised {broken.error.replace(':', ' on its first example:', 1)}")
-        for row in rows:
+        low = (door.lowest or 0.0) if self._low is None else self._low
+        for i, row in enumerate(rows):
+            if row is None or row.score is not None or row.failure not in ("program", "metric"):
+                continue
             if row.failure == "metric":
                 logger.warning("the metric failed on example %d: %s", row.example, row.error)
-        low = (door.lowest or 0.0) if self._low is None else self._low
-        return [replace(row, score=low) if row.failure in ("program", "metric") else row for row in rows]
+            rows[i] = settled = replace(row, score=low)
+            self._hooks.on_row(requests[i], settled, spent[i])
 
 
-def _failed(row: Row, where: str, error: Exception, trace: tuple[TraceStep, ...]) -> Row:
-    """The row of a run that failed: in transport, or by the prompt's or the metric's doing.
-
-    Raises:
-        ModelError: If the model will never answer.
-    """
-    if isinstance(error, DEAD):
-        asked = "task model" if where == "program" else "model that the metric asks"
-        raise ModelError(f"The {asked} cannot be used: {error}") from error
-    failure = "transport" if is_retryable_lm_error(error) else where
-    return replace(row, failure=failure, error=f"{type(error).__name__}: {error}", trace=trace)
-
-
-def in_threads(function: Callable[[Any], Any], items: Sequence[Any], num_threads: int) -> list[Any]:
-    """Apply a function to items, in parallel under the caller's DSPy settings.
-
-    Returns:
-        The results in the order of the items.
-    """
-    if num_threads <= 1 or len(items) <= 1:
-        return [function(item) for item in items]
-    with ThreadPoolExecutor(min(num_threads, len(items)), thread_name_prefix="dlpo") as pool:
-        futures = [pool.submit(contextvars.copy_context().run, function, item) for item in items]
-        return [future.result() for future in futures]
+def _abandoned(example: dspy.Example, request: RunRequest, error: AbandonedError) -> Row:
+    """The row of a run that hung: it says nothing of the prompts."""
+    inputs, labels = as_text(example.inputs()), as_text(example.labels())
+    return Row(request.example, None, inputs, labels, failure="transport", error=f"abandoned: {error}")
 
 
 def as_text(fields: Any) -> dict[str, str]:

@@ -1,19 +1,69 @@
-"""Count what is spent, by role: calls, cache hits, failures and tokens."""
+"""Count what is spent, by role: calls, cache hits, failures, tokens and money."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import dspy
 from dspy.utils.callback import ACTIVE_CALL_ID, BaseCallback
 from dspy.utils.usage_tracker import UsageTracker
 
+from dspy_dlpo.host.prices import Prices, tokens_of
+from dspy_dlpo.host.threads import PULSE, Pulse
+
 ROLE = "dlpo_role"
-_INPUT = ("prompt_tokens", "input_tokens")
-_OUTPUT = ("completion_tokens", "output_tokens")
+
+
+@dataclass
+class Tally:
+    """What was spent.
+
+    Args:
+        calls: Public calls of language models, retries inside one not counted.
+        cache_hits: How many of them a cache answered, for nothing.
+        failures: How many raised.
+        input_tokens: Tokens in, as reported.
+        output_tokens: Tokens out, as reported.
+        usd: US dollars, of the calls whose price is known.
+        unpriced: Billed calls whose price is unknown.
+        unreported: Billed calls whose tokens were not reported.
+    """
+
+    calls: int = 0
+    cache_hits: int = 0
+    failures: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    usd: float = 0.0
+    unpriced: int = 0
+    unreported: int = 0
+
+    def add(self, other: Tally) -> None:
+        """Add another one."""
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data; what is 0 is left out."""
+        return {name: value for name, value in asdict(self).items() if value}
+
+
+class Scope:
+    """A piece of work whose calls are charged to one role.
+
+    Args:
+        role: The role.
+    """
+
+    def __init__(self, role: str) -> None:
+        self.role, self.tally, self.pulse = role, Tally(), PULSE.get() or Pulse()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Scope:
+        return self
 
 
 class Meter(BaseCallback, UsageTracker):
@@ -21,60 +71,95 @@ class Meter(BaseCallback, UsageTracker):
 
     It is DSPy's callback and usage tracker at once. DSPy reports usage for every call that no cache answered; a call
     without usage and without an error is a cache hit. Retries within one call are not seen.
+
+    Args:
+        prices: What calls cost.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, prices: Prices | None = None) -> None:
         super().__init__()
+        self._prices = prices or Prices()
         self._lock = threading.Lock()
-        self._roles: dict[str, str] = {}
+        self._open: dict[str, tuple[Scope, Any]] = {}
         self._billed: set[str] = set()
-        self._totals: dict[str, dict[str, int]] = {}
+        self._totals: dict[str, Tally] = {}
+        self._other = Scope("other")
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Meter:
         return self
 
     @contextmanager
-    def role(self, name: str, **settings: Any) -> Iterator[None]:
-        """Charge the calls made inside to a role, under further DSPy settings."""
+    def role(self, name: str, **settings: Any) -> Iterator[Tally]:
+        """Charge the calls made inside to a role, under further DSPy settings; yields what they spend."""
+        scope = Scope(name)
         callbacks = [callback for callback in dspy.settings.callbacks if callback is not self]
-        with dspy.context(callbacks=[*callbacks, self], usage_tracker=self, **{ROLE: name}, **settings):
-            yield
+        with dspy.context(callbacks=[*callbacks, self], usage_tracker=self, **{ROLE: scope}, **settings):
+            yield scope.tally
 
-    def totals(self) -> dict[str, dict[str, int]]:
-        """By role: ``calls``, ``cache_hits``, ``failures``, ``input_tokens``, ``output_tokens``."""
+    def add(self, role: str, spent: Tally) -> None:
+        """Add what was spent by an earlier process."""
         with self._lock:
-            return {role: dict(counts) for role, counts in sorted(self._totals.items())}
+            self._totals.setdefault(role, Tally()).add(spent)
+
+    def totals(self) -> dict[str, dict[str, Any]]:
+        """What was spent by role.
+
+        Returns:
+            By role: ``calls``, ``cache_hits``, ``failures``, ``input_tokens``, ``output_tokens``, and ``usd``: US
+            dollars, or None when the price of a call is unknown.
+        """
+        return {role: summary(tally) for role, tally in self.tallies().items()}
+
+    def tallies(self) -> dict[str, Tally]:
+        """A snapshot of what was spent by role, sorted by role."""
+        with self._lock:
+            return {role: Tally(**asdict(tally)) for role, tally in sorted(self._totals.items())}
+
+    def total(self) -> Tally:
+        """What was spent in all roles."""
+        total = Tally()
+        for tally in self.tallies().values():
+            total.add(tally)
+        return total
 
     def on_lm_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
         """A call begins."""
+        scope = dspy.settings.get(ROLE) or self._other
+        scope.pulse.beat()
         with self._lock:
-            self._roles[call_id] = dspy.settings.get(ROLE) or "other"
-            self._count(self._roles[call_id], "calls", 1)
+            self._open[call_id] = scope, instance
+            self._count(scope, Tally(calls=1))
 
     def add_usage(self, lm_name: str, usage_entry: Any) -> None:
         """A call was billed."""
-        call_id = ACTIVE_CALL_ID.get()
+        call_id = ACTIVE_CALL_ID.get() or ""
         usage = usage_entry if isinstance(usage_entry, Mapping) else {}
         with self._lock:
-            role = self._roles.get(call_id or "", "other")
-            self._billed.add(call_id or "")
-            self._count(role, "input_tokens", _first(usage, _INPUT))
-            self._count(role, "output_tokens", _first(usage, _OUTPUT))
+            scope, lm = self._open.get(call_id, (self._other, None))
+            self._billed.add(call_id)
+        tokens, cost = tokens_of(usage), self._prices.cost(lm, usage)
+        spent = Tally(unpriced=int(cost is None), unreported=int(tokens is None), usd=cost or 0.0)
+        spent.input_tokens, spent.output_tokens = tokens or (0, 0)
+        with self._lock:
+            self._count(scope, spent)
 
     def on_lm_end(self, call_id: str, outputs: Any, exception: Exception | None = None) -> None:
         """A call ended."""
         with self._lock:
-            role = self._roles.pop(call_id, "other")
+            scope, _ = self._open.pop(call_id, (self._other, None))
             if exception is not None:
-                self._count(role, "failures", 1)
+                self._count(scope, Tally(failures=1))
             elif call_id not in self._billed:
-                self._count(role, "cache_hits", 1)
+                self._count(scope, Tally(cache_hits=1))
             self._billed.discard(call_id)
+        scope.pulse.beat()
 
-    def _count(self, role: str, what: str, number: int) -> None:
-        empty = {"calls": 0, "cache_hits": 0, "failures": 0, "input_tokens": 0, "output_tokens": 0}
-        self._totals.setdefault(role, empty)[what] += number
+    def _count(self, scope: Scope, spent: Tally) -> None:
+        scope.tally.add(spent)
+        self._totals.setdefault(scope.role, Tally()).add(spent)
 
 
-def _first(usage: Mapping[str, Any], names: tuple[str, ...]) -> int:
-    return next((int(usage[name]) for name in names if isinstance(usage.get(name), (int, float))), 0)
+def summary(tally: Tally) -> dict[str, Any]:
+    """What was spent, for a person: money is None where a price is unknown."""
+    names = ("calls", "cache_hits", "failures", "input_tokens", "output_tokens")
+    return {**{name: getattr(tally, name) for name in names}, "usd": None if tally.unpriced else tally.usd}

@@ -3,19 +3,82 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import dspy
-from dspy.utils.exceptions import LMError
+from dspy.utils.exceptions import AdapterParseError, LMError
+from pydantic import BaseModel
 
 from dspy_dlpo.core.errors import ModelError
-from dspy_dlpo.host.evaluate import DEAD
-from dspy_dlpo.host.meter import Meter
+from dspy_dlpo.host.dead import is_dead
+from dspy_dlpo.host.meter import Meter, Tally
+from dspy_dlpo.host.secrets import Redactor
+from dspy_dlpo.host.threads import AbandonedError, in_threads
 
 
-class UnansweredError(Exception):
-    """The prompt model gave no answer this time; the step is lost, the run goes on."""
+@dataclass(frozen=True)
+class Ask:
+    """A request to the prompt model.
+
+    Args:
+        role: ``"critic"`` or ``"writer"``.
+        label: The predictor that it is about.
+        step: The step.
+        signature: What is asked.
+        inputs: Its input fields.
+    """
+
+    role: str
+    label: str
+    step: int
+    signature: type[dspy.Signature]
+    inputs: Mapping[str, str]
+
+    @property
+    def key(self) -> str:
+        """A short name: equal for equal requests of the same step, in any process."""
+        content = [self.role, self.label, self.step, self.signature.__name__, dict(self.inputs)]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back, as plain data.
+
+    Args:
+        fields: The output fields, if the reply had the form asked for.
+        text: The reply as it was, if it had not.
+        error: Why there is no reply this time, in words.
+    """
+
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    text: str = ""
+    error: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data; what is empty is left out."""
+        return {name: value for name, value in asdict(self).items() if value}
+
+
+@dataclass(frozen=True)
+class AskHooks:
+    """What a `PromptModel` asks and tells, all on the caller's thread.
+
+    Args:
+        recorded: Gives the answer, and what it used, of a request that was answered before; None if it was not.
+        check: Called before requests go out; raises if no more may be spent.
+        on_sent: Told how many requests go out.
+        on_answer: Told of every new answer, and what it used, before it is handed on.
+    """
+
+    recorded: Callable[[Ask], tuple[Answer, Tally] | None] = lambda ask: None
+    check: Callable[[], None] = lambda: None
+    on_sent: Callable[[int], None] = lambda asks: None
+    on_answer: Callable[[Ask, Answer, Tally], None] = lambda ask, answer, spent: None
 
 
 class PromptModel:
@@ -25,42 +88,73 @@ class PromptModel:
         lm: The model.
         meter: Counts what is spent.
         seed: The run's seed; with step and label it gives the rollout, so that a cache never answers for another step.
-        on_reply: Told of role, label, step and what came back.
+        num_threads: Requests in flight at a time, at least 1.
+        call_timeout: Seconds without a sign of life after which a request is abandoned; None to wait for ever.
+        redact: Keeps keys out of errors.
+        hooks: What is asked and told.
     """
-
-    passing_errors = (UnansweredError,)
 
     def __init__(
         self,
         lm: dspy.LM,
         meter: Meter,
         seed: int = 0,
-        on_reply: Callable[[str, str, int, Any], None] = lambda role, label, step, reply: None,
+        *,
+        num_threads: int = 1,
+        call_timeout: float | None = None,
+        redact: Redactor | None = None,
+        hooks: AskHooks | None = None,
     ) -> None:
-        self._lm, self._meter, self._seed, self._on_reply = lm, meter, seed, on_reply
+        self._lm, self._meter, self._seed = lm, meter, seed
+        self._num_threads, self._call_timeout = num_threads, call_timeout
+        self._redact, self._hooks = redact or Redactor(), hooks or AskHooks()
         # One reply, one call: the user's adapter and DSPy's silent second try with JSON stay out.
         self._adapter = dspy.ChatAdapter(use_json_adapter_fallback=False)
 
-    def ask(
-        self, role: str, signature: type[dspy.Signature], inputs: Mapping[str, str], step: int, label: str
-    ) -> dspy.Prediction:
-        """Ask once.
+    def ask(self, asks: Sequence[Ask]) -> list[Answer]:
+        """Ask once for each request, in parallel; those that are recorded are taken from the record.
+
+        Returns:
+            One answer per request, in the order given.
 
         Raises:
-            AdapterParseError: If the reply has not the form asked for; it holds the reply.
-            UnansweredError: If there is no reply this time.
             ModelError: If the model cannot be used at all.
+            RunEnds: If no more may be spent.
         """
-        predict = dspy.Predict(signature, rollout_id=_rollout(self._seed, step, role, label))
-        with self._meter.role(role, lm=self._lm, adapter=self._adapter, trace=None):
+        answers: dict[int, Answer] = {}
+        for i, ask in enumerate(asks):
+            known = self._hooks.recorded(ask)
+            if known is not None:
+                answers[i] = known[0]
+                self._meter.add(ask.role, known[1])
+        new = [i for i in range(len(asks)) if i not in answers]
+        if new:
+            self._hooks.check()
+            self._hooks.on_sent(len(new))
+
+        def on_done(index: int, result: tuple[Answer, Tally] | AbandonedError) -> None:
+            if isinstance(result, AbandonedError):
+                result = Answer(error=f"abandoned: {result}"), Tally()
+            answers[new[index]] = result[0]
+            self._hooks.on_answer(asks[new[index]], *result)
+
+        requests = [asks[i] for i in new]
+        in_threads(self._answer, requests, self._num_threads, timeout=self._call_timeout, on_done=on_done)
+        return [answers[i] for i in range(len(asks))]
+
+    def _answer(self, ask: Ask) -> tuple[Answer, Tally]:
+        predict = dspy.Predict(ask.signature, rollout_id=_rollout(self._seed, ask))
+        with self._meter.role(ask.role, lm=self._lm, adapter=self._adapter, trace=None) as spent:
             try:
-                reply = predict(**{name: _contained(value) for name, value in inputs.items()})
-            except DEAD as error:
-                raise ModelError(f"The prompt model cannot be used: {error}") from error
+                reply = predict(**{name: contained(value) for name, value in ask.inputs.items()})
+                return Answer({name: _plain(value) for name, value in reply.items()}), spent
+            except AdapterParseError as error:
+                return Answer(text=str(error.lm_response or "")), spent
             except LMError as error:
-                raise UnansweredError(f"{type(error).__name__}: {error}") from error
-        self._on_reply(role, label, step, {name: str(value) for name, value in reply.items()})
-        return reply
+                said = self._redact.error(error)
+                if is_dead(error):
+                    raise ModelError(f"The prompt model cannot be used: {said}") from self._redact.cause(error)
+                return Answer(error=f"{type(error).__name__}: {said}"), spent
 
 
 def quoted(value: object, limit: int) -> str:
@@ -68,14 +162,22 @@ def quoted(value: object, limit: int) -> str:
     text = str(value)
     if len(text) > limit:
         text = f"{text[: limit // 2]} [...] {text[-limit // 2 :]}"
-    return text.replace("\n", "\n    ")
+    return "\n    ".join(text.splitlines()) if text else ""
 
 
-def _contained(text: str) -> str:
+def contained(text: str) -> str:
     """Text that cannot end its field early: DSPy marks fields with ``[[ ## name ## ]]``."""
-    return text.replace("[[ ##", "[[ #").replace("## ]]", "# ]]")
+    return re.sub(r"##(\s*)\]\]", r"#\1]]", re.sub(r"\[\[(\s*)##", r"[[\1#", text))
 
 
-def _rollout(seed: int, step: int, role: str, label: str) -> int:
-    digest = hashlib.sha256(f"{seed}/{step}/{role}/{label}".encode()).digest()
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+def _rollout(seed: int, ask: Ask) -> int:
+    digest = hashlib.sha256(f"{seed}/{ask.step}/{ask.role}/{ask.label}".encode()).digest()
     return int.from_bytes(digest[:4], "big")

@@ -8,15 +8,13 @@ from typing import Any, Literal
 
 import dspy
 import json_repair
-from dspy.utils.exceptions import AdapterParseError
 from pydantic import BaseModel, Field
 
 from dspy_dlpo.core.edits import Dropped, Edit, diff, fit
 from dspy_dlpo.core.roles import Reply
 from dspy_dlpo.core.sentences import count_words, split
 from dspy_dlpo.core.update import Update
-from dspy_dlpo.host.evaluate import in_threads
-from dspy_dlpo.host.prompting import PromptModel, quoted
+from dspy_dlpo.host.prompting import Answer, Ask, PromptModel, quoted
 
 _OPERATIONS = {
     "add": ("add", "insert", "append", "new"),
@@ -78,19 +76,13 @@ class Writer:
         model: The prompt model.
         modules: Each predictor with its fields, in words.
         purposes: The user's own instructions of each predictor, which edits may have replaced.
-        num_threads: Requests answered in parallel.
         whole: Whether whole prompts are asked for instead of edits.
     """
 
     def __init__(
-        self,
-        model: PromptModel,
-        modules: Mapping[str, str],
-        purposes: Mapping[str, str],
-        num_threads: int,
-        whole: bool = False,
+        self, model: PromptModel, modules: Mapping[str, str], purposes: Mapping[str, str], whole: bool = False
     ) -> None:
-        self._model, self._modules, self._purposes, self._num_threads = model, modules, purposes, num_threads
+        self._model, self._modules, self._purposes, self._whole = model, modules, purposes, whole
         self._signature = RewriteInstructions if whole else EditInstructions
 
     def __call__(self, updates: Sequence[Update], step: int) -> list[Reply]:
@@ -98,28 +90,30 @@ class Writer:
 
         Raises:
             ModelError: If the prompt model cannot be used at all.
+            RunEnds: If no more may be spent.
         """
-        return in_threads(lambda update: self._answer(update, step), updates, self._num_threads)
+        answers = self._model.ask([self._ask(update, step) for update in updates])
+        return [self._reply(answer, update) for answer, update in zip(answers, updates, strict=True)]
 
-    def _answer(self, update: Update, step: int) -> Reply:
-        whole = self._signature is RewriteInstructions
+    def _ask(self, update: Update, step: int) -> Ask:
         inputs = {
             "module": self._modules[update.predictor],
             "purpose": quoted(self._purposes[update.predictor], _SHOWN),
-            "current_instructions": update.prompt if whole else _numbered(update.prompt),
+            "current_instructions": update.prompt if self._whole else _numbered(update.prompt),
             "critique": "\n\n".join(gradient.text for gradient in update.gradients),
             "advice": "\n\n".join(f"{note.title}:\n{note.body}" for note in update.notes) or "None.",
             "limits": "\n".join(f"- {c.text}" for c in update.constraints if c.text) or "None.",
         }
-        try:
-            prediction = self._model.ask("writer", self._signature, inputs, step, update.predictor)
-        except AdapterParseError as error:
-            return salvage(str(error.lm_response or ""), update.prompt)
-        except self._model.passing_errors as error:
-            return Reply(error=f"no reply: {error}")
-        if whole:
-            return salvage(str(prediction.improved_instructions), update.prompt, prose=True)
-        return read_items([edit.model_dump() for edit in prediction.edits], update.prompt)
+        return Ask("writer", update.predictor, step, self._signature, inputs)
+
+    def _reply(self, answer: Answer, update: Update) -> Reply:
+        if answer.error:
+            return Reply(error=f"no reply: {answer.error}")
+        if not answer.fields:
+            return salvage(answer.text, update.prompt)
+        if self._whole:
+            return salvage(str(answer.fields.get("improved_instructions")), update.prompt, prose=True)
+        return read_items(answer.fields.get("edits") or [], update.prompt)
 
 
 def salvage(text: str, prompt: str, prose: bool = False) -> Reply:

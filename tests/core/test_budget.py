@@ -26,9 +26,9 @@ def test_an_unknown_preset_is_refused_with_those_there_are(auto) -> None:
         resolve_budget(auto, None)
 
 
-@given(st.integers(0, 100), st.integers(0, 120), st.lists(st.integers(0, 30)))
+@given(st.integers(1, 100), st.integers(0, 120), st.lists(st.integers(0, 30)))
 def test_never_more_is_spent_than_there_is(limit: int, reserved: int, charges) -> None:
-    account = Account(limit, reserved)
+    account = Account(Budget(limit), reserved)
     last = account.progress
     for runs in charges:
         before = account.spent
@@ -44,7 +44,7 @@ def test_never_more_is_spent_than_there_is(limit: int, reserved: int, charges) -
 
 
 def test_what_is_set_aside_can_be_released() -> None:
-    account = Account(10, 4)
+    account = Account(Budget(10), 4)
     account.charge(6)
     with pytest.raises(BudgetSpent):
         account.charge(1)
@@ -56,6 +56,6 @@ def test_what_is_set_aside_can_be_released() -> None:
 
 
 def test_the_clock_runs_on_what_is_not_set_aside() -> None:
-    account = Account(100, 50)
+    account = Account(Budget(100), 50)
     account.charge(25)
     assert account.progress == 0.5

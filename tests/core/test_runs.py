@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from world import World, runs_of
 
-from dspy_dlpo.core.budget import Account, BudgetSpent
+from dspy_dlpo.core.budget import Account, Budget, BudgetSpent
 from dspy_dlpo.core.runs import QUIET_REPEATS, Runs
 
 A, B = {"solve": "A."}, {"solve": "B."}
@@ -81,7 +81,7 @@ def test_waves_are_as_wide_as_set(wave: int, count: int) -> None:
         sizes.append(len(requests))
         return world(requests)
 
-    Runs(forward, Account(99), wave).ask([(A, x) for x in range(count)])
+    Runs(forward, Account(Budget(99)), wave).ask([(A, x) for x in range(count)])
     assert sum(sizes) == count
     assert all(size == wave for size in sizes[:-1])
     assert all(1 <= size <= wave for size in sizes)

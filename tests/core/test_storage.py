@@ -1,4 +1,6 @@
 import json
+import os
+import shutil
 import stat
 
 import pytest
@@ -6,10 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dspy_dlpo.core.edits import Dropped, Edit
-from dspy_dlpo.core.errors import ResumeError, RunDirectoryError
+from dspy_dlpo.core.errors import RunDirectoryError
 from dspy_dlpo.core.history import RECORD_KINDS, LedgerEntry, Record
+from dspy_dlpo.core.json_lines import to_json
+from dspy_dlpo.core.reading import record_from_json
 from dspy_dlpo.core.roles import Row, RunRequest, TraceStep
-from dspy_dlpo.core.storage import RunDirectory, read_history, record_from_json, to_json
+from dspy_dlpo.core.storage import RunDirectory, read_history
 from dspy_dlpo.core.update import Note, TextGradient
 
 text = st.text(max_size=12) | st.just("\ud800 lone surrogate") | st.just("line\u2028break\n")
@@ -102,24 +106,48 @@ def test_a_directory_without_a_run_is_named(tmp_path) -> None:
         read_history(tmp_path / "nowhere")
 
 
-def test_a_second_run_is_refused(tmp_path) -> None:
-    RunDirectory(tmp_path / "run").write_settings({"seed": 0})
-    before = (tmp_path / "run" / "run.json").read_text(encoding="utf-8")
-    with pytest.raises(ResumeError, match=r"holds a run already.*Pass"):
+def test_a_directory_is_held_by_one_run_at_a_time(tmp_path) -> None:
+    first = RunDirectory(tmp_path / "run")
+    with pytest.raises(RunDirectoryError, match=r"is in use by another run.*pass another"):
         RunDirectory(tmp_path / "run")
-    assert (tmp_path / "run" / "run.json").read_text(encoding="utf-8") == before
+    first.close()
+    RunDirectory(tmp_path / "run").close()
 
 
-def test_a_new_directory_is_private(tmp_path) -> None:
+def test_a_new_directory_and_its_files_are_private(tmp_path) -> None:
     directory = RunDirectory(tmp_path / "run")
-    assert stat.S_IMODE(directory.path.stat().st_mode) & 0o077 == 0
+    directory.append_record(RECORD)
+    directory.append_call({"role": "sent"})
+    directory.write_json("run.json", {})
+    for path in (directory.path, *directory.path.iterdir()):
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+
+
+def test_a_write_that_fails_leaves_no_half_line(tmp_path, monkeypatch) -> None:
+    directory = RunDirectory(tmp_path)
+    directory.append_call({"role": "first"})
+    write = os.write
+
+    def full(file, data):
+        write(file, data[:5])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(RunDirectoryError, match=r"No space left on device.*Free some space"):
+        directory.append_call({"role": "second"})
+    monkeypatch.undo()
+    directory.append_call({"role": "third"})
+    assert [json.loads(line)["role"] for line in (tmp_path / "calls.jsonl").read_text().splitlines()] == [
+        "first",
+        "third",
+    ]
 
 
 def test_settings_are_whole_or_not_there(tmp_path) -> None:
     directory = RunDirectory(tmp_path)
-    directory.write_settings({"seed": 0, "note": "é"})
+    directory.write_json("run.json", {"seed": 0, "note": "é"})
     assert json.loads((tmp_path / "run.json").read_text(encoding="utf-8")) == {"seed": 0, "note": "é"}
-    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+    assert {path.name for path in tmp_path.iterdir()} == {"run.json", ".lock"}
 
 
 def test_a_place_that_is_a_file_is_refused(tmp_path) -> None:
@@ -131,10 +159,10 @@ def test_a_place_that_is_a_file_is_refused(tmp_path) -> None:
 
 def test_a_directory_that_can_no_longer_be_written_is_named(tmp_path) -> None:
     directory = RunDirectory(tmp_path / "run")
-    (tmp_path / "run").rmdir()
+    shutil.rmtree(tmp_path / "run")
     with pytest.raises(RunDirectoryError, match=r"run\.json cannot be written"):
-        directory.write_settings({})
-    with pytest.raises(RunDirectoryError, match=r"history\.jsonl cannot be written"):
+        directory.write_json("run.json", {})
+    with pytest.raises(RunDirectoryError, match=r"history\.jsonl cannot be written.*same call again"):
         directory.append_record(RECORD)
 
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from dspy_dlpo.core.budget import Account
+from dspy_dlpo.core.budget import Account, Budget
 from dspy_dlpo.core.edits import Edit
 from dspy_dlpo.core.history import Prompts
 from dspy_dlpo.core.judging import Bench
@@ -42,7 +42,7 @@ class World:
 
 
 def runs_of(score: Score, limit: int = 10**6, wave: int = 8) -> Runs:
-    return Runs(World(score), Account(limit), wave)
+    return Runs(World(score), Account(Budget(limit)), wave)
 
 
 def bench_of(
@@ -89,5 +89,5 @@ def run_of(world: World, script: Script, *, limit: int = 300, reserved: int = 0,
     examples = plan.pop("examples", 16)
     fields = {"constraints": {"solve": ()}, "examples": [f"example {x}" for x in range(examples)], **plan}
     settled = Plan(**fields)
-    runs = Runs(world, Account(limit, reserved), settled.judging.wave)
+    runs = Runs(world, Account(Budget(limit), reserved), settled.judging.wave)
     return Run(settled, {"solve": start}, runs, script.critique, script.write)

@@ -17,7 +17,7 @@ ADD = '{"op": "add", "at": 2, "text": "Use digits.", "to": null, "why": "format"
 
 def reply_to(text: str, whole: bool = False):
     lm = scripted_lm(lambda system, user: text)
-    writer = Writer(PromptModel(lm, Meter()), {"solve": "solve"}, {"solve": PROMPT}, 1, whole)
+    writer = Writer(PromptModel(lm, Meter()), {"solve": "solve"}, {"solve": PROMPT}, whole)
     update = Update("solve", PROMPT, (TextGradient("solve", "Digits are missing."),))
     return writer([update], 1)[0], engine(lm).asked
 

@@ -1,0 +1,92 @@
+"""Plain data and frozen dataclasses as JSON, and files of one JSON value a line."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from dspy_dlpo.core.errors import RunDirectoryError
+
+T = TypeVar("T")
+
+
+def to_json(content: Any, indent: int | None = None, change: Callable[[str], str] = lambda text: text) -> str:
+    """JSON of plain data and frozen dataclasses; ASCII only, so that any text survives.
+
+    Args:
+        content: The data.
+        indent: Spaces a level; None for one line.
+        change: Applied to every text.
+    """
+    return json.dumps(_plain(content, change), indent=indent)
+
+
+def parse_lines(path: Path, parse: Callable[[str], T]) -> list[T]:
+    """Parse every line of a file; a last line that was cut by a crash is left out.
+
+    Raises:
+        RunDirectoryError: If the file cannot be read, or a line other than the last cannot be parsed.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunDirectoryError(f"{str(path.parent)!r} holds no run: {error}. Pass the directory of a run.") from error
+    parsed = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            parsed.append(parse(line))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            if number < len(lines):
+                raise RunDirectoryError(f"line {number} of {path} is no record: {error}") from error
+    return parsed
+
+
+def mend_last_line(path: Path) -> None:
+    """Drop a last line that was cut by a crash, so that the file can be appended to; end one that lacks its break.
+
+    Raises:
+        RunDirectoryError: If the file cannot be written.
+    """
+    try:
+        content = path.read_bytes()
+        whole, _, last = content.rpartition(b"\n")
+        if not last:
+            return
+        with open(path, "r+b") as file:
+            if _is_json(last):
+                file.seek(0, 2)
+                file.write(b"\n")
+            else:
+                file.truncate(len(whole) + 1 if whole else 0)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise RunDirectoryError(f"{path} cannot be written: {error}. Free or choose another place.") from error
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+def _plain(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, (bool, int, type(None))):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {each.name: _plain(getattr(value, each.name), change) for each in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {change(str(key)): _plain(item, change) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(item, change) for item in value]
+    return change(str(value))

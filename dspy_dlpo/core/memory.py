@@ -1,0 +1,220 @@
+"""What a run directory remembers, and how a run goes on from there.
+
+``calls.jsonl`` is the log of everything in order: what was sent (``sent``), each run of the program (``task``) and each
+reply (``critic``, ``writer``) that came back, and a ``mark`` before each record is written. All up to the mark of the
+last record is the state that the record rests on. What came after it belongs to a step that was not finished: it is
+kept *pending*, and answers the same requests when they are made again, at no cost. So a run that goes on takes the same
+decisions as one that was never disturbed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dspy_dlpo.core.budget import Budget, BudgetSpent
+from dspy_dlpo.core.errors import ResumeError, RunDirectoryError
+from dspy_dlpo.core.history import BUDGET_ENDED, Record
+from dspy_dlpo.core.json_lines import mend_last_line, parse_lines, to_json
+from dspy_dlpo.core.reading import record_from_json, row_from_data
+from dspy_dlpo.core.roles import Row
+from dspy_dlpo.core.storage import CALLS, HISTORY, SETTINGS, RunDirectory
+
+# Names of one run of the program: set of examples, prompts, example, repetition.
+RunKey = tuple[str, str, int, int]
+Line = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """A run of the program that was paid for, and what it used by role."""
+
+    row: Row
+    spent: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass
+class Memory:
+    """What a run directory remembers; all empty for a new one.
+
+    Args:
+        history: The records, less those of a pruning, which is done again from what is pending.
+        runs: The runs of the program that the records rest on.
+        pending: Those that came after.
+        replies: What critic and writer answered: by request, the answer and what it used.
+        settled: The requests among them that the records rest on.
+        spent: Program runs that were charged when the last record was written.
+        lost_runs: Program runs that were in flight when a process died.
+        lost_asks: Requests to the prompt model that were.
+        ended: Why the steps ended, if they did for good; what remains is to select.
+    """
+
+    history: tuple[Record, ...] = ()
+    runs: dict[RunKey, PastRun] = field(default_factory=dict)
+    pending: dict[RunKey, PastRun] = field(default_factory=dict)
+    replies: dict[str, Line] = field(default_factory=dict)
+    settled: set[str] = field(default_factory=set)
+    spent: int = 0
+    lost_runs: int = 0
+    lost_asks: int = 0
+    ended: str = ""
+
+
+def open_run(directory: RunDirectory, settings: Mapping[str, Any], budget: Budget) -> Memory:
+    """Begin a run in a directory, or go on with the one it holds.
+
+    A directory in which nothing was scored yet is begun anew, whatever its settings.
+
+    Args:
+        directory: The directory.
+        settings: All that determines the run, beside its budget.
+        budget: Its budget; one that is higher than before is recorded, and the run goes on with it.
+
+    Raises:
+        ResumeError: If the directory holds a run of other settings, or of a higher budget.
+        RunDirectoryError: If it cannot be read or written.
+    """
+    for name in (HISTORY, CALLS):
+        mend_last_line(directory.path / name)
+    stored = _stored_settings(directory)
+    new = json.loads(to_json({"settings": settings, "budget": budget.limits}))
+    lines = parse_lines(directory.path / CALLS, json.loads) if (directory.path / CALLS).exists() else []
+    if stored is None or not _holds_anything(directory, lines):
+        directory.forget()
+        directory.write_json(SETTINGS, {**new["settings"], "budgets": [{**new["budget"], "from_record": 0}]})
+        return Memory()
+    differences = _differences({key: stored.get(key) for key in new["settings"]}, new["settings"])
+    differences = [each for each in differences if each.split(".")[0].split(" ")[0] not in MAY_DIFFER]
+    if differences:
+        raise ResumeError(
+            f"log_dir={str(directory.path)!r} holds another run: {'; '.join(differences[:5])}. Make the call that "
+            "began it, or pass another directory."
+        )
+    return _gone_on(directory, stored, lines, budget)
+
+
+# Settings that are recorded and may change while a run goes on.
+MAY_DIFFER = ("package", "dspy")
+
+
+def _gone_on(directory: RunDirectory, stored: Mapping[str, Any], lines: Sequence[Line], budget: Budget) -> Memory:
+    last = {name: limit for name, limit in stored["budgets"][-1].items() if name != "from_record"}
+    lower = budget.lower_than(Budget(**last))
+    if lower:
+        raise ResumeError(
+            f"log_dir={str(directory.path)!r} holds a run with a higher budget: {lower[0]} was "
+            f"{last.get(lower[0], 'not limited')}, now {budget.limits[lower[0]]}. Pass at least the old budget, or "
+            "another directory."
+        )
+    raised = budget.limits != last
+    records = read_records(directory)
+    kept = list(records)
+    while kept and kept[-1].kind == "prune":
+        kept.pop()
+    if len(kept) < len(records):
+        directory.write_history(kept)
+    memory = _remembered(lines, kept, everything=raised)
+    if raised:
+        budgets = [*stored["budgets"], {**budget.limits, "from_record": len(kept)}]
+        directory.write_json(SETTINGS, {**stored, "budgets": budgets})
+        directory.append_call(mark(len(kept) - 1, memory.spent))
+    return memory
+
+
+def read_records(directory: RunDirectory) -> list[Record]:
+    """The records that a directory holds."""
+    path = directory.path / HISTORY
+    return parse_lines(path, record_from_json) if path.exists() else []
+
+
+def mark(record: int, spent: int) -> Line:
+    """The line that says: all before belongs to record `record`, with so many program runs charged."""
+    return {"role": "mark", "record": record, "spent": spent}
+
+
+def ending(records: int, spent: int, reason: str) -> Line:
+    """The line that says: after so many records the steps ended for good, and why."""
+    return {"role": "ended", "records": records, "spent": spent, "reason": reason}
+
+
+def _remembered(lines: Sequence[Line], records: Sequence[Record], everything: bool) -> Memory:
+    """Sort lines into what the records rest on and what came after."""
+    memory = Memory(history=tuple(records))
+    position, anchor = _state(lines, len(records))
+    if anchor is not None:
+        memory.spent, memory.ended = anchor["spent"], anchor.get("reason", "")
+    if records and records[-1].reason == BUDGET_ENDED:
+        memory.ended = memory.ended or str(BudgetSpent())
+    if everything:
+        position, memory.ended = len(lines), ""
+    for key, past in _past_runs(lines[:position]):
+        memory.runs[key] = past
+    for key, past in _past_runs(lines[position:]):
+        target = memory.runs if key in memory.runs else memory.pending
+        target[key] = past
+    for number, line in enumerate(lines):
+        if line["role"] in ("critic", "writer"):
+            memory.replies[line["ask"]] = line
+            if number < position:
+                memory.settled.add(line["ask"])
+    if everything:
+        memory.spent = len(memory.runs)
+    memory.lost_runs = _sent(lines, "task") - len(memory.runs) - len(memory.pending)
+    memory.lost_asks = _sent(lines, "ask") - len(memory.replies)
+    return memory
+
+
+def _state(lines: Sequence[Line], records: int) -> tuple[int, Line | None]:
+    """Where the state of so many records ends in the log, and the line that says so."""
+    marks = [i for i, line in enumerate(lines) if line["role"] == "mark" and line["record"] == records - 1]
+    if not marks:
+        return 0, None
+    for i in range(marks[-1], len(lines)):
+        if lines[i]["role"] == "ended" and lines[i]["records"] == records:
+            return i, lines[i]
+    return marks[-1], lines[marks[-1]]
+
+
+def _past_runs(lines: Sequence[Line]) -> Iterator[tuple[RunKey, PastRun]]:
+    for line in lines:
+        if line["role"] == "task":
+            key = (line["set"], line["prompts"], line["example"], line["rollout"])
+            yield key, PastRun(row_from_data(line), line["spent"])
+
+
+def _sent(lines: Sequence[Line], what: str) -> int:
+    return sum(line["number"] for line in lines if line["role"] == "sent" and line["what"] == what)
+
+
+def _stored_settings(directory: RunDirectory) -> dict[str, Any] | None:
+    path = directory.path / SETTINGS
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict) or not content.get("budgets"):
+            raise ValueError("it is not of a run of this version")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise RunDirectoryError(f"{path} cannot be read: {error}. Pass another directory.") from error
+    return content
+
+
+def _holds_anything(directory: RunDirectory, lines: Sequence[Line]) -> bool:
+    """Whether something was recorded that is worth its money."""
+    scored = any(line.get("role") == "task" and line.get("score") is not None for line in lines)
+    return scored or bool(read_records(directory))
+
+
+def _differences(old: Any, new: Any, name: str = "") -> list[str]:
+    """In words, where two pieces of plain data differ."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = sorted({*old, *new})
+        return [each for key in keys for each in _differences(old.get(key), new.get(key), f"{name}.{key}".strip("."))]
+    return [] if old == new else [f"{name} was {_short(old)}, now {_short(new)}"]
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

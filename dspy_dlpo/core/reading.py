@@ -1,0 +1,51 @@
+"""Records and rows, read back from the JSON that was written of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from dspy_dlpo.core.edits import Dropped, Edit
+from dspy_dlpo.core.history import LedgerEntry, Record
+from dspy_dlpo.core.roles import Row, TraceStep
+from dspy_dlpo.core.update import Note, TextGradient
+
+
+def record_from_json(line: str) -> Record:
+    """The record that `to_json` wrote.
+
+    Raises:
+        ValueError: If the line is no JSON.
+        KeyError: If a field is missing.
+    """
+    data = json.loads(line)
+    return Record(
+        **{
+            **data,
+            "batch": tuple(data["batch"]),
+            "gradients": tuple(
+                TextGradient(g["predictor"], g["text"], tuple(g["examples"])) for g in data["gradients"]
+            ),
+            "notes": {name: tuple(Note(**note) for note in notes) for name, notes in data["notes"].items()},
+            "edits": tuple(Edit(**edit) for edit in data["edits"]),
+            "dropped": tuple(Dropped(Edit(**each["edit"]), each["reason"]) for each in data["dropped"]),
+            "ledger": tuple(_entry(entry) for entry in data["ledger"]),
+            "scores": {int(x): tuple(scores) for x, scores in data["scores"].items()},
+        }
+    )
+
+
+def row_from_data(data: Mapping[str, Any]) -> Row:
+    """The row that a line of ``calls.jsonl`` holds.
+
+    Raises:
+        KeyError: If a field is missing.
+    """
+    fields = {each: data[each] for each in Row.__dataclass_fields__}
+    return Row(**{**fields, "trace": tuple(TraceStep(**step) for step in data["trace"])})
+
+
+def _entry(data: dict[str, Any]) -> LedgerEntry:
+    lists = {name: tuple(data[name]) for name in ("gained", "lost")}
+    return LedgerEntry(**{**data, **lists, "edit": Edit(**data["edit"])})

@@ -1,0 +1,82 @@
+"""What is checked about a program and its models before anything is spent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dspy
+
+from dspy_dlpo.host.prices import Prices
+from dspy_dlpo.host.program import editable, read_prompts, unset_models
+from dspy_dlpo.settings import Settings
+
+
+class Door:
+    """A program and its models, checked.
+
+    Args:
+        settings: The optimizer's arguments.
+        student: The program.
+
+    Raises:
+        ValueError: If no language model is configured, a price is needed and unknown, or text to freeze is nowhere in
+            the program.
+        ProgramError: If the program has no instructions to optimize.
+    """
+
+    def __init__(self, settings: Settings, student: dspy.Module) -> None:
+        self._settings, self._student = settings, student
+        self.prompts = read_prompts(student)
+        self.predictors = editable(self.prompts, settings.frozen)
+        self.frozen_text = self._find_frozen_text()
+        self.prompt_model = self._find_prompt_model()
+        self.task_models = self._find_task_models()
+        self._check_prices()
+
+    @property
+    def models(self) -> list[Any]:
+        """All language models that a run may ask."""
+        return [self.prompt_model, *self.task_models]
+
+    def _find_frozen_text(self) -> tuple[str, ...]:
+        texts = tuple(text for text in self._settings.frozen if text not in self.prompts)
+        for text in texts:
+            if not any(text in prompt for prompt in self.prompts.values()):
+                raise ValueError(
+                    f"frozen={text!r} is neither a predictor ({', '.join(self.prompts)}) nor text of any instructions. "
+                    "Pass one of these names, or text as it stands in the instructions."
+                )
+        return texts
+
+    def _find_prompt_model(self) -> dspy.LM:
+        lm = self._settings.prompt_model or dspy.settings.lm
+        if lm is None:
+            raise ValueError(
+                "No language model is configured to write critiques and edits. Pass prompt_model=dspy.LM(...), or call "
+                "dspy.configure(lm=...)."
+            )
+        return lm
+
+    def _find_task_models(self) -> list[Any]:
+        unset = unset_models(self._student)
+        general = self._settings.task_model or dspy.settings.lm
+        if general is None and unset:
+            raise ValueError(
+                f"No language model is configured to run {', '.join(unset)}. Pass task_model=dspy.LM(...), or call "
+                "dspy.configure(lm=...)."
+            )
+        own = [predictor.lm for _, predictor in self._student.named_predictors() if predictor.lm is not None]
+        return [*own, general] if unset else own
+
+    def _check_prices(self) -> None:
+        budget = self._settings.budget
+        if budget.usd is None:
+            return
+        prices = Prices(budget.prices)
+        for lm in self.models:
+            if prices.cost(lm, {"prompt_tokens": 1000, "completion_tokens": 1000}) is None:
+                raise ValueError(
+                    f"Budget(usd={budget.usd:g}) cannot be kept: the price of {lm.model!r} is unknown. Pass "
+                    f"Budget(usd=..., prices={{{lm.model!r}: (dollars for a million tokens in, for a million out)}}), "
+                    "or a budget of tokens."
+                )

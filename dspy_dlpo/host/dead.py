@@ -1,0 +1,44 @@
+"""Errors after which a language model will never answer."""
+
+from __future__ import annotations
+
+import socket
+
+from dspy.utils.exceptions import (
+    LMAuthError,
+    LMBillingError,
+    LMConfigurationError,
+    LMTransportError,
+    LMUnsupportedFeatureError,
+    LMUnsupportedModelError,
+    is_retryable_lm_error,
+)
+
+DEAD = (
+    LMAuthError,
+    LMBillingError,
+    LMConfigurationError,
+    LMUnsupportedFeatureError,
+    LMUnsupportedModelError,
+)
+# The causes, and, where a client library hides them, the words, of an address at which nobody answers.
+_NOBODY = (ConnectionRefusedError, socket.gaierror)
+_NOBODY_SAYS = ("connection refused", "name or service not known", "nodename nor servname", "getaddrinfo failed")
+
+
+def is_dead(error: BaseException) -> bool:
+    """Whether the model will never answer: no key, no quota, not configured, unknown, or nobody at its address.
+
+    DSPy has tried a refused connection several times, over seconds, before it comes here.
+    """
+    return isinstance(error, DEAD) or (is_retryable_lm_error(error) and _is_nobody_there(error))
+
+
+def _is_nobody_there(error: BaseException) -> bool:
+    link: BaseException | None = error
+    while link is not None:
+        said = str(link).lower()
+        if isinstance(link, _NOBODY) or any(words in said for words in _NOBODY_SAYS):
+            return True
+        link = link.__cause__ or link.__context__
+    return isinstance(error, LMTransportError) and "all connection attempts failed" in str(error).lower()

@@ -1,0 +1,115 @@
+"""What a call of a language model costs: DSPy's own figures, else LiteLLM's table, else unknown."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from dspy.lm15 import Message, Response, Usage
+
+logger = logging.getLogger(__name__)
+
+INPUT = ("prompt_tokens", "input_tokens")
+OUTPUT = ("completion_tokens", "output_tokens")
+
+
+class Prices:
+    """Prices of calls.
+
+    Args:
+        own: US dollars for a million tokens in and a million out, by model name; these go before all others.
+    """
+
+    def __init__(self, own: Mapping[str, tuple[float, float]] | None = None) -> None:
+        self._own = dict(own or {})
+
+    def cost(self, lm: Any, usage: Mapping[str, Any]) -> float | None:
+        """What a call cost.
+
+        Args:
+            lm: The model that was called.
+            usage: Token counts as DSPy reports them.
+
+        Returns:
+            US dollars; None if the price or the usage is unknown.
+        """
+        tokens, model = tokens_of(usage), str(getattr(lm, "model", ""))
+        if tokens is None:
+            return None
+        if model in self._own:
+            price_in, price_out = self._own[model]
+            return (tokens[0] * price_in + tokens[1] * price_out) / 1e6
+        if not isinstance(getattr(lm, "_engine_spec", None), str):
+            return None  # a custom engine has its own prices, or none
+        native = _native_cost(lm, usage)
+        return _litellm_cost(model, tokens) if native is None else native
+
+
+def tokens_of(usage: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Tokens in and out; None if they were not reported."""
+    found = [next((usage[key] for key in names if isinstance(usage.get(key), (int, float))), None) for names in _NAMES]
+    return None if found[0] is None or found[1] is None else (int(found[0]), int(found[1]))
+
+
+_NAMES = (INPUT, OUTPUT)
+
+
+def _native_cost(lm: Any, usage: Mapping[str, Any]) -> float | None:
+    """DSPy's own estimate, from the price table that it carries."""
+    try:
+        from dspy.clients.backend_selection import select_backend
+        from dspy.clients.costs import estimate_cost
+
+        route = select_backend(lm).resolution
+        if route is None:
+            return None
+        response = Response(
+            id=None,
+            model=route.model,
+            message=Message.assistant(""),
+            finish_reason="stop",
+            usage=_verbatim(usage, route),
+        )
+        cost, _ = estimate_cost(response, provider=route.provider, requested_model=route.model)
+    except Exception as error:  # noqa: BLE001 - a price is advice: it must never end a run
+        logger.debug("DSPy has no price for %s: %s", getattr(lm, "model", lm), error)
+        return None
+    return None if cost is None else float(cost)
+
+
+def _verbatim(usage: Mapping[str, Any], route: Any) -> Usage:
+    """Usage as the provider counts it, undone from the form that DSPy reports."""
+    tokens_in, tokens_out = tokens_of(usage) or (0, 0)
+    details_in, details_out = usage.get("prompt_tokens_details") or {}, usage.get("completion_tokens_details") or {}
+    cached, written = int(details_in.get("cached_tokens") or 0), int(details_in.get("cache_creation_tokens") or 0)
+    reasoning = int(details_out.get("reasoning_tokens") or 0)
+    return Usage(
+        input_tokens=tokens_in - (cached + written if "anthropic" in route.provider else 0),
+        output_tokens=tokens_out - (reasoning if route.provider in _REASONING_APART else 0),
+        cache_read_tokens=cached or None,
+        cache_write_tokens=written or None,
+        reasoning_tokens=reasoning or None,
+    )
+
+
+# Providers that count the tokens of reasoning beside those of the answer.
+_REASONING_APART = ("gemini", "vertex", "vertex-express", "xai")
+
+
+@lru_cache(maxsize=256)
+def _litellm_rates(model: str) -> tuple[float, float] | None:
+    """US dollars a token, in and out. LiteLLM takes seconds to import: only where DSPy has no price."""
+    try:
+        import litellm
+
+        return tuple(litellm.cost_per_token(model=model, prompt_tokens=1, completion_tokens=1))  # type: ignore[return-value]
+    except Exception as error:  # noqa: BLE001 - it raises many kinds for models that it does not know
+        logger.debug("LiteLLM has no price for %s: %s", model, error)
+        return None
+
+
+def _litellm_cost(model: str, tokens: tuple[int, int]) -> float | None:
+    rates = _litellm_rates(model)
+    return None if rates is None else tokens[0] * rates[0] + tokens[1] * rates[1]

@@ -1,0 +1,66 @@
+"""Keep keys out of files, logs and error texts."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+HIDDEN = "[hidden]"
+_SECRET_NAME = re.compile(r"key|token|secret|password|authorization|credential|headers", re.IGNORECASE)
+_SECRET_VARIABLE = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS)$", re.IGNORECASE)
+# What looks like a key in the text of an error, whoever holds it.
+_LOOKS_SECRET = re.compile(
+    r"(?i)\b(bearer|basic)\s+[\w.~+/=*-]{8,}|\b(sk|pk|rk|gsk|xai|hf|ghp)[-_][\w*-]{12,}"
+    r"|\b(authorization|x-api-key|api[-_ ]?key)\b[\"']?( provided)?\s*[:=]\s*[\"']?[\w.~+/=*-]{8,}"
+)
+# Shorter values are words, not keys; a variable of the environment may hold anything.
+_SHORTEST, _SHORTEST_VARIABLE = 6, 16
+
+
+class Redactor:
+    """Takes the keys of language models, and of the environment, out of text.
+
+    Args:
+        models: The language models whose keys must not show.
+    """
+
+    def __init__(self, models: Iterable[Any] = ()) -> None:
+        found = {text for lm in models for text in _secrets(getattr(lm, "kwargs", None) or {})}
+        found |= {
+            value
+            for name, value in os.environ.items()
+            if _SECRET_VARIABLE.search(name) and len(value) >= _SHORTEST_VARIABLE and not re.search(r"\s", value)
+        }
+        longest_first = sorted(found, key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+
+    def __call__(self, text: str) -> str:
+        """The text without the keys that are known."""
+        return self._known.sub(HIDDEN, text) if self._known else text
+
+    def error(self, error: BaseException | str) -> str:
+        """The text of an error, without anything that looks like a key."""
+        return _LOOKS_SECRET.sub(HIDDEN, self(str(error)))
+
+    def cause(self, error: BaseException) -> BaseException | None:
+        """The error to raise another from: itself, or None if its chain shows a key."""
+        link: BaseException | None = error
+        while link is not None:
+            if self.error(link) != str(link):
+                return None
+            link = link.__cause__ or link.__context__
+        return error
+
+
+def _secrets(values: Mapping[str, Any], inside: bool = False) -> Iterator[str]:
+    """The secret values among the arguments of a model: by the name of the argument, or in one of such a name."""
+    for name, value in values.items():
+        secret = inside or bool(_SECRET_NAME.search(str(name)))
+        if isinstance(value, Mapping):
+            yield from _secrets(value, secret)
+        elif secret and isinstance(value, str) and len(value) >= _SHORTEST:
+            yield value
+            if " " in value and len(value.split()[-1]) >= _SHORTEST:
+                yield value.split()[-1]  # "Bearer ..." may be told without its first word
