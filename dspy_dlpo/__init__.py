@@ -12,6 +12,8 @@ from dspy_dlpo.core.space import search_space, tunable, with_params
 from dspy_dlpo.core.task import Task
 from dspy_dlpo.core.technique import Technique
 from dspy_dlpo.core.update import Constraint, Update
+from dspy_dlpo.estimate import Estimate
+from dspy_dlpo.interrupt import Interrupted
 from dspy_dlpo.presets import default_settings, paper_settings, tgd_settings
 from dspy_dlpo.techniques import (
     Annealing,
@@ -40,9 +42,11 @@ __all__ = [
     "DLPOResult",
     "DLPOTeleprompter",
     "Dropout",
+    "Estimate",
     "ExponentialDecay",
     "Greedy",
     "History",
+    "Interrupted",
     "Judging",
     "LearningRate",
     "LinearDecay",

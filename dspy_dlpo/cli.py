@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable
 from typing import Any
 
 import click
 import dspy
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 from dspy_dlpo.claim import score_on_test
-from dspy_dlpo.core.budget import Budget
+from dspy_dlpo.core.budget import AUTO, Budget
 from dspy_dlpo.core.edits import Edit, diff
 from dspy_dlpo.core.errors import DLPOError
 from dspy_dlpo.core.history import Prompts, Record
 from dspy_dlpo.core.result import Comparison, DLPOResult
 from dspy_dlpo.core.sentences import split
+from dspy_dlpo.estimate import Estimate
+from dspy_dlpo.loading import load_task
 from dspy_dlpo.simulation import Faults, Settings, simulated_lm, simulated_task, task_names
 from dspy_dlpo.simulation import serve as serve_simulation
 from dspy_dlpo.teleprompter import DLPOTeleprompter
@@ -65,6 +70,45 @@ def demo(
 
 
 @main.command()
+@click.argument("task", metavar="MODULE:TASK")
+@click.option("--auto", type=click.Choice(sorted(AUTO, key=AUTO.__getitem__)), default="light", show_default=True)
+@click.option("--budget", type=int, help="Runs of the program that may be spent, instead of --auto.")
+@click.option("--probe", default=0, show_default=True, help="Runs of the program to make and measure, at most 3.")
+@click.option("--task-model", help="The model that runs the program, such as openai/gpt-4o-mini.")
+@click.option("--prompt-model", help="The model that writes edits, such as openai/gpt-4o.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def estimate(
+    task: str,
+    auto: str,
+    budget: int | None,
+    probe: int,
+    task_model: str | None,
+    prompt_model: str | None,
+    as_json: bool,
+) -> None:
+    """Tell what optimizing a task will cost, before anything is spent.
+
+    MODULE:TASK is the import path of a dspy_dlpo.Task, or of a function that returns one.
+    """
+    try:
+        found = load_task(task)
+        optimizer = DLPOTeleprompter(
+            found.metric,
+            auto=auto,
+            budget=None if budget is None else Budget(metric_calls=budget),
+            task_model=dspy.LM(task_model) if task_model else None,
+            prompt_model=dspy.LM(prompt_model) if prompt_model else None,
+        )
+        said = optimizer.estimate(found.program, trainset=found.trainset, valset=found.valset, probe=probe)
+    except (DLPOError, ValueError, TypeError) as error:
+        raise click.ClickException(str(error)) from error
+    if as_json:
+        click.echo(json.dumps(said.to_dict(), indent=2))
+    else:
+        _show_estimate(said)
+
+
+@main.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; loopback only.")
 @click.option("--port", default=8000, show_default=True, help="Port to listen on; 0 takes a free one.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the model's answers.")
@@ -78,6 +122,22 @@ def serve(host: str, port: int, seed: int, latency: float, rate_limit: float, se
         serve_simulation(host, port, engine=Settings(seed=seed, latency=latency, faults=faults))
     except (ValueError, ImportError) as error:
         raise click.ClickException(str(error)) from error
+
+
+def _show_estimate(said: Estimate) -> None:
+    """The estimate as a table."""
+    console.print(f"[bold]{said.metric_calls}[/bold] runs of the program")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in ("role", "model", "calls", "tokens in", "tokens out", "US dollars"):
+        text = name in ("role", "model")
+        table.add_column(name, justify="left" if text else "right", overflow="fold", no_wrap=not text)
+    for row in said.rows():
+        table.add_row(*map(escape, row), style="bold" if row[0] == "total" else "")
+    console.print(table)
+    for note in said.notes:
+        console.print(escape(note))
+    if said.probed:
+        console.print(f"measured on {said.probed} runs of the program")
 
 
 def _models(seed: int, task_model: str | None, prompt_model: str | None) -> dict[str, dspy.LM]:
@@ -126,6 +186,8 @@ def _compile(task: Any, models: dict[str, dspy.LM], budget: int, seed: int, log_
         optimizer = DLPOTeleprompter(
             task.metric, budget=Budget(metric_calls=budget), seed=seed, log_dir=log_dir, on_record=show, **models
         )
+        progress.console.print("[bold]Estimate[/bold] of what this run will cost")
+        _show_estimate(optimizer.estimate(task.program, trainset=task.trainset, valset=task.valset))
         program = optimizer.compile(task.program, trainset=task.trainset, valset=task.valset)
         result: DLPOResult = program.detailed_results
         progress.update(bar, completed=result.spent["metric_calls"], description="done")
@@ -190,7 +252,8 @@ def _conclude(result: DLPOResult, test: Comparison, *, simulated: bool) -> None:
         counts = result.spent.get(role)
         if counts:
             tokens = f"{counts['input_tokens']:,} tokens in, {counts['output_tokens']:,} out"
-            console.print(f"     {role}: {counts['calls']} calls, {tokens}")
+            money = "price unknown" if counts["usd"] is None else f"${counts['usd']:.4f}"
+            console.print(f"     {role}: {counts['calls']} calls, {tokens}; {money}")
     console.print(f"     and {2 * test.examples} runs for the final test")
     console.print(f"[bold]Run directory[/bold]  {result.log_dir}")
     if simulated:

@@ -17,6 +17,7 @@ from dspy_dlpo.core.history import Record
 from dspy_dlpo.core.judging import Judging
 from dspy_dlpo.core.plan import Stopping
 from dspy_dlpo.core.technique import Technique
+from dspy_dlpo.estimate import Estimate, Estimator
 from dspy_dlpo.presets import default_settings
 from dspy_dlpo.settings import Settings, check_data
 
@@ -147,3 +148,30 @@ class DLPOTeleprompter(Teleprompter):
             raise ValueError("teacher= is not used by this optimizer. Leave it out.")
         data = check_data(self.settings, trainset, valset)
         return Compilation(self.settings, student, data).run()
+
+    def estimate(
+        self,
+        student: dspy.Module,
+        *,
+        trainset: Sequence[dspy.Example],
+        valset: Sequence[dspy.Example] | None = None,
+        probe: int = 0,
+    ) -> Estimate:
+        """Tell what `compile` with the same arguments will cost, before anything is spent.
+
+        Args:
+            student: The program; not changed, and run only for probes.
+            trainset: As for `compile`.
+            valset: As for `compile`.
+            probe: Runs of the program to make, 0 to 3, so that its calls and tokens are measured instead of counted
+                from texts and guessed. They are paid for, and not part of the budget.
+
+        Returns:
+            Calls, tokens and money of both models as ranges. ``print`` shows a table.
+
+        Raises:
+            ValueError: If the data do not fit the settings, no language model is configured, `probe` is out of range or
+                fails, or nothing but time limits the run and no probe tells how much of it a run takes.
+            ProgramError: If the program has no instructions to optimize.
+        """
+        return Estimator(self.settings, student, check_data(self.settings, trainset, valset)).estimate(probe)

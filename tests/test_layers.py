@@ -25,6 +25,8 @@ OPTIMIZER = (
     "door",
     "fingerprint",
     "interrupt",
+    "loading",
+    "estimate",
     "recorder",
     "compilation",
     "teleprompter",
@@ -32,7 +34,18 @@ OPTIMIZER = (
     "__init__",
 )
 MAY_IMPORT = {
-    "dspy": {"host", "simulation", "settings", "door", "fingerprint", "compilation", "teleprompter", "claim", "cli"},
+    "dspy": {
+        "host",
+        "simulation",
+        "settings",
+        "door",
+        "fingerprint",
+        "estimate",
+        "compilation",
+        "teleprompter",
+        "claim",
+        "cli",
+    },
     "optuna": {"tuning"},
     "litellm": {"host"},
 }

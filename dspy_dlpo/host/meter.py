@@ -124,7 +124,7 @@ class Meter(BaseCallback, UsageTracker):
 
     def on_lm_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
         """A call begins."""
-        scope = dspy.settings.get(ROLE) or self._other
+        scope = self._scope(instance)
         scope.pulse.beat()
         with self._lock:
             self._open[call_id] = scope, instance
@@ -154,9 +154,29 @@ class Meter(BaseCallback, UsageTracker):
             self._billed.discard(call_id)
         scope.pulse.beat()
 
+    def _scope(self, lm: Any) -> Scope:
+        """What a call of a model is charged to."""
+        return dspy.settings.get(ROLE) or self._other
+
     def _count(self, scope: Scope, spent: Tally) -> None:
         scope.tally.add(spent)
         self._totals.setdefault(scope.role, Tally()).add(spent)
+
+
+class ModelMeter(Meter):
+    """Counts by model instead of by role: the roles are the models' places in `models`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.models: list[Any] = []
+        self._scopes: dict[int, Scope] = {}
+
+    def _scope(self, lm: Any) -> Scope:
+        with self._lock:
+            if id(lm) not in self._scopes:
+                self._scopes[id(lm)] = Scope(str(len(self.models)))
+                self.models.append(lm)
+            return self._scopes[id(lm)]
 
 
 def summary(tally: Tally) -> dict[str, Any]:
