@@ -340,7 +340,8 @@ class Compilation:
             name: used / runs for name, used in _resources(tallies.get(r, Tally()) for r in ("task", "metric")).items()
         }
         total = _resources([*tallies.values(), *self._recorder.unclaimed.values()])
-        total = {name: used + self._memory.lost_runs * each[name] for name, used in total.items()}
+        if self._memory.lost_runs:
+            total = {name: used + self._memory.lost_runs * each[name] for name, used in total.items()}
         total["lm_calls"] += self._memory.lost_asks
         seconds = self._seconds()
         return Used({**total, "seconds": seconds}, {**each, "seconds": seconds / runs if self._account.spent else 0.0})

@@ -67,13 +67,16 @@ def compare(start: Prompts, candidates: Sequence[Prompts], runs: Runs, examples:
     """Run the user's prompts and the finalists on the validation examples.
 
     Returns:
-        Those that were scored, the user's own first; fewer if the budget or a model ends early.
+        Those that were scored, the user's own first; fewer if the budget or a model ends early. The first finalist
+        counts as far as it came.
     """
     scored: list[Scored] = []
     for prompts in [start, *candidates]:
         try:
             runs.ask([(prompts, x) for x in examples])
         except (RunEnds, ModelError, MetricError):
+            if len(scored) == 1 and (means := runs.means(prompts, examples)):
+                scored.append(Scored(prompts, means))
             break
         scored.append(Scored(prompts, runs.means(prompts, examples)))
     return scored

@@ -12,6 +12,8 @@ from dspy_dlpo.core.checks import check_real, check_whole
 AUTO = {"light": 600, "medium": 2000, "heavy": 6000}
 # Share of the budget that is set aside, at most, for comparing finalists on the validation set.
 SELECTION_SHARE = 0.25
+# Finished prompts are longer than those of the run were on average: a run of theirs uses so much more.
+MARGIN = 1.2
 
 
 @dataclass(frozen=True)
@@ -198,12 +200,12 @@ class Account:
         return not self.stop() and not self._spent_up(in_flight)
 
     def affordable(self) -> float:
-        """How many more program runs the resources pay for, on average; infinite if none is limited."""
+        """How many more program runs the resources pay for, with a margin; infinite if none is limited."""
         used = self._used() if self._others else Used()
         counts = [self.left]
         for name, limit in self._others.items():
-            each = used.per_run.get(name, 0.0)
-            counts.append((limit - used.total.get(name, 0.0)) / each if each > 0 else math.inf)
+            each, total = used.per_run.get(name, 0.0), used.total.get(name, 0.0)
+            counts.append(0.0 if math.isinf(total) else (limit - total) / (MARGIN * each) if each > 0 else math.inf)
         return max(0.0, min(counts))
 
     def release(self) -> None:
@@ -216,8 +218,10 @@ class Account:
             return ""
         used = self._used()
         for name in self._others:
-            expected = used.total.get(name, 0.0) + (in_flight + 1) * used.per_run.get(name, 0.0)
-            if expected > self._available(name, used) or used.total.get(name, 0.0) >= self._available(name, used):
+            total, available = used.total.get(name, 0.0), self._available(name, used)
+            if math.isinf(total):
+                return f"{name} (how much cannot be told: a model has no known price, or reports no tokens)"
+            if total >= available or total + (in_flight + 1) * used.per_run.get(name, 0.0) > available:
                 return name
         return ""
 
@@ -225,4 +229,4 @@ class Account:
         """What is not set aside of a resource: a share at most, or what the runs set aside will use."""
         limit, each = self._others[name], used.per_run.get(name, 0.0)
         share = SELECTION_SHARE * limit if self.reserved else 0.0
-        return limit - (min(share, 1.1 * self.reserved * each) if each > 0 else share)
+        return limit - (min(share, MARGIN * self.reserved * each) if each > 0 else share)

@@ -1,0 +1,254 @@
+"""A run that was killed, raised or refused goes on as if nothing had happened, and pays for nothing twice."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import dspy
+import pytest
+
+from dspy_dlpo import Budget, DLPOTeleprompter, Judging, ResumeError, RunDirectoryError
+from dspy_dlpo.core.storage import RunDirectory, read_history
+from dspy_dlpo.simulation import Noise, engine_of, simulated_lm, simulated_task
+
+ROOT = Path(__file__).parent.parent
+CALLS = 260
+
+
+def compiled(log_dir, *, name="object_counting", calls=CALLS, noise=0.0, metric=None, **settings):
+    """The result, and what the two engines were asked for it."""
+    task = simulated_task(name, n_train=40, n_val=24)
+    task_lm = simulated_lm(0, noise=Noise(fresh=noise))
+    prompt_lm = simulated_lm(1).copy(temperature=1.0)
+    optimizer = DLPOTeleprompter(
+        metric or task.metric,
+        task_model=task_lm,
+        prompt_model=prompt_lm,
+        budget=Budget(metric_calls=calls),
+        log_dir=log_dir,
+        num_threads=1,
+        **settings,
+    )
+    result = optimizer.compile(task.program, trainset=task.trainset, valset=task.valset).detailed_results
+    return result, engine_of(task_lm).counts.calls, engine_of(prompt_lm).counts.calls
+
+
+def story(result):
+    """Every record as plain data, less the seconds it took and the running totals of the bill."""
+    return [{**record, "seconds": 0, "spent": 0} for record in result.to_dict()["history"]]
+
+
+def lines(folder):
+    return (folder / "calls.jsonl").read_text().splitlines()
+
+
+def cut(whole, folder, count, torn=""):
+    """A copy of a run directory as it was after so many lines of its log, with the beginning of one more."""
+    shutil.copytree(whole, folder)
+    kept = lines(whole)[:count]
+    (folder / "calls.jsonl").write_text("".join(f"{line}\n" for line in kept) + torn)
+    marks = [json.loads(line)["record"] for line in kept if json.loads(line)["role"] == "mark"]
+    records = (whole / "history.jsonl").read_text().splitlines()
+    # The mark comes before its record: a process that died between them left the record out.
+    between = bool(kept) and json.loads(kept[-1])["role"] == "mark"
+    count = max(marks, default=-1) + 1 - between
+    (folder / "history.jsonl").write_text("".join(f"{line}\n" for line in records[:count]))
+    (folder / "result.json").unlink()
+    return folder
+
+
+@pytest.fixture(scope="module", params=["quiet", "noisy", "support_desk"])
+def whole(request, tmp_path_factory):
+    """An undisturbed run, its directory, and the settings that made it."""
+    settings = {"quiet": {}, "noisy": {"noise": 0.1}, "support_desk": {"name": "support_desk"}}[request.param]
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    return *compiled(folder, **settings), folder, settings
+
+
+def test_a_run_cut_anywhere_ends_as_the_undisturbed_one_and_asks_for_nothing_twice(whole, tmp_path):
+    result, task_calls, prompt_calls, folder, settings = whole
+    log = [json.loads(line) for line in lines(folder)]
+    marks = [i + 1 for i, line in enumerate(log) if line["role"] in ("mark", "ended")]
+    for count in sorted({*range(0, len(log), max(1, len(log) // 20)), *marks}):
+        torn = lines(folder)[count][: 1 + count % 40] if count < len(log) else ""
+        again, new_task, new_prompt = compiled(cut(folder, tmp_path / str(count), count, torn), **settings)
+        assert again.best_prompts == result.best_prompts, count
+        assert story(again) == story(result), count
+        done = [line["role"] for line in log[:count]]
+        per_run = round(task_calls / result.spent["metric_calls"])
+        assert new_task == task_calls - per_run * done.count("task"), count
+        assert new_prompt == prompt_calls - done.count("critic") - done.count("writer"), count
+
+
+def test_what_was_in_flight_counts_as_spent(whole, tmp_path):
+    result, _, _, folder, settings = whole
+    log = [json.loads(line) for line in lines(folder)]
+    sent = [i for i, line in enumerate(log) if line.get("what") == "task"][5]
+    again, *_ = compiled(cut(folder, tmp_path / "run", sent + 1), **settings)
+    assert again.spent["lost"]["metric_calls"] == log[sent]["number"]
+    assert again.spent["metric_calls"] == result.spent["metric_calls"] + log[sent]["number"] <= CALLS
+    assert again.best_prompts == result.best_prompts
+
+
+def test_a_finished_run_made_again_asks_nothing_and_gives_the_same(whole):
+    result, _, _, folder, settings = whole
+    again, *asked = compiled(folder, **settings)
+    assert asked == [0, 0]
+    assert (again.best_prompts, again.verdict, again.comparison) == (
+        result.best_prompts,
+        result.verdict,
+        result.comparison,
+    )
+    assert again.spent["task"] == result.spent["task"]
+    assert again.spent["metric_calls"] == result.spent["metric_calls"]
+    assert story(again) == story(result)
+
+
+def test_a_raised_budget_goes_on_from_there_and_is_recorded(tmp_path):
+    first, *asked = compiled(tmp_path / "run", calls=150)
+    again, *more = compiled(tmp_path / "run", calls=400)
+    assert [record.kind for record in again.history if record.kind != "prune"][: len(first.history)]
+    steps = [record for record in story(first) if record["kind"] != "prune"]
+    assert story(again)[: len(steps)] == steps, "what was done stays as it was"
+    assert len(again.history) > len(first.history)
+    assert asked[0] + more[0] == again.spent["metric_calls"] <= 400
+    budgets = json.loads((tmp_path / "run" / "run.json").read_text())["budgets"]
+    assert [budget["metric_calls"] for budget in budgets] == [150, 400]
+    task_calls = [json.loads(line) for line in lines(tmp_path / "run")]
+    keys = [(c["set"], c["prompts"], c["example"], c["rollout"]) for c in task_calls if c["role"] == "task"]
+    assert len(keys) == len(set(keys)), "no run is paid for twice"
+    third, *none = compiled(tmp_path / "run", calls=400)
+    assert none == [0, 0]
+    assert third.best_prompts == again.best_prompts
+
+
+def test_a_raised_run_that_is_cut_goes_on_within_its_budget(tmp_path):
+    compiled(tmp_path / "run", calls=150)
+    compiled(tmp_path / "run", calls=400)
+    for i, share in enumerate((0.5, 0.7, 0.9)):
+        count = int(len(lines(tmp_path / "run")) * share)
+        folder = cut(tmp_path / "run", tmp_path / str(i), count)
+        paid = sum('"role": "task"' in line for line in lines(folder))
+        result, new, _ = compiled(folder, calls=400)
+        assert paid + new <= result.spent["metric_calls"] <= 400
+
+
+def test_on_record_is_told_only_of_what_is_new(tmp_path):
+    told, later = [], []
+    result, *_ = compiled(tmp_path / "run", calls=150, on_record=told.append)
+    compiled(tmp_path / "run", calls=300, on_record=later.append)
+    assert told == list(result.history)
+    assert later
+    assert min(record.step for record in later) == len([record for record in told if record.kind != "prune"])
+
+
+def test_a_range_of_scores_that_is_unknown_is_gone_on_with_too(tmp_path):
+    def distance(gold, pred, trace=None):
+        return -abs(float(gold.answer) - float(pred.answer or "0"))
+
+    settings = {"metric": distance, "score_range": None, "calls": 150}
+    result, *_ = compiled(tmp_path / "run", **settings)
+    again, *_ = compiled(cut(tmp_path / "run", tmp_path / "cut", 120), **settings)
+    assert story(again) == story(result)
+
+
+def test_whole_proposals_are_gone_on_with_too(tmp_path):
+    settings = {"judging": Judging(by="whole")}
+    result, *_ = compiled(tmp_path / "run", **settings)
+    again, *_ = compiled(cut(tmp_path / "run", tmp_path / "cut", 150), **settings)
+    assert story(again) == story(result)
+
+
+def test_a_directory_that_is_in_use_is_refused_before_anything_is_paid_for(tmp_path):
+    held = RunDirectory(tmp_path / "run")
+    lm = simulated_lm(0)
+    task = simulated_task("object_counting", n_train=8, n_val=8)
+    with dspy.context(lm=lm), pytest.raises(RunDirectoryError, match="in use by another run"):
+        DLPOTeleprompter(task.metric, log_dir=tmp_path / "run").compile(task.program, trainset=task.trainset)
+    assert engine_of(lm).counts.calls == 0
+    held.close()
+
+
+def test_a_broken_line_in_the_middle_of_the_log_is_named(tmp_path):
+    compiled(tmp_path / "run", calls=60)
+    broken = lines(tmp_path / "run")
+    broken[4] = broken[4][:10]
+    (tmp_path / "run" / "calls.jsonl").write_text("\n".join(broken) + "\n")
+    with pytest.raises(RunDirectoryError, match=r"line 5 of .*calls\.jsonl"):
+        compiled(tmp_path / "run", calls=60)
+
+
+def test_settings_that_are_no_json_are_named(tmp_path):
+    compiled(tmp_path / "run", calls=60)
+    (tmp_path / "run" / "run.json").write_text("{")
+    with pytest.raises(RunDirectoryError, match=r"run\.json cannot be read.*another directory"):
+        compiled(tmp_path / "run", calls=60)
+
+
+def test_another_metric_is_another_run(tmp_path):
+    compiled(tmp_path / "run", calls=60)
+    with pytest.raises(ResumeError, match="metric was"):
+        compiled(tmp_path / "run", calls=60, metric=lambda gold, pred, trace=None: float(gold.answer == pred.answer))
+
+
+def test_a_directory_that_cannot_be_written_is_told_before_anything_is_paid_for(tmp_path):
+    folder = Path("/sys/kernel") if os.geteuid() == 0 else tmp_path
+    if os.geteuid() != 0:
+        tmp_path.chmod(0o500)
+    if not folder.is_dir():
+        pytest.skip("no directory here that root may not write")
+    lm = simulated_lm(0)
+    task = simulated_task("object_counting", n_train=8, n_val=8)
+    with dspy.context(lm=lm), pytest.raises(RunDirectoryError, match="cannot be written"):
+        DLPOTeleprompter(task.metric, log_dir=folder).compile(task.program, trainset=task.trainset)
+    assert engine_of(lm).counts.calls == 0
+
+
+# The file size is limited, as a full disk limits it.
+FULL_DISK = """
+import resource, sys
+sys.path.insert(0, sys.argv[1])
+from test_resume import compiled
+from dspy_dlpo import RunDirectoryError
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
+try:
+    compiled(sys.argv[2])
+except RunDirectoryError as error:
+    print("told:", error)
+"""
+
+
+@pytest.mark.parametrize("size", [3_000, 40_000, 90_000])
+def test_a_full_disk_is_told_and_loses_nothing(size, tmp_path, request):
+    pytest.importorskip("resource")
+    folder = tmp_path / "run"
+    command = [sys.executable, "-c", FULL_DISK, str(request.path.parent), str(folder), str(size)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "cannot be written" in done.stdout, done.stderr
+    assert "it goes on from there" in done.stdout
+    recorded = sum('"role": "task"' in line for line in lines(folder))
+    result, task_calls, _ = compiled(tmp_path / "undisturbed")
+    again, new, _ = compiled(folder)
+    assert story(again) == story(result)
+    assert new == task_calls - recorded, "nothing that was recorded is asked for again"
+
+
+def test_runs_killed_at_random_moments_go_on(tmp_path):
+    """A few kills of `scripts/chaos`, which makes fifty."""
+    command = [sys.executable, str(ROOT / "scripts" / "chaos"), "--kills", "6", "--seed", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    summary = json.loads(done.stdout.splitlines()[-1])
+    assert summary["trials"] == 6
+    assert summary["failed"] == 0
+    assert summary["kills"] >= 4
+
+
+def test_what_a_directory_holds_can_be_read_while_it_is_in_use(tmp_path):
+    result, *_ = compiled(tmp_path / "run", calls=60)
+    held = RunDirectory(tmp_path / "run")
+    assert list(read_history(tmp_path / "run")) == list(result.history)
+    held.close()
