@@ -226,12 +226,12 @@ class Compilation:
     def _opened_account(self) -> Account:
         settings = self._settings
         calls, for_val = settings.budget.metric_calls, (self._n_finalists + 1) * self._n_val
-        for_val = max(0, for_val - self._recorder.count_val(self._start))
         for_pruning = int(calls * PRUNING_SHARE) if settings.prunes and calls else 0
         kept = min(settings.judging.wave, int(calls * KEPT_SHARE)) if calls else 0
         account = Account(settings.budget, for_val + for_pruning, kept=kept, used=self._used)
         account.stop = lambda: self._signals.reason
         self._recorder.take_up(account)
+        account.reserved = max(0, account.reserved - self._recorder.count_val(self._start))
         return account
 
     def _wired_run(self) -> Run:

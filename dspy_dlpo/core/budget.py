@@ -135,6 +135,7 @@ class Account:
         self.spent = 0
         self.recorded = 0  # program runs that the run directory remembers and this process has not asked for yet
         self.reserved = int(min(reserved, self.limit))
+        self._clock = self.limit - self.reserved - kept
         self.stop: Callable[[], str] = lambda: ""
         self._others = {name: limit for name, limit in budget.limits.items() if name != "metric_calls"}
         self._used = used
@@ -151,9 +152,8 @@ class Account:
 
     @property
     def progress(self) -> float:
-        """Spent over what is not set aside, of the resource that is nearest to its end; from 0 to 1."""
-        available = self.limit - self.reserved - self.kept
-        shares = [self.spent / available if available > 0 else 1.0]
+        """Spent over what was not set aside at first, of the resource that is nearest to its end; from 0 to 1."""
+        shares = [self.spent / self._clock if self._clock > 0 else 1.0]
         if self._others:
             used = self._used()
             shares += [used.total.get(name, 0.0) / max(1e-9, self._available(name, used)) for name in self._others]
