@@ -200,7 +200,7 @@ class Compilation:
             comparison,
             changed=chosen != self._start,
             score_range=self._settings.score_range,
-            where=self._where(),
+            where=self._data.where if uncompared else self._where(),
             uncompared=uncompared,
         )
         return DLPOResult(

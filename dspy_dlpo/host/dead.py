@@ -42,3 +42,8 @@ def _is_nobody_there(error: BaseException) -> bool:
             return True
         link = link.__cause__ or link.__context__
     return isinstance(error, LMTransportError) and "all connection attempts failed" in str(error).lower()
+
+
+def one_line(text: str) -> str:
+    """The text of an error on one line: providers add advice below it."""
+    return " ".join(text.split())

@@ -12,7 +12,7 @@ from dspy.utils.exceptions import is_retryable_lm_error
 
 from dspy_dlpo.core.errors import MetricError, ModelError
 from dspy_dlpo.core.roles import Row, RunRequest, TraceStep
-from dspy_dlpo.host.dead import is_dead
+from dspy_dlpo.host.dead import is_dead, one_line
 from dspy_dlpo.host.meter import Meter, Tally
 from dspy_dlpo.host.metric import MetricDoor
 from dspy_dlpo.host.program import EvaluationCopies, predictor_name
@@ -177,7 +177,7 @@ class Evaluator:
         said = self._redact.error(error)
         if is_dead(error):
             asked = "task model" if where == "program" else "model that the metric asks"
-            raise ModelError(f"The {asked} cannot be used: {said}") from self._redact.cause(error)
+            raise ModelError(f"The {asked} cannot be used: {one_line(said)}") from self._redact.cause(error)
         transport = is_retryable_lm_error(error)
         low = None if transport or where == "metric" else self._low  # a broken metric may never have worked
         failure = "transport" if transport else where

@@ -14,7 +14,7 @@ from dspy.utils.exceptions import AdapterParseError, LMError
 from pydantic import BaseModel
 
 from dspy_dlpo.core.errors import ModelError
-from dspy_dlpo.host.dead import is_dead
+from dspy_dlpo.host.dead import is_dead, one_line
 from dspy_dlpo.host.meter import Meter, Tally
 from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.host.threads import AbandonedError, in_threads
@@ -153,7 +153,9 @@ class PromptModel:
             except LMError as error:
                 said = self._redact.error(error)
                 if is_dead(error):
-                    raise ModelError(f"The prompt model cannot be used: {said}") from self._redact.cause(error)
+                    raise ModelError(f"The prompt model cannot be used: {one_line(said)}") from self._redact.cause(
+                        error
+                    )
                 return Answer(error=f"{type(error).__name__}: {said}"), spent
 
 

@@ -178,7 +178,9 @@ def _number(value: Any) -> int:
 
 
 def _numbered(prompt: str) -> str:
-    return "\n".join(f"[{i}] {sentence.strip()}" for i, sentence in enumerate(split(prompt), start=1))
+    """The sentences, one numbered line each; further lines of a sentence are indented, so that none looks numbered."""
+    sentences = [sentence.strip().replace("\n", "\n    ") for sentence in split(prompt)]
+    return "\n".join(f"[{i}] {sentence}" for i, sentence in enumerate(sentences, start=1))
 
 
 def _items(text: str) -> list[Any]:
