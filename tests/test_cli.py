@@ -101,3 +101,59 @@ def test_the_same_demo_in_its_directory_goes_on_and_another_is_refused(tmp_path)
     other = run(*arguments, "--seed", "1")
     assert other.exit_code != 0
     assert "holds another run" in other.output
+
+
+MODULE = """
+from dspy_dlpo import Task
+from dspy_dlpo.simulation import simulated_task
+
+def task():
+    found = simulated_task("object_counting", n_train=20, n_val=20)
+    return Task(found.program, found.metric, found.trainset, found.valset)
+
+ready = task()
+number = 3
+"""
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    (tmp_path / "my_tasks.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    yield "my_tasks"
+    sys.modules.pop("my_tasks", None)
+
+
+@pytest.mark.parametrize("name", ["task", "ready"])
+def test_the_price_of_a_task_is_told_as_a_table(module, name):
+    models = ("--task-model", "openai/gpt-4o-mini", "--prompt-model", "openai/gpt-4o")
+    done = run("estimate", f"{module}:{name}", "--budget", "400", *models)
+    assert done.exit_code == 0, done.output
+    assert "to 400 runs of the program" in done.output
+    assert "US dollars" in done.output
+    assert "unknown" not in done.output
+
+
+def test_the_price_of_a_task_is_told_as_json(module):
+    models = ("--task-model", "openai/no-such", "--prompt-model", "openai/gpt-4o")
+    done = run("estimate", f"{module}:task", "--json", *models)
+    told = json.loads(done.stdout)
+    assert told["metric_calls"]["high"] == 600
+    assert told["usd"] is None
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("my_tasks", "is no path of a task. Pass MODULE:NAME"),
+        ("my_tasks:nothing", "Name a Task of that module"),
+        ("nowhere_at_all:task", "Run from the directory that holds the module"),
+        ("my_tasks:number", "is a int. Name a dspy_dlpo.Task"),
+        ("my_tasks:task", "No language model is configured"),
+    ],
+)
+def test_a_task_that_cannot_be_used_is_one_error_line(module, path, said):
+    done = run("estimate", path)
+    assert done.exit_code != 0
+    assert said in " ".join(done.output.split())
+    assert "Traceback" not in done.output

@@ -102,10 +102,11 @@ _REASONING_APART = ("gemini", "vertex", "vertex-express", "xai")
 def _litellm_rates(model: str) -> tuple[float, float] | None:
     """US dollars a token, in and out. LiteLLM takes seconds to import: only where DSPy has no price."""
     try:
-        import litellm
+        from litellm import model_cost
 
-        return tuple(litellm.cost_per_token(model=model, prompt_tokens=1, completion_tokens=1))  # type: ignore[return-value]
-    except Exception as error:  # noqa: BLE001 - it raises many kinds for models that it does not know
+        known = model_cost.get(model) or model_cost.get(model.removeprefix("openai/")) or {}
+        return float(known["input_cost_per_token"]), float(known["output_cost_per_token"])
+    except Exception as error:  # noqa: BLE001 - the library may be missing or broken; a price is only advice
         logger.debug("LiteLLM has no price for %s: %s", model, error)
         return None
 

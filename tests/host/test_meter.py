@@ -1,12 +1,19 @@
+import subprocess
+import sys
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 
 import dspy
 import pytest
+import uvicorn
 from dspy.lm15 import RateLimitError
 from scripted import fields, scripted_lm
 
-from dspy_dlpo.host.meter import Meter
+from dspy_dlpo.host.meter import Meter, ModelMeter
+from dspy_dlpo.host.prices import Prices, tokens_of
+from dspy_dlpo.simulation import Settings, create_app
 
 
 @pytest.mark.parametrize("disable_history", [False, True])
@@ -49,3 +56,132 @@ def test_the_users_own_callbacks_stay():
     with dspy.context(callbacks=[Mine()]), Meter().role("task", lm=lm):
         dspy.Predict("question -> answer")(question="q")
     assert len(seen) == 1
+
+
+@pytest.fixture(scope="module")
+def address():
+    """The simulated model on a real connection, for the engines that speak HTTP."""
+    server = uvicorn.Server(uvicorn.Config(create_app(Settings()), port=0, log_level="error", lifespan="off"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/v1"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("disable_history", [False, True])
+@pytest.mark.parametrize("kind", ["native", "litellm", "custom"])
+def test_calls_tokens_and_cache_hits_are_exact_for_every_kind_of_engine(kind, disable_history, address, tmp_path):
+    model = f"openai/gpt-4o-mini-{kind}-{disable_history}"
+    lm = {
+        "native": lambda: dspy.LM(model, api_base=address, api_key="none", engine="lm15"),
+        "litellm": lambda: dspy.LM(model, api_base=address, api_key="none", engine="litellm"),
+        "custom": lambda: scripted_lm(lambda system, user: fields(answer="x"), name=model).copy(cache=True),
+    }[kind]()
+    before = dspy.cache
+    dspy.configure_cache(enable_disk_cache=False, enable_memory_cache=True)
+    meter, predict = Meter(Prices({model: (1.0, 2.0)})), dspy.Predict("question -> answer")
+
+    def call(i):
+        with meter.role("task", lm=lm, disable_history=disable_history):
+            predict(question=f"I have {i} cars. How many objects do I have?")
+
+    try:
+        with ThreadPoolExecutor(32) as pool:
+            for _ in range(2):  # the second time the cache answers
+                for future in [pool.submit(copy_context().run, call, i) for i in range(40)]:
+                    future.result()
+    finally:
+        dspy.cache = before
+    totals = meter.totals()["task"]
+    assert (totals["calls"], totals["cache_hits"], totals["failures"]) == (80, 40, 0)
+    if kind == "custom":
+        assert (totals["input_tokens"], totals["output_tokens"]) == (400, 80)
+    assert totals["input_tokens"] > 40
+    assert totals["usd"] == pytest.approx((totals["input_tokens"] + 2 * totals["output_tokens"]) / 1e6)
+
+
+def test_what_one_piece_of_work_spends_is_told_apart():
+    meter, lm = Meter(), scripted_lm(lambda system, user: fields(answer="x"))
+    with meter.role("task", lm=lm) as first:
+        dspy.Predict("question -> answer")(question="a")
+    with meter.role("task", lm=lm) as second:
+        for question in "bc":
+            dspy.Predict("question -> answer")(question=question)
+    assert (first.calls, second.calls) == (1, 2)
+    assert meter.total().calls == 3
+
+
+def test_calls_of_dspys_own_threads_are_charged_to_the_work_that_started_them():
+    meter, lm = Meter(), scripted_lm(lambda system, user: fields(answer="x"))
+    predict = dspy.Predict("question -> answer")
+    with meter.role("task", lm=lm) as spent:
+        dspy.Parallel(num_threads=8, disable_progress_bar=True)([(predict, {"question": str(i)}) for i in range(20)])
+    assert (spent.calls, spent.input_tokens) == (20, 200)
+
+
+def test_usage_that_is_not_reported_is_unknown_not_0():
+    meter = Meter()
+    meter.add_usage("some/model", {})
+    assert meter.total().unreported == 1
+    assert meter.totals()["other"]["usd"] is None
+    assert tokens_of({"prompt_tokens": 3}) is None
+
+
+def test_models_are_counted_apart():
+    one, two = (scripted_lm(lambda system, user: fields(answer="x"), name=f"scripted/{i}") for i in (1, 2))
+    meter = ModelMeter()
+    for lm in (one, two, one):
+        with meter.role("task", lm=lm):
+            dspy.Predict("question -> answer")(question="q")
+    assert meter.models == [one, two]
+    assert [meter.tallies()[str(i)].calls for i in (0, 1)] == [2, 1]
+
+
+# --- prices ---
+
+
+def test_a_price_of_dspys_own_is_that_of_its_history():
+    usage = {"prompt_tokens": 1000, "completion_tokens": 500, "prompt_tokens_details": {"cached_tokens": 200}}
+    cost = Prices().cost(dspy.LM("openai/gpt-4o-mini"), usage)
+    assert 0.0001 < cost < 0.001
+    uncached = Prices().cost(dspy.LM("openai/gpt-4o-mini"), {**usage, "prompt_tokens_details": None})
+    assert cost < uncached, "cached tokens are cheaper"
+
+
+@pytest.mark.parametrize("model", ["anthropic/claude-sonnet-4-5", "gemini/gemini-2.5-flash", "openai/gpt-4o"])
+def test_known_models_have_a_price(model):
+    assert Prices().cost(dspy.LM(model), {"prompt_tokens": 1000, "completion_tokens": 1000}) > 0
+
+
+def test_your_own_price_goes_before_all_others():
+    prices = Prices({"openai/gpt-4o": (10.0, 20.0)})
+    assert prices.cost(dspy.LM("openai/gpt-4o"), {"prompt_tokens": 100, "completion_tokens": 10}) == 1.2e-3
+
+
+def test_a_custom_engine_has_no_price_even_under_a_known_name():
+    lm = scripted_lm(lambda system, user: "", name="openai/gpt-4o")
+    assert Prices().cost(lm, {"prompt_tokens": 100, "completion_tokens": 10}) is None
+
+
+def test_prices_import_litellm_only_where_dspy_has_none():
+    script = """
+import sys, dspy, dspy_dlpo
+from dspy_dlpo.host.prices import Prices
+usage = {"prompt_tokens": 10, "completion_tokens": 10}
+Prices().cost(dspy.LM("openai/gpt-4o-mini"), usage)
+print("litellm" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::ResourceWarning")
+def test_litellm_gives_the_price_where_dspy_has_none():
+    usage = {"prompt_tokens": 1000, "completion_tokens": 1000}
+    assert Prices().cost(dspy.LM("mistral/mistral-large-latest"), usage) > 0
+    assert Prices().cost(dspy.LM("nobody/knows"), usage) is None
