@@ -7,7 +7,6 @@ import math
 import random
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +43,6 @@ logger = logging.getLogger(__name__)
 
 # Share of the budget that is set aside for pruning.
 PRUNING_SHARE = 0.05
-# Share of the budget that is kept, at most, for the runs that a crash may lose in flight: one wave.
-KEPT_SHARE = 0.1
 
 
 class Compilation:
@@ -74,7 +71,7 @@ class Compilation:
         self._began, self._ran_before = time.monotonic(), 0.0
         self._directory = None
         if settings.log_dir is not None:
-            self._directory = RunDirectory(settings.log_dir, self._redact)
+            self._directory = RunDirectory(settings.log_dir)
         try:
             self._wire(door)
         except BaseException:
@@ -120,17 +117,21 @@ class Compilation:
     def _ran(self) -> dspy.Module:
         run, account = self._run, self._account
         run.go()
+        self._ended_at = len(run.history)
         account.stop = lambda: ""  # what remains is to choose
         if run.ended_for_good:
-            self._recorder.on_end(len(run.history), run.ended)
+            self._recorder.on_end(self._ended_at, run.ended)
         return self._returned(*self._chosen(self._finalists()))
 
     def _returned(self, chosen: dict[str, str], comparison: Comparison, uncompared: str = "") -> dspy.Module:
         result = self._result(chosen, comparison, uncompared)
-        if self._directory:
-            self._directory.write_json("result.json", result.to_dict())
         program = with_prompts(self._student, chosen)
         program.detailed_results = result
+        if self._directory:
+            try:
+                self._directory.write_json("result.json", result.to_dict())
+            except RunDirectoryError as error:  # all that led to it is on the disk: the program is worth more
+                logger.warning("%s", error)
         return program
 
     def _interrupted(self) -> KeyboardInterrupt:
@@ -138,10 +139,8 @@ class Compilation:
         if not self._run.history:
             return KeyboardInterrupt()
         self._run.ended = self._run.ended or "interrupted by Ctrl-C"
-        with suppress(RunDirectoryError):
-            program = self._returned(self._best_judged(), Comparison(), "interrupted by Ctrl-C")
-            return Interrupted(program, program.detailed_results)
-        return KeyboardInterrupt()
+        program = self._returned(self._best_judged(), Comparison(), "interrupted by Ctrl-C")
+        return Interrupted(program, program.detailed_results)
 
     # --- the choice ------------------------------------------------------------------------------------------------
 
@@ -186,14 +185,19 @@ class Compilation:
             shorter = selection.prune(run, chosen[0], account.reserved)
             chosen = [shorter, *(each for each in chosen[1:] if each != shorter)]
         account.release()
-        self._plan_again()
+        self._settle_plan()
         return [prompts for prompts in chosen if prompts != self._start][: max(1, self._n_finalists)]
 
-    def _plan_again(self) -> None:
+    def _settle_plan(self) -> None:
         """Compare less where the resources other than program runs do not pay for what was planned."""
+        if self._memory.plan is not None:
+            self._n_finalists, self._n_val = self._memory.plan
+            return
         runs = self._account.affordable() + self._recorder.count_val()
         if runs < (self._n_finalists + 1) * self._n_val:
             self._n_finalists, self._n_val = selection.within(runs, len(self._data.val), self._n_finalists)
+        if self._run.ended_for_good:
+            self._recorder.on_plan(self._ended_at, self._n_finalists, self._n_val)
 
     def _result(self, chosen: dict[str, str], comparison: Comparison, uncompared: str) -> DLPOResult:
         said = selection.verdict(
@@ -227,8 +231,7 @@ class Compilation:
         settings = self._settings
         calls, for_val = settings.budget.metric_calls, (self._n_finalists + 1) * self._n_val
         for_pruning = int(calls * PRUNING_SHARE) if settings.prunes and calls else 0
-        kept = min(settings.judging.wave, int(calls * KEPT_SHARE)) if calls else 0
-        account = Account(settings.budget, for_val + for_pruning, kept=kept, used=self._used)
+        account = Account(settings.budget, for_val + for_pruning, kept=settings.judging.wave, used=self._used)
         account.stop = lambda: self._signals.reason
         self._recorder.take_up(account)
         account.reserved = max(0, account.reserved - self._recorder.count_val(self._start))
@@ -334,17 +337,16 @@ class Compilation:
 
     def _used(self) -> Used:
         """What was used of the resources other than program runs."""
-        runs = max(1, self._account.spent)
-        tallies = self._meter.tallies()
-        each = {
-            name: used / runs for name, used in _resources(tallies.get(r, Tally()) for r in ("task", "metric")).items()
-        }
-        total = _resources([*tallies.values(), *self._recorder.unclaimed.values()])
-        if self._memory.lost_runs:
-            total = {name: used + self._memory.lost_runs * each[name] for name, used in total.items()}
-        total["lm_calls"] += self._memory.lost_asks
+        runs, tallies = max(1, self._account.spent), self._meter.tallies()
+        by_runs = _resources(tallies.get(role, Tally()) for role in ("task", "metric"))
+        each = {name: used / runs for name, used in by_runs.items()}
+        recorded = _resources(self._recorder.unclaimed.values())
         seconds = self._seconds()
-        return Used({**total, "seconds": seconds}, {**each, "seconds": seconds / runs if self._account.spent else 0.0})
+        return Used(
+            {**_resources(tallies.values()), "seconds": seconds},
+            {**each, "seconds": seconds / runs if self._account.spent else 0.0},
+            {**recorded, "lm_calls": recorded["lm_calls"] + self._memory.lost_asks},
+        )
 
 
 def _resources(tallies: Any) -> dict[str, float]:

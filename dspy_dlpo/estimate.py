@@ -22,6 +22,7 @@ from dspy_dlpo.door import Door
 from dspy_dlpo.host.critic import CritiqueModule
 from dspy_dlpo.host.evaluate import as_text
 from dspy_dlpo.host.meter import ModelMeter
+from dspy_dlpo.host.metric import MetricDoor
 from dspy_dlpo.host.prices import Prices
 from dspy_dlpo.host.program import copy_program
 from dspy_dlpo.host.secrets import Redactor
@@ -206,23 +207,33 @@ class Estimator:
 
     def _probed(self, probes: int) -> tuple[list[_Use], float]:
         """What a run of the program asks, and how many seconds it takes, measured on a few examples."""
-        program, meter, began = copy_program(self._student), ModelMeter(), time.monotonic()
+        program, meter, began = self._fresh_program(), ModelMeter(), time.monotonic()
+        metric = MetricDoor(self._settings.metric, None)
         general = {} if self._settings.task_model is None else {"lm": self._settings.task_model}
         examples = self._data.train[:probes]
         for example in examples:
             with meter.role("task", trace=None, **general):
                 try:
-                    program(**example.inputs())
+                    metric(example, program(**example.inputs()))
                 except Exception as error:  # noqa: BLE001 - whatever a user's program raises: told, not hidden
                     said = Redactor(self._door.models).error(error)
                     raise ValueError(f"The program failed on a probe: {type(error).__name__}: {said}") from None
         count, tallies = len(examples), meter.tallies()
         used = [(lm, tallies[str(i)]) for i, lm in enumerate(meter.models)]
+        if any(tally.cache_hits or tally.unreported for _, tally in used):
+            return self._counted(), math.nan  # a cache answered, or no tokens were told: nothing was measured
         uses = [_Use(lm, t.calls / count, t.input_tokens / count, t.output_tokens / count) for lm, t in used]
         return uses, (time.monotonic() - began) / count
 
+    def _fresh_program(self) -> dspy.Module:
+        """A copy of the program whose predictors ask past any cache."""
+        program = copy_program(self._student)
+        for _, predictor in program.named_predictors():
+            predictor.config = {**predictor.config, "rollout_id": time.time_ns() % 2**31}
+        return program
+
     def _warnings(self) -> list[str]:
-        """What counting cannot see."""
+        """What counting cannot see; a metric that asks a model is one of them, and does not show."""
         loops = [name for name, module in self._student.named_sub_modules() if isinstance(module, LOOPS)]
         if not loops:
             return []

@@ -22,8 +22,8 @@ def fingerprint(settings: Settings, student: dspy.Module, data: Data, prompt_mod
     return {
         "package": version("dspy-dlpo"),
         "dspy": version("dspy"),
-        "prompt_model": prompt_model.model,
-        "task_model": getattr(task_model, "model", None),
+        "prompt_model": _model(prompt_model),
+        "task_model": _model(task_model),
         "settings": {
             "techniques": [_shown(technique) for technique in settings.techniques],
             "acceptance": _shown(settings.acceptance),
@@ -37,8 +37,12 @@ def fingerprint(settings: Settings, student: dspy.Module, data: Data, prompt_mod
         "program": {
             "prompts": read_prompts(student),
             "modules": describe(student),
-            "models": {name: getattr(each.lm, "model", None) for name, each in student.named_predictors()},
+            "fields": {name: _fields(each.signature) for name, each in student.named_predictors()},
+            "models": {name: _model(each.lm) for name, each in student.named_predictors()},
             "demos": {name: _digest(each.demos) for name, each in student.named_predictors() if each.demos},
+            "configs": {name: _shown(each.config) for name, each in student.named_predictors() if each.config},
+            "sources": _sources(student),
+            "adapter": type(dspy.settings.adapter).__name__,
         },
         "data": {"train": _digest(data.train), "val": _digest(data.val)},
         "metric": _source(settings.metric),
@@ -52,14 +56,49 @@ def _shown(value: Any) -> str:
 
 def _digest(examples: Sequence[Any]) -> str:
     text = "\n".join(repr(sorted(as_text(example).items())) for example in examples)
-    return hashlib.sha256(_shown(text).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return _hashed(_shown(text))
 
 
-def _source(metric: Any) -> str:
-    """The name of a metric and a digest of its source, where it has one."""
-    name = getattr(metric, "__qualname__", type(metric).__qualname__)
+def _model(lm: Any) -> str | None:
+    """The name of a model, and its temperature if it is set."""
+    if lm is None:
+        return None
+    temperature = (getattr(lm, "kwargs", None) or {}).get("temperature")
+    return str(lm.model) if temperature is None else f"{lm.model} at temperature {temperature}"
+
+
+def _fields(signature: Any) -> dict[str, str]:
+    """Type and description of every field."""
+    return {
+        name: _shown(f"{field.annotation} {(field.json_schema_extra or {}).get('desc', '')}")
+        for name, field in signature.fields.items()
+    }
+
+
+def _sources(student: dspy.Module) -> dict[str, str]:
+    """A digest of the source of every class of the user's own in the program."""
+    kinds = {type(module) for _, module in student.named_sub_modules()}
+    own = sorted((kind for kind in kinds if not kind.__module__.startswith("dspy.")), key=lambda kind: kind.__name__)
+    return {kind.__name__: _source(kind) for kind in own}
+
+
+def _source(thing: Any) -> str:
+    """The name of a function, class or object and a digest of its source, where it has one."""
+    name = str(getattr(thing, "__qualname__", type(thing).__qualname__))
+    code = getattr(thing, "__code__", None)
+    if code is not None and "<lambda>" in name:  # the source of a lambda is the statement around it
+        return f"{name} {_hashed(_code(code))}"
     try:
-        source = inspect.getsource(metric)
+        return f"{name} {_hashed(inspect.getsource(thing))}"
     except (OSError, TypeError):
-        return str(name)
-    return f"{name} {hashlib.sha256(source.encode()).hexdigest()[:16]}"
+        return name
+
+
+def _code(code: Any) -> str:
+    """What a function does, without the place where it stands."""
+    consts = [_code(each) if hasattr(each, "co_code") else repr(each) for each in code.co_consts]
+    return f"{code.co_code.hex()} {consts} {code.co_names} {code.co_varnames}"
+
+
+def _hashed(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

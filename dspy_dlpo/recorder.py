@@ -7,7 +7,7 @@ from typing import Any
 
 from dspy_dlpo.core.budget import Account
 from dspy_dlpo.core.history import Record, prompts_key
-from dspy_dlpo.core.memory import Memory, RunKey, ending, mark
+from dspy_dlpo.core.memory import Memory, RunKey, ending, mark, planned
 from dspy_dlpo.core.roles import Row, RunRequest
 from dspy_dlpo.core.runs import Runs
 from dspy_dlpo.core.storage import RunDirectory
@@ -127,6 +127,11 @@ class Recorder:
         """Write down that the steps ended for good."""
         if self._directory and self._account and not self._memory.ended:
             self._directory.append_call(ending(records, self._account.spent, reason))
+
+    def on_plan(self, records: int, finalists: int, examples: int) -> None:
+        """Write down how many finalists are compared on how many validation examples."""
+        if self._directory:
+            self._directory.append_call(planned(records, finalists, examples))
 
     def _sent(self, what: str, number: int) -> None:
         if self._directory:

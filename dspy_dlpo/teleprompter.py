@@ -163,8 +163,9 @@ class DLPOTeleprompter(Teleprompter):
             student: The program; not changed, and run only for probes.
             trainset: As for `compile`.
             valset: As for `compile`.
-            probe: Runs of the program to make, 0 to 3, so that its calls and tokens are measured instead of counted
-                from texts and guessed. They are paid for, and not part of the budget.
+            probe: Runs of the program to make and to score, 0 to 3, so that its calls and tokens, and those of a metric
+                that asks a model, are measured instead of counted from texts and guessed. They are paid for, and not
+                part of the budget.
 
         Returns:
             Calls, tokens and money of both models as ranges. ``print`` shows a table.

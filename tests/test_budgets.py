@@ -158,12 +158,13 @@ def test_runs_that_are_recorded_cost_nothing_even_at_the_end():
 
 
 def test_runs_lost_in_a_crash_are_paid_from_what_is_kept_for_them():
-    account = Account(Budget(metric_calls=20), kept=8)
-    assert account.left == 12
+    account = Account(Budget(metric_calls=100), kept=8)
+    assert account.left == 92
     account.lost = 5
-    assert account.left == 12
+    assert account.left == 92
     account.lost = 11
-    assert account.left == 9
+    assert account.left == 89
+    assert Account(Budget(metric_calls=20), kept=8).left == 18, "of a small budget a tenth is kept"
 
 
 def test_a_request_to_stop_ends_what_is_not_recorded():

@@ -76,6 +76,32 @@ def test_a_probe_measures_calls_and_tokens(probe):
     assert model.output_tokens.low <= measured * told.metric_calls.high <= model.output_tokens.high
 
 
+def test_a_probe_asks_past_the_cache(tmp_path):
+    before = dspy.cache
+    dspy.configure_cache(enable_disk_cache=False, enable_memory_cache=True)
+    try:
+        task = simulated_task("object_counting", n_train=20, n_val=20)
+        lm = scripted_lm(lambda system, user: fields(answer="4")).copy(cache=True)
+        optimizer = DLPOTeleprompter(task.metric, task_model=lm, prompt_model=lm)
+        first, second = (optimizer.estimate(task.program, **data(task), probe=2) for _ in range(2))
+    finally:
+        dspy.cache = before
+    assert first.tokens == second.tokens
+
+
+def test_a_probe_counts_a_metric_that_asks_a_model():
+    judge = scripted_lm(lambda system, user: fields(verdict="yes"), name="scripted/judge")
+
+    def metric(gold, pred, trace=None):
+        with dspy.context(lm=judge):
+            return float(dspy.Predict("answer -> verdict")(answer=pred.answer).verdict == "yes")
+
+    task = simulated_task("object_counting", n_train=20, n_val=20)
+    lm = simulated_lm(0)
+    told = DLPOTeleprompter(metric, task_model=lm, prompt_model=lm).estimate(task.program, **data(task), probe=2)
+    assert "scripted/judge" in [each.model for each in told.models]
+
+
 def test_each_model_of_a_program_is_told_apart():
     task = simulated_task("support_desk", n_train=20, n_val=20)
     cheap, dear, writer = (simulated_lm(seed) for seed in (0, 1, 2))

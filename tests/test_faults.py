@@ -145,6 +145,80 @@ def test_a_model_without_a_key_ends_the_run_at_once(monkeypatch):
         compiled(dspy.LM("openai/gpt-4o-mini", cache=False), simulated_lm(1))
 
 
+class Wrapped(dspy.Module):
+    """A program that hides what failed behind an error of its own, or behind DSPy's threads."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.solve, self.how = dspy.Predict(dspy.Signature("question -> answer", "Answer the question.")), how
+
+    def forward(self, question):
+        if self.how == "raise":
+            try:
+                return self.solve(question=question)
+            except Exception as error:
+                raise RuntimeError("the helper failed") from error
+        found = dspy.Parallel(num_threads=2, max_errors=1, disable_progress_bar=True)(
+            [(self.solve, {"question": question})]
+        )
+        return found[0]
+
+
+@pytest.mark.parametrize("how", ["raise", "parallel"])
+def test_a_dead_model_behind_another_error_is_found(how):
+    lm = dies(AuthError("no key"), after=40)
+    optimizer = DLPOTeleprompter(
+        TASK.metric, task_model=lm, prompt_model=simulated_lm(1), budget=Budget(metric_calls=300), num_threads=2
+    )
+    result = optimizer.compile(Wrapped(how), trainset=TASK.trainset, valset=TASK.valset).detailed_results
+    assert result.ended.startswith("The task model cannot be used: [scripted/mortal] no key")
+    assert len(engine(lm).asked) < 60
+
+
+@pytest.mark.parametrize("how", ["raise", "parallel"])
+def test_a_lost_call_behind_another_error_is_missing_and_not_wrong(how, tmp_path):
+    optimizer = DLPOTeleprompter(
+        TASK.metric,
+        task_model=faulty(0, ("server_error",), total=0.3),
+        prompt_model=simulated_lm(1),
+        budget=Budget(metric_calls=60),
+        log_dir=tmp_path,
+    )
+    optimizer.compile(Wrapped(how), trainset=TASK.trainset, valset=TASK.valset)
+    rows = [json.loads(line) for line in (tmp_path / "calls.jsonl").read_text().splitlines()]
+    failures = {row["failure"] for row in rows if row["role"] == "task"}
+    assert failures == {"", "transport"}
+
+
+def test_what_an_abandoned_call_had_used_stays_on_the_bill(tmp_path):
+    class Twice(dspy.Module):
+        def __init__(self):
+            super().__init__()
+            self.solve = dspy.Predict(dspy.Signature("question -> answer", "Answer the question about what I have."))
+
+        def forward(self, question):
+            self.solve(question=question)
+            return self.solve(question=question)
+
+    task_lm = hanging(0, every=30)
+
+    def run():
+        optimizer = DLPOTeleprompter(
+            TASK.metric,
+            task_model=task_lm,
+            prompt_model=simulated_lm(1),
+            budget=Budget(metric_calls=60),
+            log_dir=tmp_path,
+            call_timeout=0.3,
+            num_threads=4,
+        )
+        return optimizer.compile(Twice(), trainset=TASK.trainset, valset=TASK.valset).detailed_results
+
+    first, again = run(), run()
+    assert again.spent["task"] == first.spent["task"]
+    assert first.spent["task"]["calls"] > 60
+
+
 def test_a_service_that_goes_down_for_good_ends_the_run_before_the_budget_does():
     lm = dies(RateLimitError("busy"), after=60)
     result = compiled(lm, simulated_lm(1), calls=600, num_threads=1)
@@ -252,6 +326,57 @@ def refusing():
     yield f"http://127.0.0.1:{server.server_port}/v1"
     server.shutdown()
     server.server_close()
+
+
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+
+def test_a_program_that_looks_at_images_is_criticized_in_words():
+    picture = dspy.Image(url=f"data:image/png;base64,{PIXEL}")
+    train = [dspy.Example(picture=picture, answer=str(i % 2)).with_inputs("picture") for i in range(20)]
+
+    def answer(system, user):
+        wanted = user.split("Respond with")[-1]
+        if "critique" in wanted:
+            return fields(critique="Look closely.")
+        return (
+            fields(edits='[{"op": "add", "at": 1, "text": "Look closely."}]')
+            if "edits" in wanted
+            else fields(answer="1")
+        )
+
+    lm = scripted_lm(answer)
+    program = dspy.Predict(
+        dspy.Signature({"picture": (dspy.Image, dspy.InputField()), "answer": (str, dspy.OutputField())})
+    )
+    with dspy.context(lm=lm):
+        optimizer = DLPOTeleprompter(TASK.metric, budget=Budget(metric_calls=60))
+        told = optimizer.estimate(program, trainset=train)
+        result = optimizer.compile(program, trainset=train).detailed_results
+    asked = [user for _, user in engine(lm).asked if "[[ ## failures ## ]]" in user]
+    assert asked
+    assert all("input picture: [Image]" in user and PIXEL not in user for user in asked)
+    assert result.history.steps()[0].gradients
+    assert told.tokens.high < 200_000
+
+
+def test_whatever_a_client_raises_costs_a_step_and_not_the_run():
+    class Odd(type(simulated_lm(1).engine)):
+        asked = 0
+
+        def complete(self, request):
+            Odd.asked += 1
+            if Odd.asked == 3:
+                raise KeyError("a bug in the client")
+            return super().complete(request)
+
+    helper = simulated_lm(1)
+    lm = dspy.LM("odd/writer", engine=Odd(helper.engine.settings), cache=False, callbacks=helper.callbacks)
+    result = compiled(simulated_lm(0), lm)
+    assert any(
+        "no usable critique" in record.reason or "no reply" in record.reason for record in result.history.steps()
+    )
+    assert any(record.accepted for record in result.history.steps())
 
 
 def test_a_refused_key_is_told_without_the_key(refusing, tmp_path, caplog):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import dspy
 import pytest
+from dspy.lm15 import AuthError, ServerError
 
 from dspy_dlpo import Budget, DLPOTeleprompter, Judging, ResumeError, RunDirectoryError
 from dspy_dlpo.core.storage import RunDirectory, read_history
@@ -16,9 +17,10 @@ from dspy_dlpo.simulation import Noise, engine_of, simulated_lm, simulated_task
 
 ROOT = Path(__file__).parent.parent
 CALLS = 260
+MODELS = [simulated_lm(seed).model for seed in (0, 1)]
 
 
-def compiled(log_dir, *, name="object_counting", calls=CALLS, noise=0.0, metric=None, **settings):
+def compiled(log_dir, *, name="object_counting", calls=CALLS, noise=0.0, metric=None, limits=None, **settings):
     """The result, and what the two engines were asked for it."""
     task = simulated_task(name, n_train=40, n_val=24)
     task_lm = simulated_lm(0, noise=Noise(fresh=noise))
@@ -27,7 +29,7 @@ def compiled(log_dir, *, name="object_counting", calls=CALLS, noise=0.0, metric=
         metric or task.metric,
         task_model=task_lm,
         prompt_model=prompt_lm,
-        budget=Budget(metric_calls=calls),
+        budget=Budget(**(limits or {"metric_calls": calls}), prices=dict.fromkeys(MODELS, (1.0, 4.0))),
         log_dir=log_dir,
         num_threads=1,
         **settings,
@@ -102,7 +104,8 @@ def test_a_finished_run_made_again_asks_nothing_and_gives_the_same(whole):
         result.verdict,
         result.comparison,
     )
-    assert again.spent["task"] == result.spent["task"]
+    for role in ("task", "critic", "writer"):
+        assert again.spent[role] == pytest.approx(result.spent[role])
     assert again.spent["metric_calls"] == result.spent["metric_calls"]
     assert story(again) == story(result)
 
@@ -134,6 +137,202 @@ def test_a_raised_run_that_is_cut_goes_on_within_its_budget(tmp_path):
         paid = sum('"role": "task"' in line for line in lines(folder))
         result, new, _ = compiled(folder, calls=400)
         assert paid + new <= result.spent["metric_calls"] <= 400
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.5])
+def test_a_raised_run_that_dies_in_its_first_step_goes_on(tmp_path, share):
+    compiled(tmp_path / "run", calls=120)
+    old = len(lines(tmp_path / "run"))
+    whole, *_ = compiled(tmp_path / "run", calls=320)
+    log = [json.loads(line) for line in lines(tmp_path / "run")]
+    first = next(i for i in range(old, len(log)) if log[i]["role"] == "mark")
+    folder = cut(tmp_path / "run", tmp_path / "cut", old + 1 + int(share * (first - old - 1)))
+    again, *_ = compiled(folder, calls=320)
+    assert story(again) == story(whole)
+    assert again.best_prompts == whole.best_prompts
+
+
+LIMITS = {"lm_calls": {"lm_calls": 300}, "tokens": {"tokens": 90_000}, "usd": {"usd": 0.1}}
+LIMITS["both"] = {"metric_calls": 200, "lm_calls": 190}
+
+
+@pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
+def test_other_budgets_are_gone_on_with_alike(tmp_path, limits):
+    result, *_ = compiled(tmp_path / "run", limits=limits)
+    again, *asked = compiled(tmp_path / "run", limits=limits)
+    assert asked == [0, 0], "a finished run made again asks nothing"
+    assert again.best_prompts == result.best_prompts
+    log = lines(tmp_path / "run")
+    log = log[: next(i for i, line in enumerate(log) if '"role": "planned"' in line) + 20]
+    for i, count in enumerate(range(5, len(log), len(log) // 9)):
+        again, *_ = compiled(cut(tmp_path / "run", tmp_path / str(i), count), limits=limits)
+        assert again.best_prompts == result.best_prompts, count
+        assert story(again) == story(result), count
+
+
+def test_a_dead_model_that_is_tried_again_and_again_costs_nothing(tmp_path):
+    key = {"good": True}
+
+    def metric(gold, pred, trace=None):
+        return float(gold.answer == pred.answer)
+
+    task, helper = simulated_task("object_counting", n_train=40, n_val=24), simulated_lm(0)
+
+    class Mortal(type(helper.engine)):
+        asked = 0
+
+        def complete(self, request):
+            Mortal.asked += 1
+            if not key["good"] or (Mortal.asked > 100 and "mended" not in key):
+                raise AuthError("no key")
+            return super().complete(request)
+
+    lm = dspy.LM("mortal/reader", engine=Mortal(helper.engine.settings), cache=False, callbacks=helper.callbacks)
+
+    def run():
+        optimizer = DLPOTeleprompter(
+            metric,
+            task_model=lm,
+            prompt_model=simulated_lm(1),
+            budget=Budget(metric_calls=CALLS),
+            log_dir=tmp_path / "run",
+            num_threads=8,
+        )
+        return optimizer.compile(task.program, trainset=task.trainset, valset=task.valset).detailed_results
+
+    paid = [run().spent["metric_calls"] for _ in range(4)]
+    assert max(paid[1:]) - paid[0] <= 8
+    key["mended"] = True
+    result = run()
+    assert result.ended == "the budget is spent"
+    assert result.spent["metric_calls"] <= CALLS
+
+
+def test_an_outage_of_the_prompt_model_does_not_end_the_run_for_good(tmp_path):
+    task, helper, up = simulated_task("object_counting", n_train=40, n_val=24), simulated_lm(1), []
+
+    class Moody(type(helper.engine)):
+        asked = 0
+
+        def complete(self, request):
+            Moody.asked += 1
+            if not up and Moody.asked > 4:
+                raise ServerError("down")
+            return super().complete(request)
+
+    lm = dspy.LM(
+        "moody/writer", engine=Moody(helper.engine.settings), cache=False, callbacks=helper.callbacks, num_retries=0
+    )
+
+    def run():
+        optimizer = DLPOTeleprompter(
+            task.metric,
+            task_model=simulated_lm(0),
+            prompt_model=lm,
+            budget=Budget(metric_calls=2000),
+            judging=Judging(trials=False),
+            log_dir=tmp_path / "run",
+        )
+        return optimizer.compile(task.program, trainset=task.trainset, valset=task.valset).detailed_results
+
+    result = run()
+    assert result.ended.startswith("No call of the prompt model was answered: LMServerError")
+    assert Moody.asked == 4 + 8
+    up.append(True)
+    again = run()
+    assert again.ended == "the budget is spent" or again.ended.startswith("every training")
+    assert len(again.history) > len(result.history)
+
+
+def test_another_program_is_another_run(tmp_path):
+    class Seven(dspy.Module):
+        def __init__(self):
+            super().__init__()
+            self.solve = dspy.Predict(dspy.Signature("question -> answer", "Answer the question about what I have."))
+
+        def forward(self, question):
+            return dspy.Prediction(answer="7")
+
+    class Typed(Seven):
+        def __init__(self):
+            super().__init__()
+            self.solve = dspy.Predict(dspy.Signature("question -> answer: int", self.solve.signature.instructions))
+
+    task, lm = simulated_task("object_counting", n_train=20, n_val=20), simulated_lm(0)
+
+    def run(program):
+        with dspy.context(lm=lm):
+            optimizer = DLPOTeleprompter(task.metric, budget=Budget(metric_calls=60), log_dir=tmp_path / "run")
+            return optimizer.compile(program, trainset=task.trainset, valset=task.valset)
+
+    run(task.program)
+    with pytest.raises(ResumeError, match=r"program\.sources"):
+        run(Seven())
+    with pytest.raises(ResumeError, match=r"program\.fields"):
+        run(Typed())
+
+
+def test_a_lambda_is_known_by_what_it_does(tmp_path):
+    task, lm = simulated_task("object_counting", n_train=20, n_val=20), simulated_lm(0)
+
+    def run(optimizer):
+        with dspy.context(lm=lm):
+            return optimizer.compile(task.program, trainset=task.trainset, valset=task.valset)
+
+    folder = tmp_path / "run"
+    run(DLPOTeleprompter(lambda g, p, trace=None: g.answer == p.answer, budget=Budget(40), log_dir=folder))
+    run(DLPOTeleprompter(lambda g, p, trace=None: g.answer == p.answer, budget=Budget(80), log_dir=folder))
+    with pytest.raises(ResumeError, match="metric was"):
+        run(DLPOTeleprompter(lambda g, p, trace=None: g.answer != p.answer, budget=Budget(90), log_dir=folder))
+
+
+SETS = """
+import sys
+sys.path[:0] = sys.argv[2:]
+import dspy
+from dspy_dlpo import Budget, DLPOTeleprompter
+from dspy_dlpo.simulation import simulated_lm, simulated_task
+task, lm = simulated_task("object_counting", n_train=20, n_val=20), simulated_lm(0)
+for example in task.trainset:
+    example.titles = {"one", "two", "three", "four"}
+optimizer = DLPOTeleprompter(task.metric, task_model=lm, prompt_model=lm, budget=Budget(60), log_dir=sys.argv[1])
+optimizer.compile(task.program, trainset=task.trainset, valset=task.valset)
+print(lm.engine.calls)
+"""
+
+
+def test_sets_in_examples_are_the_same_in_every_process(tmp_path):
+    asked = []
+    for seed in ("1", "2"):
+        command = [sys.executable, "-c", SETS, str(tmp_path / "run")]
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        assert done.returncode == 0, done.stderr
+        asked.append(int(done.stdout))
+    assert asked[0] > 0
+    assert asked[1] == 0
+
+
+def test_files_of_something_else_are_not_emptied(tmp_path):
+    (tmp_path / "history.jsonl").write_text('{"mine": 1}\n')
+    (tmp_path / "calls.jsonl").write_text('{"mine": 1}\n')
+    with pytest.raises(RunDirectoryError, match=r"no run\.json.*another directory|is no record"):
+        compiled(tmp_path)
+    assert (tmp_path / "history.jsonl").read_text() == '{"mine": 1}\n'
+
+
+def test_a_disk_that_is_full_at_the_very_end_does_not_cost_the_program(tmp_path, monkeypatch, caplog):
+    write = RunDirectory.write_json
+
+    def full(self, name, content):
+        if name == "result.json":
+            raise RunDirectoryError("No space left on device")
+        write(self, name, content)
+
+    monkeypatch.setattr(RunDirectory, "write_json", full)
+    result, *_ = compiled(tmp_path / "run", calls=60)
+    assert result.best_prompts
+    assert "No space left" in caplog.text
 
 
 def test_on_record_is_told_only_of_what_is_new(tmp_path):

@@ -14,6 +14,8 @@ AUTO = {"light": 600, "medium": 2000, "heavy": 6000}
 SELECTION_SHARE = 0.25
 # Finished prompts are longer than those of the run were on average: a run of theirs uses so much more.
 MARGIN = 1.2
+# Share of the budget that is kept, at most, for the runs that a crash may lose in flight: one wave.
+KEPT_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -105,12 +107,15 @@ class Used:
     """What was used so far of the resources other than program runs.
 
     Args:
-        total: ``lm_calls``, ``tokens``, ``usd`` and ``seconds``; ``usd`` is infinite when a price is unknown.
+        total: ``lm_calls``, ``tokens``, ``usd`` and ``seconds`` that decisions rest on so far; infinite where it cannot
+            be told.
         per_run: The same for one run of the program, on average; 0 before the first.
+        recorded: What the run directory remembers beside, and this process has not come to yet.
     """
 
     total: Mapping[str, float] = field(default_factory=dict)
     per_run: Mapping[str, float] = field(default_factory=dict)
+    recorded: Mapping[str, float] = field(default_factory=dict)
 
 
 class Account:
@@ -130,12 +135,12 @@ class Account:
         self, budget: Budget, reserved: int = 0, *, kept: int = 0, used: Callable[[], Used] = lambda: Used()
     ) -> None:
         self.limit = math.inf if budget.metric_calls is None else budget.metric_calls
-        self.kept = kept
+        self.kept = min(kept, int(KEPT_SHARE * self.limit)) if math.isfinite(self.limit) else kept
         self.lost = 0  # program runs that were in flight when an earlier process died
         self.spent = 0
         self.recorded = 0  # program runs that the run directory remembers and this process has not asked for yet
         self.reserved = int(min(reserved, self.limit))
-        self._clock = self.limit - self.reserved - kept
+        self._clock = self.limit - self.reserved - self.kept
         self.stop: Callable[[], str] = lambda: ""
         self._others = {name: limit for name, limit in budget.limits.items() if name != "metric_calls"}
         self._used = used
@@ -156,7 +161,7 @@ class Account:
         shares = [self.spent / self._clock if self._clock > 0 else 1.0]
         if self._others:
             used = self._used()
-            shares += [used.total.get(name, 0.0) / max(1e-9, self._available(name, used)) for name in self._others]
+            shares += [used.total.get(name, 0.0) / max(1e-9, self._available(name, used, 0)) for name in self._others]
         return min(1.0, max(shares))
 
     def charge(self, runs: int, recorded: int = 0) -> None:
@@ -203,9 +208,9 @@ class Account:
         """How many more program runs the resources pay for, with a margin; infinite if none is limited."""
         used = self._used() if self._others else Used()
         counts = [self.left]
-        for name, limit in self._others.items():
-            each, total = used.per_run.get(name, 0.0), used.total.get(name, 0.0)
-            counts.append(0.0 if math.isinf(total) else (limit - total) / (MARGIN * each) if each > 0 else math.inf)
+        for name in self._others:
+            each, free = used.per_run.get(name, 0.0), self._available(name, used, self.lost) - _paid(name, used)
+            counts.append(0.0 if not math.isfinite(free) else free / (MARGIN * each) if each > 0 else math.inf)
         return max(0.0, min(counts))
 
     def release(self) -> None:
@@ -218,15 +223,22 @@ class Account:
             return ""
         used = self._used()
         for name in self._others:
-            total, available = used.total.get(name, 0.0), self._available(name, used)
+            total, available = _paid(name, used), self._available(name, used, self.lost)
             if math.isinf(total):
                 return f"{name} (how much cannot be told: a model has no known price, or reports no tokens)"
             if total >= available or total + (in_flight + 1) * used.per_run.get(name, 0.0) > available:
                 return name
         return ""
 
-    def _available(self, name: str, used: Used) -> float:
-        """What is not set aside of a resource: a share at most, or what the runs set aside will use."""
+    def _available(self, name: str, used: Used, lost: int) -> float:
+        """What of a resource is neither set aside, a share at most, nor kept for runs that a crash loses."""
         limit, each = self._others[name], used.per_run.get(name, 0.0)
+        if math.isinf(each):
+            return limit
         share = SELECTION_SHARE * limit if self.reserved else 0.0
-        return limit - (min(share, MARGIN * self.reserved * each) if each > 0 else share)
+        aside = min(share, MARGIN * self.reserved * each) if each > 0 else share
+        return limit - aside - max(min(KEPT_SHARE * limit, self.kept * each), lost * each)
+
+
+def _paid(name: str, used: Used) -> float:
+    return used.total.get(name, 0.0) + used.recorded.get(name, 0.0)

@@ -14,15 +14,9 @@ from dspy_dlpo.core.errors import RunDirectoryError
 T = TypeVar("T")
 
 
-def to_json(content: Any, indent: int | None = None, change: Callable[[str], str] = lambda text: text) -> str:
-    """JSON of plain data and frozen dataclasses; ASCII only, so that any text survives.
-
-    Args:
-        content: The data.
-        indent: Spaces a level; None for one line.
-        change: Applied to every text.
-    """
-    return json.dumps(_plain(content, change), indent=indent)
+def to_json(content: Any, indent: int | None = None) -> str:
+    """JSON of plain data and frozen dataclasses; ASCII only, so that any text survives."""
+    return json.dumps(_plain(content), indent=indent)
 
 
 def parse_lines(path: Path, parse: Callable[[str], T]) -> list[T]:
@@ -76,17 +70,13 @@ def _is_json(line: bytes) -> bool:
     return True
 
 
-def _plain(value: Any, change: Callable[[str], str]) -> Any:
-    if isinstance(value, str):
-        return change(value)
-    if isinstance(value, (bool, int, type(None))):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
+def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {each.name: _plain(getattr(value, each.name), change) for each in dataclasses.fields(value)}
+        return {each.name: _plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {change(str(key)): _plain(item, change) for key, item in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(item, change) for item in value]
-    return change(str(value))
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

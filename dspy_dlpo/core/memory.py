@@ -1,7 +1,8 @@
 """What a run directory remembers, and how a run goes on from there.
 
 ``calls.jsonl`` is the log of everything in order: what was sent (``sent``), each run of the program (``task``) and each
-reply (``critic``, ``writer``) that came back, and a ``mark`` before each record is written. All up to the mark of the
+reply (``critic``, ``writer``) that came back, and a ``mark`` before each record is written; ``raised``, ``ended`` and
+``planned`` say what else a later process must know. All up to the mark of the
 last record is the state that the record rests on. What came after it belongs to a step that was not finished: it is
 kept *pending*, and answers the same requests when they are made again, at no cost. So a run that goes on takes the same
 decisions as one that was never disturbed.
@@ -49,6 +50,7 @@ class Memory:
         lost_runs: Program runs that were in flight when a process died.
         lost_asks: Requests to the prompt model that were.
         ended: Why the steps ended, if they did for good; what remains is to select.
+        plan: How many finalists are compared on how many validation examples, if that was settled.
     """
 
     history: tuple[Record, ...] = ()
@@ -60,6 +62,7 @@ class Memory:
     lost_runs: int = 0
     lost_asks: int = 0
     ended: str = ""
+    plan: tuple[int, int] | None = None
 
 
 def open_run(directory: RunDirectory, settings: Mapping[str, Any], budget: Budget) -> Memory:
@@ -81,6 +84,11 @@ def open_run(directory: RunDirectory, settings: Mapping[str, Any], budget: Budge
     stored = _stored_settings(directory)
     new = json.loads(to_json({"settings": settings, "budget": budget.limits}))
     lines = parse_lines(directory.path / CALLS, json.loads) if (directory.path / CALLS).exists() else []
+    if stored is None and (lines or read_records(directory)):
+        raise RunDirectoryError(
+            f"log_dir={str(directory.path)!r} holds calls or records, but no {SETTINGS} that says of what run. Pass "
+            "another directory."
+        )
     if stored is None or not _holds_anything(directory, lines):
         directory.forget()
         directory.write_json(SETTINGS, {**new["settings"], "budgets": [{**new["budget"], "from_record": 0}]})
@@ -108,19 +116,20 @@ def _gone_on(directory: RunDirectory, stored: Mapping[str, Any], lines: Sequence
             f"{last.get(lower[0], 'not limited')}, now {budget.limits[lower[0]]}. Pass at least the old budget, or "
             "another directory."
         )
-    raised = budget.limits != last
+    is_raised = budget.limits != last
     records = read_records(directory)
     kept = list(records)
     while kept and kept[-1].kind == "prune":
         kept.pop()
     if len(kept) < len(records):
         directory.write_history(kept)
-    memory = _remembered(lines, kept, everything=raised)
-    if raised:
+    if is_raised:
+        spent = sum(1 for _ in dict(_past_runs(lines)))
+        lines = [*lines, raised(len(kept) - 1, spent, budget)]
+        directory.append_call(lines[-1])
         budgets = [*stored["budgets"], {**budget.limits, "from_record": len(kept)}]
         directory.write_json(SETTINGS, {**stored, "budgets": budgets})
-        directory.append_call(mark(len(kept) - 1, memory.spent))
-    return memory
+    return _remembered(lines, kept)
 
 
 def read_records(directory: RunDirectory) -> list[Record]:
@@ -134,21 +143,32 @@ def mark(record: int, spent: int) -> Line:
     return {"role": "mark", "record": record, "spent": spent}
 
 
+def raised(record: int, spent: int, budget: Budget) -> Line:
+    """The line that says: after record `record` the budget was raised; the records now rest on all that came before."""
+    return {"role": "raised", "record": record, "spent": spent, "budget": budget.limits}
+
+
+def planned(records: int, finalists: int, examples: int) -> Line:
+    """The line that says: after so many records, so many finalists were compared on so many validation examples."""
+    return {"role": "planned", "records": records, "finalists": finalists, "examples": examples}
+
+
 def ending(records: int, spent: int, reason: str) -> Line:
     """The line that says: after so many records the steps ended for good, and why."""
     return {"role": "ended", "records": records, "spent": spent, "reason": reason}
 
 
-def _remembered(lines: Sequence[Line], records: Sequence[Record], everything: bool) -> Memory:
+def _remembered(lines: Sequence[Line], records: Sequence[Record]) -> Memory:
     """Sort lines into what the records rest on and what came after."""
     memory = Memory(history=tuple(records))
     position, anchor = _state(lines, len(records))
     if anchor is not None:
         memory.spent, memory.ended = anchor["spent"], anchor.get("reason", "")
-    if records and records[-1].reason == BUDGET_ENDED:
-        memory.ended = memory.ended or str(BudgetSpent())
-    if everything:
-        position, memory.ended = len(lines), ""
+        if anchor["role"] == "mark" and records and records[-1].reason == BUDGET_ENDED:
+            memory.ended = str(BudgetSpent())
+    for line in lines[position:]:
+        if line["role"] == "planned" and line["records"] == len(records):
+            memory.plan = line["finalists"], line["examples"]
     for key, past in _past_runs(lines[:position]):
         memory.runs[key] = past
     for key, past in _past_runs(lines[position:]):
@@ -159,8 +179,6 @@ def _remembered(lines: Sequence[Line], records: Sequence[Record], everything: bo
             memory.replies[line["ask"]] = line
             if number < position:
                 memory.settled.add(line["ask"])
-    if everything:
-        memory.spent = len(memory.runs)
     memory.lost_runs = _sent(lines, "task") - len(memory.runs) - len(memory.pending)
     memory.lost_asks = _sent(lines, "ask") - len(memory.replies)
     return memory
@@ -168,7 +186,7 @@ def _remembered(lines: Sequence[Line], records: Sequence[Record], everything: bo
 
 def _state(lines: Sequence[Line], records: int) -> tuple[int, Line | None]:
     """Where the state of so many records ends in the log, and the line that says so."""
-    marks = [i for i, line in enumerate(lines) if line["role"] == "mark" and line["record"] == records - 1]
+    marks = [i for i, each in enumerate(lines) if each["role"] in ("mark", "raised") and each["record"] == records - 1]
     if not marks:
         return 0, None
     for i in range(marks[-1], len(lines)):

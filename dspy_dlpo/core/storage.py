@@ -7,7 +7,7 @@ a process that dies at any moment can be gone on with: see `dspy_dlpo.core.memor
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +27,13 @@ class RunDirectory:
 
     Args:
         path: Where it is, or is to be made; private to the user.
-        redact: Applied to all text that is written, to keep keys out.
 
     Raises:
         RunDirectoryError: If it cannot be made or written, or another process holds it.
     """
 
-    def __init__(self, path: str | os.PathLike[str], redact: Callable[[str], str] = lambda text: text) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self._redact = redact
         self._files: dict[str, int] = {}
         self._lock = FileLock(self.path / LOCK, timeout=0, mode=0o600)
         try:
@@ -62,11 +60,11 @@ class RunDirectory:
 
     def write_json(self, name: str, content: Any) -> None:
         """Write a JSON file, whole or not at all."""
-        self._replace(name, to_json(content, indent=2, change=self._redact) + "\n")
+        self._replace(name, to_json(content, indent=2) + "\n")
 
     def write_history(self, records: Sequence[Record]) -> None:
         """Write ``history.jsonl`` anew, whole or not at all."""
-        self._replace(HISTORY, "".join(to_json(record, change=self._redact) + "\n" for record in records))
+        self._replace(HISTORY, "".join(to_json(record) + "\n" for record in records))
 
     def forget(self) -> None:
         """Forget a run in which nothing was scored yet."""
@@ -90,7 +88,7 @@ class RunDirectory:
         self._append(CALLS, call, durable=durable)
 
     def _append(self, name: str, content: Any, *, durable: bool) -> None:
-        line = (to_json(content, change=self._redact) + "\n").encode()
+        line = (to_json(content) + "\n").encode()
         try:
             file = self._opened(name)
             size = os.fstat(file).st_size

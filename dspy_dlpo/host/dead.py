@@ -8,6 +8,7 @@ from dspy.utils.exceptions import (
     LMAuthError,
     LMBillingError,
     LMConfigurationError,
+    LMError,
     LMTransportError,
     LMUnsupportedFeatureError,
     LMUnsupportedModelError,
@@ -26,12 +27,30 @@ _NOBODY = (ConnectionRefusedError, socket.gaierror)
 _NOBODY_SAYS = ("connection refused", "name or service not known", "nodename nor servname", "getaddrinfo failed")
 
 
-def is_dead(error: BaseException) -> bool:
+def is_dead(error: BaseException | None) -> bool:
     """Whether the model will never answer: no key, no quota, not configured, unknown, or nobody at its address.
 
     DSPy has tried a refused connection several times, over seconds, before it comes here.
     """
+    if error is None:
+        return False
     return isinstance(error, DEAD) or (is_retryable_lm_error(error) and _is_nobody_there(error))
+
+
+def behind(error: Exception, last: Exception | None) -> Exception:
+    """The failure of a model that is behind the failure of a program; the error itself if there is none.
+
+    Args:
+        error: What the program raised.
+        last: What the last call that failed in it raised, as modules such as `dspy.Parallel` tell nothing of it.
+    """
+    links: list[BaseException] = [error]
+    while (link := links[-1].__cause__ or links[-1].__context__) is not None and link not in links:
+        links.append(link)
+    for found in [*links, *([last] if last else [])]:
+        if isinstance(found, LMError) and (is_dead(found) or is_retryable_lm_error(found)):
+            return found
+    return error
 
 
 def _is_nobody_there(error: BaseException) -> bool:

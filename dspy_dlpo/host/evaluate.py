@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import dspy
+from dspy.adapters.types.base_type import CUSTOM_TYPE_END_IDENTIFIER, CUSTOM_TYPE_START_IDENTIFIER
 from dspy.utils.exceptions import is_retryable_lm_error
 
 from dspy_dlpo.core.errors import MetricError, ModelError
 from dspy_dlpo.core.roles import Row, RunRequest, TraceStep
-from dspy_dlpo.host.dead import is_dead, one_line
+from dspy_dlpo.host.dead import behind, is_dead, one_line
 from dspy_dlpo.host.meter import Meter, Tally
 from dspy_dlpo.host.metric import MetricDoor
 from dspy_dlpo.host.program import EvaluationCopies, predictor_name
@@ -114,28 +116,25 @@ class Evaluator:
             return
         jobs = [(self._copies.get(requests[i].prompts, requests[i].rollout), requests[i]) for i in new]
         self._hooks.on_sent(len(jobs))
-        started = []
-
-        def may_start(in_flight: int) -> bool:
-            allowed = self._hooks.may_start(in_flight)
-            started.extend([True] * allowed)
-            return allowed
+        done = []
 
         def on_done(index: int, result: tuple[Row, Spent] | AbandonedError) -> None:
             i = new[index]
             if isinstance(result, AbandonedError):
-                result = _abandoned(self._examples[requests[i].example], requests[i], result), {}
+                result = self._abandoned(requests[i], result)
             rows[i], spent[i] = result
+            done.append(i)
             self._hooks.on_row(requests[i], *result)
             self._watch(result[0])
 
+        patience, may_start = self._call_timeout, self._hooks.may_start
         try:
-            in_threads(
-                self._run, jobs, self._num_threads, timeout=self._call_timeout, may_start=may_start, on_done=on_done
-            )
-        finally:
-            if len(started) < len(jobs):
-                self._hooks.on_sent(len(started) - len(jobs))
+            in_threads(self._run, jobs, self._num_threads, timeout=patience, may_start=may_start, on_done=on_done)
+        except (ModelError, MetricError):  # what a dead model refused is not in flight any more
+            self._hooks.on_sent(len(done) - len(jobs))
+            raise
+        if len(done) < len(jobs):
+            self._hooks.on_sent(len(done) - len(jobs))
 
     def _watch(self, row: Row) -> None:
         """Give a model up that does not answer any more.
@@ -150,25 +149,41 @@ class Evaluator:
     def _run(self, job: tuple[dspy.Module, RunRequest]) -> tuple[Row, Spent]:
         program, request = job
         example = self._examples[request.example]
-        row = Row(request.example, None, as_text(example.inputs()), as_text(example.labels()))
+        row = self._row(request)
         with self._meter.role("task", trace=[], **self._settings) as task:
             try:
                 prediction = program(**example.inputs())
             except Exception as error:  # noqa: BLE001 - one example may fail; the error is kept in its row
-                failed = self._failed(row, "program", error, _trace(program, dspy.settings.trace))
-                return failed, {"task": task}
-            row = replace(row, outputs=as_text(prediction), trace=_trace(program, dspy.settings.trace))
-        with self._meter.role("metric", trace=None) as metric:
-            spent = {"task": task, "metric": metric}
+                row = replace(row, trace=self._trace(program))
+                return self._failed(row, "program", behind(error, task.error)), {"task": task.tally}
+            row = replace(row, outputs=as_text(prediction, self._redact), trace=self._trace(program))
+        with self._meter.role("metric", trace=None) as judge:
+            spent = {"task": task.tally, "metric": judge.tally}
             try:
                 verdict = self._metric(example, prediction)
             except MetricError:
                 raise
             except Exception as error:  # noqa: BLE001 - the metric is the user's; one example may fail
-                return self._failed(row, "metric", error, row.trace), spent
-        return replace(row, score=verdict.score, feedback=verdict.feedback), spent
+                return self._failed(row, "metric", behind(error, judge.error)), spent
+        return replace(row, score=verdict.score, feedback=self._redact.error(verdict.feedback)), spent
 
-    def _failed(self, row: Row, where: str, error: Exception, trace: tuple[TraceStep, ...]) -> Row:
+    def _row(self, request: RunRequest) -> Row:
+        example = self._examples[request.example]
+        inputs, labels = as_text(example.inputs(), self._redact), as_text(example.labels(), self._redact)
+        return Row(request.example, None, inputs, labels)
+
+    def _abandoned(self, request: RunRequest, error: AbandonedError) -> tuple[Row, Spent]:
+        """The row of a run that hung, which says nothing of the prompts, and what it had used by then."""
+        row = replace(self._row(request), failure="transport", error=f"abandoned: {error}")
+        return row, {scope.role: replace(scope.tally) for scope in error.pulse.scopes}
+
+    def _trace(self, program: dspy.Module) -> tuple[TraceStep, ...]:
+        return tuple(
+            TraceStep(predictor_name(program, predictor), as_text(inputs, self._redact), as_text(outputs, self._redact))
+            for predictor, inputs, outputs in dspy.settings.trace or ()
+        )
+
+    def _failed(self, row: Row, where: str, error: Exception) -> Row:
         """The row of a run that failed: in transport, or by the prompt's or the metric's doing.
 
         Raises:
@@ -181,7 +196,7 @@ class Evaluator:
         transport = is_retryable_lm_error(error)
         low = None if transport or where == "metric" else self._low  # a broken metric may never have worked
         failure = "transport" if transport else where
-        return replace(row, score=low, failure=failure, error=f"{type(error).__name__}: {said}", trace=trace)
+        return replace(row, score=low, failure=failure, error=f"{type(error).__name__}: {said}")
 
     def _settle(self, requests: Sequence[RunRequest], rows: list[Row | None], spent: Mapping[int, Spent]) -> None:
         """Score the runs that broke where that can only be told now, and end a metric that has never worked."""
@@ -203,23 +218,26 @@ class Evaluator:
             self._hooks.on_row(requests[i], settled, spent[i])
 
 
-def _abandoned(example: dspy.Example, request: RunRequest, error: AbandonedError) -> Row:
-    """The row of a run that hung: it says nothing of the prompts."""
-    inputs, labels = as_text(example.inputs()), as_text(example.labels())
-    return Row(request.example, None, inputs, labels, failure="transport", error=f"abandoned: {error}")
+def as_text(fields: Any, redact: Callable[[str], str] = lambda text: text) -> dict[str, str]:
+    """The fields of an example or prediction, as text; what is no text in a request is only named.
 
-
-def as_text(fields: Any) -> dict[str, str]:
-    """The fields of an example or prediction, as text."""
+    Args:
+        fields: The example or prediction.
+        redact: Applied to every text.
+    """
     try:
         items = fields.items()
     except AttributeError:
-        return {"value": str(fields)}
-    return {str(name): str(value) for name, value in items}
+        return {"value": redact(_text(fields))}
+    return {str(name): redact(_text(value)) for name, value in items}
 
 
-def _trace(program: dspy.Module, trace: Sequence[Any] | None) -> tuple[TraceStep, ...]:
-    return tuple(
-        TraceStep(predictor_name(program, predictor), as_text(inputs), as_text(outputs))
-        for predictor, inputs, outputs in trace or ()
-    )
+def _text(value: Any) -> str:
+    if isinstance(value, (set, frozenset)):
+        return f"{{{', '.join(sorted(map(str, value)))}}}"  # the order of a set differs from process to process
+    text = str(value)
+    return _NO_TEXT.sub(f"[{type(value).__name__}]", text) if _NO_TEXT.search(text) else text
+
+
+# How DSPy writes what is no text, such as an image.
+_NO_TEXT = re.compile(f"{re.escape(CUSTOM_TYPE_START_IDENTIFIER)}.*?{re.escape(CUSTOM_TYPE_END_IDENTIFIER)}", re.DOTALL)

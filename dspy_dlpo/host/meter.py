@@ -61,6 +61,8 @@ class Scope:
 
     def __init__(self, role: str) -> None:
         self.role, self.tally, self.pulse = role, Tally(), PULSE.get() or Pulse()
+        self.error: Exception | None = None  # of the last call that failed
+        self.pulse.scopes.append(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Scope:
         return self
@@ -70,7 +72,9 @@ class Meter(BaseCallback, UsageTracker):
     """Counts language-model calls by role, under any number of threads, with DSPy's history on or off.
 
     It is DSPy's callback and usage tracker at once. DSPy reports usage for every call that no cache answered; a call
-    without usage and without an error is a cache hit. Retries within one call are not seen.
+    without usage and without an error is a cache hit. Where a program puts its own usage tracker in place, that one
+    passes on what it is told; where it takes callbacks away, calls show by their usage. Retries within one call are not
+    seen.
 
     Args:
         prices: What calls cost.
@@ -79,7 +83,7 @@ class Meter(BaseCallback, UsageTracker):
     def __init__(self, prices: Prices | None = None) -> None:
         super().__init__()
         self._prices = prices or Prices()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._open: dict[str, tuple[Scope, Any]] = {}
         self._billed: set[str] = set()
         self._totals: dict[str, Tally] = {}
@@ -89,12 +93,12 @@ class Meter(BaseCallback, UsageTracker):
         return self
 
     @contextmanager
-    def role(self, name: str, **settings: Any) -> Iterator[Tally]:
-        """Charge the calls made inside to a role, under further DSPy settings; yields what they spend."""
+    def role(self, name: str, **settings: Any) -> Iterator[Scope]:
+        """Charge the calls made inside to a role, under further DSPy settings; yields their scope."""
         scope = Scope(name)
         callbacks = [callback for callback in dspy.settings.callbacks if callback is not self]
         with dspy.context(callbacks=[*callbacks, self], usage_tracker=self, **{ROLE: scope}, **settings):
-            yield scope.tally
+            yield scope
 
     def add(self, role: str, spent: Tally) -> None:
         """Add what was spent by an earlier process."""
@@ -124,9 +128,10 @@ class Meter(BaseCallback, UsageTracker):
 
     def on_lm_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
         """A call begins."""
-        scope = self._scope(instance)
-        scope.pulse.beat()
         with self._lock:
+            scope = self._scope(instance)
+            scope.pulse.beat()
+            _listen(dspy.settings.usage_tracker, self)
             self._open[call_id] = scope, instance
             self._count(scope, Tally(calls=1))
 
@@ -135,10 +140,12 @@ class Meter(BaseCallback, UsageTracker):
         call_id = ACTIVE_CALL_ID.get() or ""
         usage = usage_entry if isinstance(usage_entry, Mapping) else {}
         with self._lock:
-            scope, lm = self._open.get(call_id, (self._other, None))
-            self._billed.add(call_id)
+            known = call_id in self._open
+            scope, lm = self._open[call_id] if known else (self._scope(None), _Named(lm_name))
+            if known:
+                self._billed.add(call_id)
         tokens, cost = tokens_of(usage), self._prices.cost(lm, usage)
-        spent = Tally(unpriced=int(cost is None), unreported=int(tokens is None), usd=cost or 0.0)
+        spent = Tally(calls=int(not known), unpriced=int(cost is None), unreported=int(tokens is None), usd=cost or 0.0)
         spent.input_tokens, spent.output_tokens = tokens or (0, 0)
         with self._lock:
             self._count(scope, spent)
@@ -148,6 +155,7 @@ class Meter(BaseCallback, UsageTracker):
         with self._lock:
             scope, _ = self._open.pop(call_id, (self._other, None))
             if exception is not None:
+                scope.error = exception
                 self._count(scope, Tally(failures=1))
             elif call_id not in self._billed:
                 self._count(scope, Tally(cache_hits=1))
@@ -172,11 +180,30 @@ class ModelMeter(Meter):
         self._scopes: dict[int, Scope] = {}
 
     def _scope(self, lm: Any) -> Scope:
-        with self._lock:
-            if id(lm) not in self._scopes:
-                self._scopes[id(lm)] = Scope(str(len(self.models)))
-                self.models.append(lm)
-            return self._scopes[id(lm)]
+        if id(lm) not in self._scopes:
+            self._scopes[id(lm)] = Scope(str(len(self.models)))
+            self.models.append(lm)
+        return self._scopes[id(lm)]
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A model of which only the name is known."""
+
+    model: str
+
+
+def _listen(tracker: Any, meter: Meter) -> None:
+    """Have a usage tracker of the program's own pass on what it is told."""
+    if tracker is None or tracker is meter or getattr(tracker, "_dlpo_meter", None) is meter:
+        return
+    tell = tracker.add_usage
+
+    def add_usage(lm_name: str, usage_entry: Any) -> None:
+        tell(lm_name, usage_entry)
+        meter.add_usage(lm_name, usage_entry)
+
+    tracker.add_usage, tracker._dlpo_meter = add_usage, meter
 
 
 def summary(tally: Tally) -> dict[str, Any]:

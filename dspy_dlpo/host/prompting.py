@@ -6,11 +6,11 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import dspy
-from dspy.utils.exceptions import AdapterParseError, LMError
+from dspy.utils.exceptions import AdapterParseError
 from pydantic import BaseModel
 
 from dspy_dlpo.core.errors import ModelError
@@ -18,6 +18,9 @@ from dspy_dlpo.host.dead import is_dead, one_line
 from dspy_dlpo.host.meter import Meter, Tally
 from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.host.threads import AbandonedError, in_threads
+
+# So many requests in a row without an answer, and the model is given up.
+LOST_IN_A_ROW = 8
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,7 @@ class PromptModel:
         self._lm, self._meter, self._seed = lm, meter, seed
         self._num_threads, self._call_timeout = num_threads, call_timeout
         self._redact, self._hooks = redact or Redactor(), hooks or AskHooks()
+        self._lost = 0
         # One reply, one call: the user's adapter and DSPy's silent second try with JSON stay out.
         self._adapter = dspy.ChatAdapter(use_json_adapter_fallback=False)
 
@@ -132,31 +136,58 @@ class PromptModel:
             self._hooks.check()
             self._hooks.on_sent(len(new))
 
+        recorded = len(answers)
+
         def on_done(index: int, result: tuple[Answer, Tally] | AbandonedError) -> None:
             if isinstance(result, AbandonedError):
-                result = Answer(error=f"abandoned: {result}"), Tally()
+                used = [scope.tally for scope in result.pulse.scopes]
+                result = Answer(error=f"abandoned: {result}"), replace(used[0]) if used else Tally()
             answers[new[index]] = result[0]
             self._hooks.on_answer(asks[new[index]], *result)
+            self._watch(result[0])
 
         requests = [asks[i] for i in new]
-        in_threads(self._answer, requests, self._num_threads, timeout=self._call_timeout, on_done=on_done)
+        try:
+            in_threads(self._answer, requests, self._num_threads, timeout=self._call_timeout, on_done=on_done)
+        except ModelError:  # what a dead model refused is not in flight any more
+            self._hooks.on_sent(len(answers) - recorded - len(new))
+            raise
         return [answers[i] for i in range(len(asks))]
+
+    def _watch(self, answer: Answer) -> None:
+        """Give a model up that does not answer any more.
+
+        Raises:
+            ModelError: After too many requests in a row without an answer.
+        """
+        self._lost = self._lost + 1 if answer.error else 0
+        if self._lost >= LOST_IN_A_ROW:
+            raise ModelError(f"No call of the prompt model was answered: {answer.error} ({self._lost} in a row)")
 
     def _answer(self, ask: Ask) -> tuple[Answer, Tally]:
         predict = dspy.Predict(ask.signature, rollout_id=_rollout(self._seed, ask))
-        with self._meter.role(ask.role, lm=self._lm, adapter=self._adapter, trace=None) as spent:
+        with self._meter.role(ask.role, lm=self._lm, adapter=self._adapter, trace=None) as scope:
             try:
                 reply = predict(**{name: contained(value) for name, value in ask.inputs.items()})
-                return Answer({name: _plain(value) for name, value in reply.items()}), spent
+                return Answer({name: self._plain(value) for name, value in reply.items()}), scope.tally
             except AdapterParseError as error:
-                return Answer(text=str(error.lm_response or "")), spent
-            except LMError as error:
+                return Answer(text=self._redact(str(error.lm_response or ""))), scope.tally
+            except Exception as error:  # noqa: BLE001 - whatever a client raises, it costs a step and not the run
                 said = self._redact.error(error)
                 if is_dead(error):
-                    raise ModelError(f"The prompt model cannot be used: {one_line(said)}") from self._redact.cause(
-                        error
-                    )
-                return Answer(error=f"{type(error).__name__}: {said}"), spent
+                    cause = self._redact.cause(error)
+                    raise ModelError(f"The prompt model cannot be used: {one_line(said)}") from cause
+                return Answer(error=f"{type(error).__name__}: {said}"), scope.tally
+
+    def _plain(self, value: Any) -> Any:
+        """An output field as plain data."""
+        if isinstance(value, BaseModel):
+            return self._plain(value.model_dump(mode="json"))
+        if isinstance(value, Mapping):
+            return {name: self._plain(item) for name, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self._plain(item) for item in value]
+        return value if isinstance(value, (int, float, type(None))) else self._redact(str(value))
 
 
 def quoted(value: object, limit: int) -> str:
@@ -168,16 +199,12 @@ def quoted(value: object, limit: int) -> str:
 
 
 def contained(text: str) -> str:
-    """Text that cannot end its field early: DSPy marks fields with ``[[ ## name ## ]]``."""
-    return re.sub(r"##(\s*)\]\]", r"#\1]]", re.sub(r"\[\[(\s*)##", r"[[\1#", text))
+    """Text that cannot end its field early, or become something else than text.
 
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+    DSPy marks fields with ``[[ ## name ## ]]``, and what is no text with ``<<CUSTOM-TYPE-...>>``.
+    """
+    text = re.sub(r"##(\s*)\]\]", r"#\1]]", re.sub(r"\[\[(\s*)##", r"[[\1#", text))
+    return text.replace("<<CUSTOM-TYPE-", "<CUSTOM-TYPE-")
 
 
 def _rollout(seed: int, ask: Ask) -> int:

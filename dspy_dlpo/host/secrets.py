@@ -8,15 +8,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 HIDDEN = "[hidden]"
-_SECRET_NAME = re.compile(r"key|token|secret|password|authorization|credential|headers", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"key|token|secret|password|authorization|credential|cookie", re.IGNORECASE)
 _SECRET_VARIABLE = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS)$", re.IGNORECASE)
 # What looks like a key in the text of an error, whoever holds it.
 _LOOKS_SECRET = re.compile(
     r"(?i)\b(bearer|basic)\s+[\w.~+/=*-]{8,}|\b(sk|pk|rk|gsk|xai|hf|ghp)[-_][\w*-]{12,}"
     r"|\b(authorization|x-api-key|api[-_ ]?key)\b[\"']?( provided)?\s*[:=]\s*[\"']?[\w.~+/=*-]{8,}"
 )
-# Shorter values are words, not keys; a variable of the environment may hold anything.
-_SHORTEST, _SHORTEST_VARIABLE = 6, 16
+# Shorter values are words, not keys, unless they hold a digit; a variable of the environment may hold anything.
+_SHORTEST, _SHORTEST_WITH_DIGIT, _SHORTEST_VARIABLE = 12, 8, 16
 
 
 class Redactor:
@@ -55,12 +55,14 @@ class Redactor:
 
 
 def _secrets(values: Mapping[str, Any], inside: bool = False) -> Iterator[str]:
-    """The secret values among the arguments of a model: by the name of the argument, or in one of such a name."""
+    """The secret values among the arguments of a model: by the name of the argument, or of the header."""
     for name, value in values.items():
         secret = inside or bool(_SECRET_NAME.search(str(name)))
         if isinstance(value, Mapping):
             yield from _secrets(value, secret)
-        elif secret and isinstance(value, str) and len(value) >= _SHORTEST:
-            yield value
-            if " " in value and len(value.split()[-1]) >= _SHORTEST:
-                yield value.split()[-1]  # "Bearer ..." may be told without its first word
+        elif secret and isinstance(value, str):
+            yield from filter(_is_key, {value, value.split(" ")[-1]})  # "Bearer ..." may be told without its first word
+
+
+def _is_key(text: str) -> bool:
+    return len(text) >= (_SHORTEST_WITH_DIGIT if re.search(r"\d", text) else _SHORTEST)

@@ -10,19 +10,32 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 
-class AbandonedError(Exception):
-    """Nothing happened in a piece of work for too long; it was left to itself."""
-
-
 class Pulse:
-    """When something last happened in a piece of work: it began, or a call of a language model began or ended."""
+    """When something last happened in a piece of work: it began, or a call of a language model began or ended.
+
+    What it spends is charged to its `scopes`.
+    """
 
     def __init__(self) -> None:
         self.last = time.monotonic()
+        self.scopes: list[Any] = []
 
     def beat(self) -> None:
         """Something happened."""
         self.last = time.monotonic()
+
+
+class AbandonedError(Exception):
+    """Nothing happened in a piece of work for too long; it was left to itself.
+
+    Args:
+        timeout: How long, in seconds.
+        pulse: That of the work.
+    """
+
+    def __init__(self, timeout: float, pulse: Pulse) -> None:
+        super().__init__(f"nothing happened for {timeout:g} s")
+        self.pulse = pulse
 
 
 PULSE: contextvars.ContextVar[Pulse | None] = contextvars.ContextVar("dlpo_pulse", default=None)
@@ -101,8 +114,7 @@ def _finished(
             index, outcome = done.get(timeout=_patience(running, timeout))
         except queue.Empty:
             for index in [i for i, pulse in running.items() if _is_late(pulse, timeout)]:
-                del running[index]
-                yield index, (AbandonedError(f"nothing happened for {timeout:g} s"), None)
+                yield index, (AbandonedError(timeout or 0.0, running.pop(index)), None)
             continue
         if running.pop(index, None) is not None:  # what was abandoned is not wanted any more
             yield index, outcome

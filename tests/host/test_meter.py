@@ -112,7 +112,7 @@ def test_what_one_piece_of_work_spends_is_told_apart():
     with meter.role("task", lm=lm) as second:
         for question in "bc":
             dspy.Predict("question -> answer")(question=question)
-    assert (first.calls, second.calls) == (1, 2)
+    assert (first.tally.calls, second.tally.calls) == (1, 2)
     assert meter.total().calls == 3
 
 
@@ -121,7 +121,27 @@ def test_calls_of_dspys_own_threads_are_charged_to_the_work_that_started_them():
     predict = dspy.Predict("question -> answer")
     with meter.role("task", lm=lm) as spent:
         dspy.Parallel(num_threads=8, disable_progress_bar=True)([(predict, {"question": str(i)}) for i in range(20)])
-    assert (spent.calls, spent.input_tokens) == (20, 200)
+    assert (spent.tally.calls, spent.tally.input_tokens) == (20, 200)
+
+
+def test_a_program_with_a_usage_tracker_of_its_own_is_counted_too():
+    meter, lm = Meter(), scripted_lm(lambda system, user: fields(answer="x"))
+    with meter.role("task", lm=lm):
+        for i in range(3):
+            with dspy.track_usage() as tracker:
+                dspy.Predict("question -> answer")(question=str(i))
+            assert tracker.get_total_tokens()["scripted/one"]["prompt_tokens"] == 10
+    totals = meter.totals()["task"]
+    assert (totals["calls"], totals["cache_hits"], totals["input_tokens"]) == (3, 0, 30)
+
+
+def test_a_program_that_takes_callbacks_away_is_counted_by_its_usage():
+    meter, lm = Meter(Prices({"scripted/one": (1e6, 0.0)})), scripted_lm(lambda system, user: fields(answer="x"))
+    with meter.role("task", lm=lm), dspy.context(callbacks=[]):
+        for i in range(3):
+            dspy.Predict("question -> answer")(question=str(i))
+    totals = meter.totals()["task"]
+    assert (totals["calls"], totals["cache_hits"], totals["input_tokens"], totals["usd"]) == (3, 0, 30, 30.0)
 
 
 def test_usage_that_is_not_reported_is_unknown_not_0():
