@@ -2,9 +2,16 @@
 
 import os
 import sys
+import threading
+import time
 from pathlib import Path
 
+import pytest
+import uvicorn
 from hypothesis import HealthCheck, settings
+
+from dspy_dlpo.simulation import Settings as SimulationSettings
+from dspy_dlpo.simulation import create_app
 
 sys.path.insert(0, str(Path(__file__).parent / "core"))
 sys.path.insert(0, str(Path(__file__).parent / "host"))
@@ -17,3 +24,16 @@ settings.register_profile(
     "search", deadline=None, max_examples=2000, database=None, suppress_health_check=[*HealthCheck]
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ordinary"))
+
+
+@pytest.fixture(scope="session")
+def address():
+    """The simulated model on a real connection, for clients that speak HTTP."""
+    server = uvicorn.Server(uvicorn.Config(create_app(SimulationSettings()), port=0, log_level="error", lifespan="off"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/v1"
+    server.should_exit = True
+    thread.join()

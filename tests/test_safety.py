@@ -6,13 +6,10 @@ import logging
 import os
 import re
 import stat
-import threading
-import time
 from pathlib import Path
 
 import dspy
 import pytest
-import uvicorn
 from scripted import engine, fields, scripted_lm
 
 import dspy_dlpo
@@ -20,7 +17,7 @@ from dspy_dlpo import Budget, DLPOTeleprompter
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.storage import read_history
 from dspy_dlpo.host.secrets import HIDDEN, Redactor
-from dspy_dlpo.simulation import Settings, create_app, simulated_lm, simulated_task
+from dspy_dlpo.simulation import simulated_lm, simulated_task
 
 SOURCES = sorted(Path(dspy_dlpo.__file__).parent.rglob("*.py"))
 UNSAFE_MODULES = {"pickle", "cloudpickle", "dill", "marshal", "shelve", "joblib", "yaml"}
@@ -50,19 +47,6 @@ def test_reading_a_directory_executes_nothing(tmp_path):
 # --- keys ---
 
 KEY, HEADER, VARIABLE = "marker-key-2718281828", "marker-header-1414213562", "marker-variable-1732050807"
-
-
-@pytest.fixture
-def address():
-    """The simulated model on a real connection."""
-    server = uvicorn.Server(uvicorn.Config(create_app(Settings()), port=0, log_level="error", lifespan="off"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/v1"
-    server.should_exit = True
-    thread.join()
 
 
 def test_no_key_reaches_a_file_a_log_a_result_or_an_error(address, tmp_path, caplog, monkeypatch):

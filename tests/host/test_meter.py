@@ -1,19 +1,15 @@
 import subprocess
 import sys
-import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 
 import dspy
 import pytest
-import uvicorn
 from dspy.lm15 import RateLimitError
 from scripted import fields, scripted_lm
 
 from dspy_dlpo.host.meter import Meter, ModelMeter
 from dspy_dlpo.host.prices import Prices, tokens_of
-from dspy_dlpo.simulation import Settings, create_app
 
 
 @pytest.mark.parametrize("disable_history", [False, True])
@@ -56,19 +52,6 @@ def test_the_users_own_callbacks_stay():
     with dspy.context(callbacks=[Mine()]), Meter().role("task", lm=lm):
         dspy.Predict("question -> answer")(question="q")
     assert len(seen) == 1
-
-
-@pytest.fixture(scope="module")
-def address():
-    """The simulated model on a real connection, for the engines that speak HTTP."""
-    server = uvicorn.Server(uvicorn.Config(create_app(Settings()), port=0, log_level="error", lifespan="off"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/v1"
-    server.should_exit = True
-    thread.join()
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::ResourceWarning")
