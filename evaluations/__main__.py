@@ -1,0 +1,143 @@
+"""The benchmark: ``python -m evaluations run``, ``work``, ``report``."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from evaluations.grid import Planner, Rows, work
+from evaluations.suites import SUITES, cells_of
+
+console = Console(highlight=False, soft_wrap=True)
+RESULTS = Path(__file__).parent / "results"
+
+
+@click.group()
+def main() -> None:
+    """Compare DLPO with other prompt optimizers under equal caps."""
+
+
+@main.command()
+@click.option("--suite", type=click.Choice(SUITES), default="quick", show_default=True)
+@click.option("--task", "tasks", multiple=True, help="Only this task; may be given several times.")
+@click.option("--arm", "arms", multiple=True, help="Only this arm; may be given several times.")
+@click.option("--task-model", help="A real model that runs the programs; the simulated one by default.")
+@click.option("--prompt-model", help="A real model that writes prompts; the simulated one by default.")
+@click.option("--budget", "budgets", multiple=True, type=int, help="Cap on program runs; may be given several times.")
+@click.option("--seeds", default=5, show_default=True, help="Seeds from 0.")
+@click.option("--jobs", default=2, show_default=True, help="Processes.")
+@click.option("--threads", default=1, show_default=True, help="Calls in parallel in each process.")
+@click.option("--storage", help="Optuna storage URL; a SQLite file beside the results by default.")
+@click.option("--data-dir", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Local data files.")
+@click.option("--out", type=click.Path(path_type=Path), help="Directory of the rows.")
+@click.option("--yes", is_flag=True, help="Do not ask before real models are paid for.")
+def run(
+    suite: str,
+    tasks: Sequence[str],
+    arms: Sequence[str],
+    task_model: str | None,
+    prompt_model: str | None,
+    budgets: Sequence[int],
+    seeds: int,
+    jobs: int,
+    threads: int,
+    storage: str | None,
+    data_dir: Path | None,
+    out: Path | None,
+    yes: bool,
+) -> None:
+    """Run a grid, or go on with it."""
+    try:
+        cells = cells_of(
+            suite,
+            seeds=seeds,
+            budgets=budgets or (600, 2000),
+            tasks=tasks or None,
+            arms=arms or None,
+            task_model=task_model,
+            prompt_model=prompt_model,
+        )
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    folder = out or RESULTS / suite
+    rows = Rows(folder)
+    finished = rows.keys()
+    missing = [cell for cell in cells if cell.key not in finished]
+    most = sum(cell.runs for cell in missing)
+    console.print(f"{len(cells)} cells, {len(cells) - len(missing)} finished; at most {most:,} program runs to come.")
+    if task_model and not yes and not click.confirm("Real models cost money. Go on?"):
+        raise SystemExit(1)
+    if not missing:
+        return
+    storage = storage or f"sqlite:///{folder.resolve()}/grid.db"
+    name = f"{suite}-{hashlib.sha256(''.join(sorted(cell.key for cell in cells)).encode()).hexdigest()[:8]}"
+    planner = Planner(storage, name, missing)
+    _run_workers(planner, (storage, name, folder, data_dir, threads), jobs, rows)
+    console.print(f"{len(rows.keys() & {cell.key for cell in cells})} of {len(cells)} cells finished: {folder}")
+
+
+@main.command()
+@click.option("--rows", "folder", type=click.Path(exists=True, path_type=Path), help="Directory of the rows.")
+@click.option("--ablation", type=click.Path(path_type=Path), help="Directory of the ablation's rows.")
+@click.option("--out", type=click.Path(path_type=Path), help="Where the pages go; beside the rows by default.")
+def report(folder: Path | None, ablation: Path | None, out: Path | None) -> None:
+    """Write the report of a grid: Markdown and HTML."""
+    from evaluations.report import write_report
+
+    folder = folder or RESULTS / "simulated"
+    rows = Rows(folder).read()
+    if not rows:
+        raise click.ClickException(f"{folder} holds no rows. Run a grid first.")
+    more = ablation or RESULTS / "ablation"
+    for path in write_report(rows, Rows(more).read() if more.is_dir() else [], out or folder):
+        console.print(str(path))
+
+
+@main.command()
+@click.option("--rows", "folder", required=True, type=click.Path(exists=True, path_type=Path))
+def gather(folder: Path) -> None:
+    """Put the rows of a grid, which each process wrote to a file of its own, into one file."""
+    console.print(str(Rows(folder).gather("rows.jsonl")))
+
+
+@main.command("work")
+@click.option("--storage", required=True, help="Optuna storage URL of the grid.")
+@click.option("--study", required=True, help="Name of the grid's study.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Directory of the rows.")
+@click.option("--data-dir", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Local data files.")
+@click.option("--threads", default=1, show_default=True, help="Calls in parallel.")
+def work_on(storage: str, study: str, out: Path, data_dir: Path | None, threads: int) -> None:
+    """Help with a grid from another machine: run waiting cells until none is left."""
+    console.print(f"{work(storage, study, out, data_dir, threads)} cells run")
+
+
+def _run_workers(planner: Planner, arguments: tuple[Any, ...], jobs: int, rows: Rows) -> None:
+    """Start workers, keep them busy, show how far they are, and start anew those that die."""
+    context = multiprocessing.get_context("spawn")
+    before, restarts = len(rows.keys()), 0
+    workers = [context.Process(target=work, args=arguments) for _ in range(min(jobs, planner.total))]
+    for worker in workers:
+        worker.start()
+    columns = (TextColumn("cells"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("cells", total=planner.total)
+        while planner.plan() or any(worker.is_alive() for worker in workers):
+            time.sleep(0.5)
+            bar.update(task, completed=rows.count() - before)
+            for i, worker in enumerate(workers):
+                if not worker.is_alive() and worker.exitcode and restarts < 5 * jobs:
+                    restarts += 1
+                    workers[i] = context.Process(target=work, args=arguments)
+                    workers[i].start()
+
+
+if __name__ == "__main__":
+    main()

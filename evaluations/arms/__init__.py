@@ -1,0 +1,21 @@
+"""The arms of the benchmark, by name."""
+
+from evaluations.arms import ours, peers
+from evaluations.arms.setup import Arm, Setup
+from evaluations.arms.text_grad import text_grad
+
+__all__ = ["ABLATION", "MAIN", "Arm", "Setup", "arms"]
+
+MAIN = (
+    "default",
+    "paper settings",
+    "plain textual gradient descent",
+    *peers.arms(),
+    "TextGrad",
+)
+ABLATION = tuple(ours.arms())
+
+
+def arms() -> dict[str, Arm]:
+    """Every arm, by name."""
+    return {**ours.arms(), **peers.arms(), "TextGrad": text_grad}

@@ -1,0 +1,93 @@
+"""Our arms: the presets, each technique alone, and each left out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import dspy
+
+from dspy_dlpo import (
+    Annealing,
+    Budget,
+    Contrastive,
+    DLPOTeleprompter,
+    Dropout,
+    Greedy,
+    Judging,
+    LearningRate,
+    LinearDecay,
+    Momentum,
+    Regularization,
+    Technique,
+    default_settings,
+    paper_settings,
+    tgd_settings,
+)
+from evaluations.arms.setup import Arm, Setup
+
+
+def optimize(setup: Setup, settings: dict[str, Any], runs: int | None = None) -> dspy.Module:
+    """Optimize the task's program with our optimizer."""
+    optimizer = DLPOTeleprompter(
+        setup.task.metric,
+        prompt_model=setup.prompt_lm,
+        budget=Budget(metric_calls=setup.runs if runs is None else runs),
+        seed=setup.seed,
+        num_threads=setup.num_threads,
+        **settings,
+    )
+    return optimizer.compile(setup.task.program, trainset=setup.task.trainset, valset=setup.task.valset)
+
+
+def without(kind: type[Technique], instead: Technique | None = None) -> dict[str, Any]:
+    """The shipped settings with one technique left out, or with another in its place."""
+    settings = default_settings()
+    kept = [instead if isinstance(each, kind) else each for each in settings["techniques"]]
+    return {**settings, "techniques": tuple(each for each in kept if each is not None)}
+
+
+def alone(*techniques: Technique, acceptance: Any = None) -> dict[str, Any]:
+    """One technique, judged by edit and greedily."""
+    return {"techniques": techniques, "acceptance": acceptance or Greedy(), "judging": Judging()}
+
+
+def judging(**changes: Any) -> dict[str, Any]:
+    """The shipped settings with another way of judging."""
+    return {**default_settings(), "judging": replace(Judging(), **changes)}
+
+
+def settings() -> dict[str, dict[str, Any]]:
+    """The settings of every arm of ours, by name."""
+    shipped = {type(each): each for each in default_settings()["techniques"]}
+    return {
+        "default": default_settings(),
+        "paper settings": paper_settings(),
+        "plain textual gradient descent": tgd_settings(),
+        "without learning rate (TLR)": without(LearningRate),
+        "without decay (TLRD)": without(LearningRate, LearningRate(8)),
+        "without dropout (TDO)": without(Dropout),
+        "without annealing (TSA)": {**default_settings(), "acceptance": Greedy()},
+        "without momentum (TMnt)": without(Momentum),
+        "without contrastive (TCL)": without(Contrastive),
+        "without regularization (TRegu)": without(Regularization),
+        "only judging by edit": alone(),
+        "only learning rate (TLR)": alone(LearningRate(8)),
+        "only decay (TLRD)": alone(LearningRate(LinearDecay(8, 2))),
+        "only dropout (TDO)": alone(shipped[Dropout]),
+        "only annealing (TSA)": alone(acceptance=Annealing(LinearDecay(1.0, 0.0))),
+        "only momentum (TMnt)": alone(shipped[Momentum]),
+        "only contrastive (TCL)": alone(shipped[Contrastive]),
+        "only regularization (TRegu)": alone(shipped[Regularization]),
+        "by whole proposal": judging(by="whole"),
+        "without trials": judging(trials=False),
+    }
+
+
+def _arm(chosen: dict[str, Any]) -> Arm:
+    return lambda setup: optimize(setup, chosen)
+
+
+def arms() -> dict[str, Arm]:
+    """Every arm of ours, by name."""
+    return {name: _arm(chosen) for name, chosen in settings().items()}

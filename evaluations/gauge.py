@@ -1,0 +1,126 @@
+"""Count what an arm really asks of a model, whatever it reports itself, and stop it at the cap."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import dspy
+from dspy.utils.usage_tracker import UsageTracker
+
+
+class CapReached(BaseException):
+    """An arm asked for more than its cap allows. Not an Exception, so that no optimizer takes it for a wrong answer."""
+
+
+class Gauge(UsageTracker):
+    """Counts the calls, tokens and money of one model, copies of it included.
+
+    Args:
+        most_calls: Calls after which `CapReached` is raised.
+        price: US dollars for a million tokens in and a million out.
+        purse: Shared by the models whose money is capped together; None for no cap on money.
+    """
+
+    def __init__(
+        self, most_calls: float = math.inf, price: tuple[float, float] = (0.0, 0.0), purse: Purse | None = None
+    ):
+        super().__init__()
+        self.most_calls, self.price, self.purse = most_calls, price, purse
+        self.calls = self.input_tokens = self.output_tokens = 0
+        self.was_cut = False
+        self._lock = threading.Lock()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Gauge:
+        return self
+
+    @property
+    def usd(self) -> float:
+        """US dollars so far."""
+        return (self.input_tokens * self.price[0] + self.output_tokens * self.price[1]) / 1e6
+
+    def before(self, calls: int) -> None:
+        """Count calls that are about to be made.
+
+        Raises:
+            CapReached: If they are more than the cap allows.
+        """
+        with self._lock:
+            if self.calls + calls > self.most_calls or (self.purse and self.purse.is_empty):
+                self.was_cut = True
+                raise CapReached
+            self.calls += calls
+
+    def add_usage(self, lm_name: str, usage_entry: Mapping[str, Any]) -> None:
+        """Count the tokens of a call, and pass them on to the tracker around it."""
+        with self._lock:
+            self.input_tokens += int(usage_entry.get("prompt_tokens") or 0)
+            self.output_tokens += int(usage_entry.get("completion_tokens") or 0)
+        if self.purse:
+            self.purse.note(self)
+
+
+class Purse:
+    """Money that several models may spend together.
+
+    Args:
+        usd: US dollars.
+    """
+
+    def __init__(self, usd: float) -> None:
+        self.usd = usd
+        self._gauges: dict[int, Gauge] = {}
+
+    @property
+    def spent(self) -> float:
+        """US dollars that were spent."""
+        return sum(gauge.usd for gauge in self._gauges.values())
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether all was spent."""
+        return self.spent >= self.usd
+
+    def note(self, gauge: Gauge) -> None:
+        """A gauge counted something."""
+        self._gauges[id(gauge)] = gauge
+
+
+class GaugedLM(dspy.LM):
+    """A language model whose public calls are gauged; copies share the gauge.
+
+    Args:
+        model: The model, or a `dspy.LM` to take settings and engine from.
+        gauge: Counts.
+        **settings: Of `dspy.LM`.
+    """
+
+    def __init__(self, model: str | dspy.LM, gauge: Gauge, **settings: Any) -> None:
+        if isinstance(model, dspy.LM):
+            engines = {"engine": model.engine, "async_engine": model._async_engine_spec}
+            settings = {**model.kwargs, "cache": model.cache, "callbacks": model.callbacks, **engines, **settings}
+            model = model.model
+        super().__init__(model, **settings)
+        self.gauge = gauge
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Count, and call."""
+        self.gauge.before(int(kwargs.get("n") or self.kwargs.get("n") or 1))
+        with dspy.context(usage_tracker=_Both(self.gauge, dspy.settings.usage_tracker)):
+            return super().__call__(*args, **kwargs)
+
+
+class _Both(UsageTracker):
+    """Tells a gauge and the tracker that was in place."""
+
+    def __init__(self, gauge: Gauge, other: UsageTracker | None) -> None:
+        super().__init__()
+        self._gauge, self._other = gauge, other
+
+    def add_usage(self, lm_name: str, usage_entry: Any) -> None:
+        """Tell both."""
+        self._gauge.add_usage(lm_name, usage_entry)
+        if self._other is not None:
+            self._other.add_usage(lm_name, usage_entry)

@@ -1,0 +1,201 @@
+"""A grid of cells as one Optuna study: it resumes, runs in any number of processes, and shows in optuna-dashboard.
+
+Every trial is a cell. One planner queues a few cells at a time; workers take them until the planner has no more. A
+cell's row is written before its trial is told, and cells that have a row are not queued, so a finished cell is never
+run again. A worker that dies leaves a running trial behind: it is taken back as soon as its heart is seen to have
+stopped, or, on the same machine, its process to be gone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import statistics
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import optuna
+import sqlalchemy
+from optuna.storages import RDBStorage
+from optuna.trial import Trial, TrialState
+
+from evaluations.cell import Cell, measure
+
+# Seconds between heartbeats, and until a silent worker is taken for dead.
+HEARTBEAT, GRACE = 20, 90
+POLL = 0.2
+# Cells that wait at a time: Optuna reads them all to hand out one. Seconds after which a worker gives an idle queue up.
+WAITING, PATIENCE = 40, 120
+OPEN = "open"
+
+
+class Rows:
+    """The rows of finished cells, as JSON lines in one directory; each process appends to a file of its own.
+
+    Args:
+        folder: The directory.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def read(self) -> list[dict[str, Any]]:
+        """All rows, each cell once, in a fixed order; a line that was cut by a crash is left out."""
+        rows: dict[str, dict[str, Any]] = {}
+        for path in sorted(self.folder.glob("*.jsonl")):
+            for line in path.read_text(encoding="utf-8").splitlines():
+                try:
+                    row = json.loads(line)
+                except ValueError:
+                    continue
+                rows.setdefault(row["key"], row)
+        return [rows[key] for key in sorted(rows)]
+
+    def keys(self) -> set[str]:
+        """The keys of the finished cells."""
+        return {row["key"] for row in self.read()}
+
+    def count(self) -> int:
+        """How many rows there are, cheaply."""
+        return sum(path.read_bytes().count(b"\n") for path in self.folder.glob("*.jsonl"))
+
+    def write(self, row: dict[str, Any]) -> None:
+        """Add a row, whole."""
+        path = self.folder / f"{socket.gethostname()}-{os.getpid()}.jsonl"
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def gather(self, name: str) -> Path:
+        """Put all rows into one file, and drop the others."""
+        rows, target = self.read(), self.folder / name
+        draft = target.with_suffix(".draft")
+        draft.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        others = [path for path in self.folder.glob("*.jsonl") if path != target]
+        os.replace(draft, target)
+        for path in others:
+            path.unlink()
+        return target
+
+
+def open_study(storage: str, name: str) -> optuna.Study:
+    """The study of a grid, made if there is none. SQLite is made safe for many processes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        database = RDBStorage(storage, heartbeat_interval=HEARTBEAT, grace_period=GRACE)
+    if storage.startswith("sqlite"):
+        _take_turns(database)
+    study = optuna.create_study(study_name=name, storage=database, direction="maximize", load_if_exists=True)
+    return study
+
+
+class Planner:
+    """Queues cells, a few at a time; one process of a grid is it.
+
+    Args:
+        storage: Optuna storage URL.
+        name: Name of the grid's study.
+        cells: The cells that have no row yet, in the order to run.
+    """
+
+    def __init__(self, storage: str, name: str, cells: Sequence[Cell]) -> None:
+        self.study = open_study(storage, name)
+        self.total = len(cells)
+        waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING, TrialState.RUNNING))
+        known = {trial.user_attrs.get("key") for trial in waiting}
+        self._left = [cell for cell in cells if cell.key not in known]
+        self.study.set_user_attr(OPEN, True)
+
+    def plan(self) -> bool:
+        """Queue more cells if few are waiting, and those of dead workers again; False when nothing is left to do."""
+        taken = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING, TrialState.RUNNING))
+        _take_back_the_dead(self.study)
+        if self._left and sum(trial.state == TrialState.WAITING for trial in taken) < WAITING // 2:
+            for cell in self._left[:WAITING]:
+                self.study.enqueue_trial({}, user_attrs={"key": cell.key, "cell": asdict(cell)})
+            self._left = self._left[WAITING:]
+            return True
+        if self._left or taken:
+            return True
+        self.study.set_user_attr(OPEN, False)
+        return False
+
+
+def work(storage: str, name: str, folder: Path, data_dir: Path | None = None, num_threads: int = 1) -> int:
+    """Run waiting cells until the planner has no more.
+
+    Returns:
+        How many this process has run.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study, rows, count = open_study(storage, name), Rows(folder), 0
+    idle_since = time.monotonic()
+
+    def objective(trial: Trial) -> float:
+        nonlocal count
+        if "cell" not in trial.user_attrs:  # another worker was faster: Optuna has made this trial up
+            raise optuna.TrialPruned
+        trial.set_user_attr("worker", f"{socket.gethostname()}/{os.getpid()}")
+        row = measure(Cell(**trial.user_attrs["cell"]), data_dir, num_threads)
+        rows.write(row)
+        count += 1
+        for what in ("task", "arm", "seed", "runs", "noise", "runs_made", "prompt_calls", "words", "usd_spent"):
+            trial.set_user_attr(what, row[what])
+        return statistics.fmean(row["test"])
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        while time.monotonic() - idle_since < PATIENCE:
+            if study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+                study.optimize(objective, n_trials=1, catch=(Exception,))
+                idle_since = time.monotonic()
+            elif study.user_attrs.get(OPEN):
+                time.sleep(POLL)
+                optuna.storages.fail_stale_trials(study)
+            else:
+                break
+    return count
+
+
+def _take_back_the_dead(study: optuna.Study) -> None:
+    """Queue again what a process of this machine was running when it died."""
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        host, _, pid = trial.user_attrs.get("worker", "").partition("/")
+        if host != socket.gethostname() or _is_alive(int(pid)):
+            continue
+        study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+        attributes = {name: trial.user_attrs[name] for name in ("key", "cell")}
+        study.enqueue_trial({}, user_attrs=attributes)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _take_turns(database: RDBStorage) -> None:
+    """Have SQLite lock when a transaction begins: else one waiting trial may be handed to two workers."""
+
+    def connected(connection: Any, record: Any) -> None:
+        connection.isolation_level = None
+        for pragma in ("busy_timeout=60000", "journal_mode=WAL", "synchronous=NORMAL"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    def begun(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    sqlalchemy.event.listen(database.engine, "connect", connected)
+    sqlalchemy.event.listen(database.engine, "begin", begun)
+    database.engine.dispose()

@@ -1,0 +1,83 @@
+"""The charts of the report, as SVG."""
+
+from __future__ import annotations
+
+import io
+import statistics as st
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from evaluations.report.tables import CLAIMS, OURS, arms_of
+from evaluations.statistics import Row, by_task, gap, mean_of, mean_score, pick, score, spread
+
+matplotlib.rcParams.update({"svg.hashsalt": "dspy_dlpo", "svg.fonttype": "none", "font.size": 9})
+
+
+def curves(rows: Sequence[Row]) -> str:
+    """Test score against runs, with bands of one standard error over seeds."""
+    figure = Figure(figsize=(7, 4))
+    axes = figure.subplots()
+    for arm in arms_of(rows):
+        mine = pick(rows, arm=arm)
+        budgets = sorted({row["runs"] for row in mine})
+        if len(budgets) < 4:
+            continue
+        means = [mean_score(pick(mine, runs=runs)) for runs in budgets]
+        errors = [_error(pick(mine, runs=runs)) for runs in budgets]
+        (line,) = axes.plot(budgets, means, marker="o", markersize=3, label="DLPO" if arm == OURS else arm)
+        low, high = ([mean + sign * error for mean, error in zip(means, errors, strict=True)] for sign in (-1, 1))
+        axes.fill_between(budgets, low, high, color=line.get_color(), alpha=0.15)
+    axes.set_xscale("log")
+    axes.set_xlabel("runs of the program")
+    axes.set_ylabel("test score, mean over tasks")
+    axes.legend(frameon=False)
+    axes.grid(alpha=0.3)
+    return _svg(figure)
+
+
+def cost(rows: Sequence[Row]) -> str:
+    """Test score against money."""
+    figure = Figure(figsize=(7, 4))
+    axes = figure.subplots()
+    for arm in arms_of(rows):
+        mine = pick(rows, arm=arm)
+        x, y = mean_of(mine, "usd_spent"), mean_score(mine)
+        axes.scatter([x], [y], color="C0" if arm == OURS else "0.4", s=40 if arm == OURS else 20)
+        axes.annotate("DLPO" if arm == OURS else arm, (x, y), xytext=(4, 3), textcoords="offset points", fontsize=8)
+    axes.set_xlabel("US dollars, at the prices that simulated models are taken to have")
+    axes.set_ylabel("test score, mean over tasks")
+    axes.grid(alpha=0.3)
+    return _svg(figure)
+
+
+def ablation(rows: Sequence[Row]) -> str:
+    """What leaving each technique out costs, under the paper's three claims."""
+    panels: tuple[tuple[str, str, Any], ...] = (
+        ("robustness", "standard deviation over seeds", spread),
+        ("efficiency", "test score", mean_score),
+        ("generalization", "training less test score", gap),
+    )
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    for axes, (claim, what, measured) in zip(figure.subplots(1, 3), panels, strict=True):
+        names = ["shipped", *(f"without {each.split(' (')[0]}" for each in CLAIMS[claim])]
+        groups = [pick(rows, arm=OURS), *(pick(rows, arm=f"without {each}") for each in CLAIMS[claim])]
+        colors = ["C0", *["0.6"] * len(CLAIMS[claim])]
+        axes.barh(names[::-1], [measured(group) for group in groups][::-1], color=colors[::-1])
+        axes.set_title(claim)
+        axes.set_xlabel(what)
+    return _svg(figure)
+
+
+def _error(rows: Sequence[Row]) -> float:
+    errors = [st.stdev(map(score, group)) / len(group) ** 0.5 for group in by_task(rows).values() if len(group) > 1]
+    return st.fmean(errors) / len(errors) ** 0.5 if errors else 0.0
+
+
+def _svg(figure: Figure) -> str:
+    """A figure as an SVG element without header, the same for the same data."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None}, bbox_inches="tight")
+    return buffer.getvalue().split("?>", 1)[1].split("-->")[-1].split('dtd">')[-1].strip()

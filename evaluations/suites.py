@@ -1,0 +1,84 @@
+"""Which cells a grid has."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from evaluations.arms import ABLATION, MAIN
+from evaluations.cell import Cell
+from evaluations.tasks import real_names, simulated_names
+
+SUITES = ("quick", "simulated", "ablation", "money", "paper")
+# Arms whose curves over the runs are shown, and the runs.
+CURVES = ("default", "plain textual gradient descent", "GEPA", "MIPROv2 (zero-shot)")
+CURVE_RUNS = (150, 300, 500, 1000)
+QUICK_ARMS = ("start prompt", "default", "plain textual gradient descent", "GEPA", "MIPROv2 (zero-shot)", "COPRO")
+# Of the tasks of BIG-Bench Hard the paper's suite takes all; the list of the others is in `evaluations.tasks`.
+PAPER_ARMS = MAIN
+
+
+def cells_of(
+    suite: str,
+    *,
+    seeds: int,
+    budgets: Sequence[int],
+    tasks: Sequence[str] | None = None,
+    arms: Sequence[str] | None = None,
+    task_model: str | None = None,
+    prompt_model: str | None = None,
+) -> list[Cell]:
+    """The cells of a suite.
+
+    ``simulated``: all arms of the main table, all six tasks, without noise and with 5 % of replies random, curves over
+    the runs, and once without the writer's forgetting. ``ablation``: our arms. ``money``: the main table at a cap on
+    money. ``quick``: a part of it in minutes. ``paper``: real data sets, on models that are named.
+
+    Args:
+        suite: One of `SUITES`.
+        seeds: Seeds from 0.
+        budgets: Program runs; the first is that of quick and of money.
+        tasks: Instead of the suite's.
+        arms: Instead of the suite's.
+        task_model: A real model that runs the program.
+        prompt_model: A real model that writes prompts.
+
+    Raises:
+        ValueError: If there is no such suite, or the paper's is asked for without models.
+    """
+    if suite not in SUITES:
+        raise ValueError(f"suite={suite!r} is no suite. Pass one of {', '.join(SUITES)}.")
+    models = {"task_model": task_model, "prompt_model": prompt_model}
+    numbers = range(seeds)
+    if suite == "paper":
+        if not (task_model and prompt_model):
+            raise ValueError("The paper's suite needs real models. Pass --task-model and --prompt-model.")
+        product = itertools.product(numbers, budgets, tasks or real_names(), arms or PAPER_ARMS)
+        return [Cell(task, arm, seed, runs, **models) for seed, runs, task, arm in product]
+    names = tasks or (("object_counting", "navigate") if suite == "quick" else simulated_names())
+    if suite == "quick":
+        product = itertools.product(numbers, budgets[:1], names, arms or QUICK_ARMS)
+        return [Cell(task, arm, seed, runs, **models) for seed, runs, task, arm in product]
+    if suite == "ablation":
+        product = itertools.product(numbers, budgets[:1], names, arms or ABLATION)
+        return [Cell(task, arm, seed, runs) for seed, runs, task, arm in product]
+    if suite == "money":
+        product = itertools.product(numbers, names, arms or MAIN)
+        return [Cell(task, arm, seed, runs=0, usd=0.1) for seed, task, arm in product]
+    return _simulated(numbers, budgets, names, arms or MAIN)
+
+
+def _simulated(numbers: Sequence[int], budgets: Sequence[int], names: Sequence[str], arms: Sequence[str]) -> list[Cell]:
+    main = [
+        Cell(task, arm, seed, runs, noise)
+        for noise, seed, runs, task, arm in itertools.product((0.0, 0.05), numbers, budgets, names, arms)
+    ]
+    curves = [
+        Cell(task, arm, seed, runs)
+        for seed, runs, task, arm in itertools.product(numbers, CURVE_RUNS, names, [a for a in CURVES if a in arms])
+    ]
+    unforgetting = [
+        Cell(task, arm, seed, budgets[0], forgetting=False)
+        for seed, task, arm in itertools.product(numbers, names, arms)
+    ]
+    return [*main[: len(main) // 2], *curves, *main[len(main) // 2 :], *unforgetting]
