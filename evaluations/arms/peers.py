@@ -7,6 +7,7 @@ evaluations.peer_settings``).
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -64,14 +65,20 @@ def _mipro(setup: Setup, demos: int, n_val: int = 30, batch: int = 15, candidate
 
 def copro(setup: Setup, breadth: int = 10, depth: int = 3) -> dspy.Module:
     """COPRO."""
-    # One predictor: N breadth depth. Several: in every round each predictor's earlier candidates run again, and some
-    # candidates are evaluated once more than the formula says.
+    # One predictor: N breadth depth. Several: in every round each predictor's earlier candidates run again.
     predictors = len(setup.task.program.predictors())
-    rounds = depth if predictors == 1 else predictors * depth * (depth + 1) // 2 + depth
-    count = max(5, setup.runs // (breadth * rounds))
+
+    def count(depth: int) -> int:
+        rounds = depth if predictors == 1 else predictors * depth * (depth + 1) // 2 + depth
+        return setup.runs // (breadth * rounds)
+
+    # Its signatures grow with every candidate of a second predictor, past Python's usual depth of copying.
+    sys.setrecursionlimit(max(20_000, sys.getrecursionlimit()))
+    while depth > 1 and count(depth) < 8:  # on fewer examples a score says nothing
+        depth -= 1
     optimizer = dspy.COPRO(prompt_model=setup.prompt_lm, metric=setup.task.metric, breadth=breadth, depth=depth)
     options = {"num_threads": setup.num_threads, "display_progress": False}
-    return optimizer.compile(setup.task.program, trainset=setup.examples[:count], eval_kwargs=options)
+    return optimizer.compile(setup.task.program, trainset=setup.examples[: max(1, count(depth))], eval_kwargs=options)
 
 
 def gepa(setup: Setup, n_val: int = 20, minibatch: int = 3) -> dspy.Module:

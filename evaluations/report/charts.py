@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import statistics as st
 from collections.abc import Sequence
 from typing import Any
@@ -33,7 +34,8 @@ def curves(rows: Sequence[Row]) -> str:
     axes.set_xscale("log")
     axes.set_xlabel("runs of the program")
     axes.set_ylabel("test score, mean over tasks")
-    axes.legend(frameon=False)
+    if axes.lines:
+        axes.legend(frameon=False)
     axes.grid(alpha=0.3)
     return _svg(figure)
 
@@ -77,7 +79,8 @@ def _error(rows: Sequence[Row]) -> float:
 
 
 def _svg(figure: Figure) -> str:
-    """A figure as an SVG element without header, the same for the same data."""
+    """A figure as an SVG element, without metadata and the same for the same data."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None}, bbox_inches="tight")
-    return buffer.getvalue().split("?>", 1)[1].split("-->")[-1].split('dtd">')[-1].strip()
+    text = buffer.getvalue()
+    return re.sub(r"<metadata>.*?</metadata>\s*", "", text[text.index("<svg") :], flags=re.DOTALL).strip()

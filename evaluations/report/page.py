@@ -78,12 +78,9 @@ def _tables(rows: Sequence[Row], ablation_rows: Sequence[Row]) -> list[Table]:
 
 def _charts(rows: Sequence[Row], ablation_rows: Sequence[Row]) -> list[tuple[str, str, str]]:
     quiet = pick(rows, noise=0.0, forgetting=True, usd=None)
+    caption = f"{_kind(quiet)}. Test score against runs of the program; bands: one standard error."
     found = [
-        (
-            "curves",
-            f"{_kind(quiet)}. Test score against runs of the program; bands: one standard error.",
-            charts.curves(quiet),
-        ),
+        ("curves", caption, charts.curves(quiet)),
         ("cost", f"{_kind(quiet)}. Test score against money, 600 runs.", charts.cost(pick(quiet, runs=600))),
     ]
     if set(ABLATION) & {row["arm"] for row in ablation_rows}:
