@@ -160,13 +160,15 @@ class Compilation:
             return chosen or self._start, comparison, ""
         if self._data.where:  # the budget leaves nothing to compare with
             return self._start, Comparison(), ""
-        return self._best_judged(candidates), Comparison(), ""
+        return self._best_judged(candidates, complete=True), Comparison(), ""
 
-    def _best_judged(self, candidates: Sequence[dict[str, str]] | None = None) -> dict[str, str]:
+    def _best_judged(
+        self, candidates: Sequence[dict[str, str]] | None = None, *, complete: bool = False
+    ) -> dict[str, str]:
         """The best of the candidates on the judging set, or of all prompts that were judged to the end."""
         if candidates is None:
             candidates = [scored.prompts for scored in self._run.history.ranked()]
-        scored = selection.judged(self._run, [self._start, *candidates])
+        scored = selection.judged(self._run, [self._start, *candidates], complete=complete)
         return selection.choose(scored, self._settings.seed)[0] or self._start
 
     def _val_examples(self) -> list[int]:
@@ -255,12 +257,14 @@ class Compilation:
             examples=[" ".join(f"{text} -> {label}".split()) for text, label in zip(inputs, labels, strict=True)],
         )
         modules = {name: fields_of(self._student, name) for name in self._predictors}
+        critic = Critic(self._model, describe(self._student), self._predictors)
+        whole = settings.judging.proposals == "prompts"
         return Run(
             plan=plan,
             start=self._start,
             runs=self._runs("train", self._data.train),
-            critique=Critic(self._model, describe(self._student), self._predictors),
-            write=Writer(self._model, modules, self._start, settings.judging.proposals == "prompts"),
+            critique=critic,
+            write=Writer(self._model, modules, self._start, whole, critic.failures),
             spent=self._spent,
             clock=time.monotonic,
             on_record=self._recorder.on_record,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -82,10 +83,19 @@ def compare(start: Prompts, candidates: Sequence[Prompts], runs: Runs, examples:
     return scored
 
 
-def judged(run: Run, candidates: Sequence[Prompts]) -> list[Scored]:
-    """Prompts with their scores on the judging set, those that have run on all of it."""
+def judged(run: Run, candidates: Sequence[Prompts], *, complete: bool = False) -> list[Scored]:
+    """Prompts with their scores on the judging set.
+
+    Args:
+        run: The run.
+        candidates: The user's prompts, then others that were judged to the end.
+        complete: Whether to run the user's own on what the judging set has grown by.
+    """
+    if complete:
+        with suppress(RunEnds, ModelError, MetricError):
+            run.runs.ask([(candidates[0], x) for x in run.judging_set])
     scored = [Scored(prompts, run.runs.means(prompts, run.judging_set)) for prompts in candidates]
-    return [each for each in scored if len(each.scores) == len(scored[0].scores)]
+    return [each for each in scored if each.scores]
 
 
 def choose(scored: Sequence[Scored], seed: int) -> tuple[Prompts | None, Comparison]:

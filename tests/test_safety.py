@@ -197,7 +197,8 @@ def test_data_cannot_break_out_of_its_place_in_a_request(where):
         program = dspy.Predict(dspy.Signature("question -> answer", "Answer the question. Be kind."))
         optimizer.compile(program, trainset=train, valset=[])
     critics = ["program", "module", "current_instructions", "failures", "critique", "completed"]
-    writers = ["module", "purpose", "current_instructions", "critique", "advice", "limits", "edits", "completed"]
+    writers = ["module", "purpose", "current_instructions", "critique", "failures", "advice", "limits"]
+    writers += ["edits", "completed"]
     found = {"critic": 0, "writer": 0}
     for _, user in engine(lm).asked:
         names = re.findall(r"\[\[\s*##\s*(\w+)\s*##\s*\]\]", user)

@@ -30,8 +30,10 @@ STALLED = 3
 SLOW = 2
 # A growth to this share of the training examples takes all of them.
 NEARLY_ALL = 0.75
-# Trials wait for so many examples, or all there are: that a sentence has no effect takes evidence.
+# Pruning and targets wait for so many examples, or all there are: that a sentence has no effect takes evidence.
 ENOUGH = 100
+# Trials begin on so many: a sentence that does harm must go as soon as the steps stall.
+ENOUGH_FOR_TRIALS = 24
 # The user's own sentences are not tried on fewer examples than this.
 ENOUGH_FOR_OWN = 30
 # So many records in a row that cost no program run, and the run ends: it goes round in circles.
@@ -216,7 +218,7 @@ class Run:
 
     def _trials_are_due(self, bench: Bench) -> bool:
         """Whether the first gains have slowed down; while examples still fail, steps and trials take turns."""
-        if not (self.plan.judging.trials and self.has_enough):
+        if not self.plan.judging.trials or len(self.judging_set) < min(ENOUGH_FOR_TRIALS, len(self.plan.examples)):
             return False
         slow = sum(not record.gained for record in self.history.steps()[-3:]) >= SLOW
         return not bench.failing() or (slow and self.history[-1].kind != "trial")

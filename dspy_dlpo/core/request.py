@@ -9,6 +9,7 @@ from dspy_dlpo.core.edits import Dropped, Edit, Edits, sound
 from dspy_dlpo.core.history import History, StepContext
 from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.roles import Reply
+from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.technique import apply_all
 from dspy_dlpo.core.update import TextGradient, Update, admit_all
 
@@ -31,10 +32,21 @@ def admit_replies(updates: Sequence[Update], replies: Sequence[Reply]) -> tuple[
     admitted: list[Edit] = []
     dropped: list[Dropped] = []
     for update, reply in zip(updates, replies, strict=True):
-        kept, refused = admit(update, tuple(replace(edit, predictor=update.predictor) for edit in reply.edits))
+        edits = (_as_move(replace(edit, predictor=update.predictor), update.prompt) for edit in reply.edits)
+        kept, refused = admit(update, tuple(edits))
         admitted.extend(kept)
         dropped.extend([*reply.dropped, *refused])
     return tuple(admitted), tuple(dropped)
+
+
+def _as_move(edit: Edit, prompt: str) -> Edit:
+    """An addition of what the prompt says already, as a move of that sentence: it was overlooked where it stands."""
+    sentences = [sentence.strip() for sentence in split(prompt)]
+    text = edit.text.strip()
+    if edit.op != "add" or sentences.count(text) != 1:
+        return edit
+    at = sentences.index(text)
+    return edit if edit.at in (at, at + 1) else replace(edit, op="move", at=at, to=edit.at, text="")
 
 
 def admit(update: Update, edits: Edits) -> tuple[Edits, tuple[Dropped, ...]]:

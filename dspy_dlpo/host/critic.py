@@ -13,6 +13,8 @@ from dspy_dlpo.host.prompting import Answer, Ask, PromptModel, quoted
 
 # Of a longer value this many characters are shown, from its start and its end.
 SHOWN = 1500
+# So many of the failed runs are shown to the writer, too.
+FOR_WRITER = 4
 
 
 class CritiqueModule(dspy.Signature):
@@ -44,6 +46,7 @@ class Critic:
 
     def __init__(self, model: PromptModel, account: str, predictors: Sequence[str]) -> None:
         self._model, self._account, self._predictors = model, account, predictors
+        self._shown: dict[str, str] = {}
 
     def __call__(self, prompts: Prompts, rows: Sequence[Row], step: int) -> list[TextGradient]:
         """Criticize every editable predictor that took part in the failed runs.
@@ -59,8 +62,13 @@ class Critic:
         examples = tuple(row.example for row in rows)
         return [TextGradient(name, text, examples) for name, text in zip(concerned, texts, strict=True) if text]
 
+    def failures(self, predictor: str) -> str:
+        """The first failed runs that were criticized last, as the critic saw them; for the writer."""
+        return self._shown.get(predictor, "")
+
     def _ask(self, name: str, prompts: Prompts, rows: Sequence[Row], step: int) -> Ask:
-        shown = "\n\n".join(_shown(i, row, name) for i, row in enumerate(rows, start=1))
+        found = [_shown(i, row, name) for i, row in enumerate(rows, start=1)]
+        shown, self._shown[name] = "\n\n".join(found), "\n\n".join(found[:FOR_WRITER])
         inputs = {"program": self._account, "module": name, "current_instructions": prompts[name], "failures": shown}
         return Ask("critic", name, step, CritiqueModule, inputs)
 

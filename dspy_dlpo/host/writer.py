@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import dspy
@@ -52,6 +52,7 @@ class EditInstructions(dspy.Signature):
     purpose: str = dspy.InputField(desc="what the module was first told to do")
     current_instructions: str = dspy.InputField(desc="its present instructions, one numbered sentence per line")
     critique: str = dspy.InputField(desc="what the instructions lack or get wrong")
+    failures: str = dspy.InputField(desc="some of the examples that went wrong")
     advice: str = dspy.InputField(desc="what else to bear in mind")
     limits: str = dspy.InputField(desc="rules that the edits must obey; whatever breaks one is thrown away")
     edits: list[SentenceEdit] = dspy.OutputField(desc="the edits of the numbered sentences")
@@ -64,6 +65,7 @@ class RewriteInstructions(dspy.Signature):
     purpose: str = dspy.InputField(desc="what the module was first told to do")
     current_instructions: str = dspy.InputField(desc="its present instructions")
     critique: str = dspy.InputField(desc="what the instructions lack or get wrong")
+    failures: str = dspy.InputField(desc="some of the examples that went wrong")
     advice: str = dspy.InputField(desc="what else to bear in mind")
     limits: str = dspy.InputField(desc="rules that the new instructions must obey")
     improved_instructions: str = dspy.OutputField(desc="the new instructions, complete")
@@ -77,12 +79,19 @@ class Writer:
         modules: Each predictor with its fields, in words.
         purposes: The user's own instructions of each predictor, which edits may have replaced.
         whole: Whether whole prompts are asked for instead of edits.
+        failures: Gives some of the failed runs behind a predictor's critique, in words.
     """
 
     def __init__(
-        self, model: PromptModel, modules: Mapping[str, str], purposes: Mapping[str, str], whole: bool = False
+        self,
+        model: PromptModel,
+        modules: Mapping[str, str],
+        purposes: Mapping[str, str],
+        whole: bool = False,
+        failures: Callable[[str], str] = lambda predictor: "",
     ) -> None:
         self._model, self._modules, self._purposes, self._whole = model, modules, purposes, whole
+        self._failures = failures
         self._signature = RewriteInstructions if whole else EditInstructions
 
     def __call__(self, updates: Sequence[Update], step: int) -> list[Reply]:
@@ -101,6 +110,7 @@ class Writer:
             "purpose": quoted(self._purposes[update.predictor], _SHOWN),
             "current_instructions": update.prompt if self._whole else _numbered(update.prompt),
             "critique": "\n\n".join(gradient.text for gradient in update.gradients),
+            "failures": self._failures(update.predictor) or "None.",
             "advice": "\n\n".join(f"{note.title}:\n{note.body}" for note in update.notes) or "None.",
             "limits": "\n".join(f"- {c.text}" for c in update.constraints if c.text) or "None.",
         }

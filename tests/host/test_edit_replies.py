@@ -95,3 +95,19 @@ def test_no_reply_whatsoever_raises(text):
     reply = salvage(text, PROMPT)
     assert all(isinstance(edit, Edit) for edit in reply.edits)
     assert reply.edits or reply.error or reply.dropped or text.strip()
+
+
+def test_the_writer_sees_some_of_the_failed_runs_behind_the_critique():
+    from dspy_dlpo.core.roles import Row
+    from dspy_dlpo.host.critic import FOR_WRITER, Critic
+
+    lm = scripted_lm(lambda system, user: fields(critique="Digits are missing.", edits="[]"))
+    model = PromptModel(lm, Meter())
+    critic = Critic(model, "- solve: q -> a", ["solve"])
+    writer = Writer(model, {"solve": "solve"}, {"solve": PROMPT}, failures=critic.failures)
+    rows = [Row(i, 0.0, {"q": f"question {i}"}, {"a": "7"}, {"a": "seven"}) for i in range(6)]
+    critic({"solve": PROMPT}, rows, 1)
+    writer([Update("solve", PROMPT)], 1)
+    asked = engine(lm).asked[-1][1]
+    assert all(f"question {i}" in asked for i in range(FOR_WRITER))
+    assert f"question {FOR_WRITER}" not in asked
