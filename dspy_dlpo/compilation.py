@@ -153,9 +153,10 @@ class Compilation:
         examples = self._val_examples()
         if examples:
             runs = self._runs("val", self._data.val)
-            scored = selection.compare(self._start, candidates, runs, examples)
-            if len(scored) < 2 and candidates and not self._run.ended_for_good:
-                return self._best_judged(candidates), Comparison(), self._run.ended
+            failures: list[str] = []
+            scored = selection.compare(self._start, candidates, runs, examples, failures.append)
+            if len(scored) < 2 and candidates and failures:
+                return self._best_judged(candidates), Comparison(), failures[0]
             chosen, comparison = selection.choose(scored, self._settings.seed)
             return chosen or self._start, comparison, ""
         if self._data.where:  # the budget leaves nothing to compare with

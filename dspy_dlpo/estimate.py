@@ -19,7 +19,7 @@ import dspy
 from dspy_dlpo.core.budget import Budget
 from dspy_dlpo.core.sentences import count_words
 from dspy_dlpo.door import Door
-from dspy_dlpo.host.critic import CritiqueModule
+from dspy_dlpo.host.critic import FOR_WRITER, CritiqueModule
 from dspy_dlpo.host.evaluate import as_text
 from dspy_dlpo.host.meter import ModelMeter
 from dspy_dlpo.host.metric import MetricDoor
@@ -39,7 +39,7 @@ TOKENS_PER_WORD = 1.4
 # ones. Below, the ends of the range relative to it.
 GROWTH, GROWTH_RANGE = 0.3, (0.6, 2.5)
 # Steps of a run: STEPS * runs ** 0.3 * examples ** 0.2, of at most so many runs an example.
-STEPS, MOST_RUNS_PER_EXAMPLE = 0.527, 25
+STEPS, MOST_RUNS_PER_EXAMPLE = 0.45, 25
 # Where no technique limits prompts, they are taken to grow by so many words.
 UNLIMITED_GROWTH = 300
 # A run uses nearly all of its budget, unless every example is right before; that takes so many runs an example.
@@ -300,9 +300,10 @@ class Estimator:
         critic = {"program": "", "module": "", "current_instructions": prompt, "failures": example * batch}
         words = " " * (CRITIQUE + 150) * CHARACTERS_PER_TOKEN  # the critique, the advice of the techniques, the limits
         writer = {"module": "", "purpose": "", "current_instructions": prompt, "critique": words, "advice": ""}
+        seen = {"failures": example * min(FOR_WRITER, batch), "limits": ""}
         return (
             _rendered(adapter, CritiqueModule, [], critic),
-            _rendered(adapter, EditInstructions, [], {**writer, "limits": ""}),
+            _rendered(adapter, EditInstructions, [], {**writer, **seen}),
         )
 
     def _model(self, role: str, lm: Any, calls: Span, tokens_in: Span, tokens_out: Span) -> ModelEstimate:

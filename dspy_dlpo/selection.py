@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -64,8 +64,21 @@ def finalists(run: Run, count: int) -> list[Prompts]:
     return ranked[:count] or chosen[:count]
 
 
-def compare(start: Prompts, candidates: Sequence[Prompts], runs: Runs, examples: Sequence[int]) -> list[Scored]:
+def compare(
+    start: Prompts,
+    candidates: Sequence[Prompts],
+    runs: Runs,
+    examples: Sequence[int],
+    on_failure: Callable[[str], None] = lambda reason: None,
+) -> list[Scored]:
     """Run the user's prompts and the finalists on the validation examples.
+
+    Args:
+        start: The user's prompts.
+        candidates: The finalists.
+        runs: The runs on validation examples.
+        examples: Which of them.
+        on_failure: Told why, if a model or the metric fails for good.
 
     Returns:
         Those that were scored, the user's own first; fewer if the budget or a model ends early. The first finalist
@@ -75,7 +88,9 @@ def compare(start: Prompts, candidates: Sequence[Prompts], runs: Runs, examples:
     for prompts in [start, *candidates]:
         try:
             runs.ask([(prompts, x) for x in examples])
-        except (RunEnds, ModelError, MetricError):
+        except (RunEnds, ModelError, MetricError) as error:
+            if not isinstance(error, RunEnds):
+                on_failure(str(error))
             if len(scored) == 1 and (means := runs.means(prompts, examples)):
                 scored.append(Scored(prompts, means))
             break
