@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -80,7 +81,7 @@ def run(
     storage = storage or f"sqlite:///{folder.resolve()}/grid.db"
     name = f"{suite}-{hashlib.sha256(''.join(sorted(cell.key for cell in cells)).encode()).hexdigest()[:8]}"
     planner = Planner(storage, name, missing)
-    _run_workers(planner, (storage, name, folder, data_dir, threads), jobs, rows)
+    _run_workers(planner, (storage, name, folder, data_dir, threads, os.getpid()), jobs, rows)
     console.print(f"{len(rows.keys() & {cell.key for cell in cells})} of {len(cells)} cells finished: {folder}")
 
 

@@ -128,8 +128,23 @@ class Planner:
         return False
 
 
-def work(storage: str, name: str, folder: Path, data_dir: Path | None = None, num_threads: int = 1) -> int:
+def work(
+    storage: str,
+    name: str,
+    folder: Path,
+    data_dir: Path | None = None,
+    num_threads: int = 1,
+    parent: int | None = None,
+) -> int:
     """Run waiting cells until the planner has no more.
+
+    Args:
+        storage: Optuna storage URL.
+        name: Name of the grid's study.
+        folder: Directory of the rows.
+        data_dir: Where the local data files are.
+        num_threads: Calls in parallel.
+        parent: The process that must live on for this one to go on; None for none.
 
     Returns:
         How many this process has run.
@@ -152,7 +167,7 @@ def work(storage: str, name: str, folder: Path, data_dir: Path | None = None, nu
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        while time.monotonic() - idle_since < PATIENCE:
+        while time.monotonic() - idle_since < PATIENCE and parent in (None, os.getppid()):
             if study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
                 study.optimize(objective, n_trials=1, catch=(Exception,))
                 idle_since = time.monotonic()
