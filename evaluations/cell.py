@@ -7,7 +7,7 @@ import io
 import logging
 import time
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -32,7 +32,8 @@ class Cell:
         task: As `evaluations.tasks` names it.
         arm: As `evaluations.arms` names it.
         seed: Of data, models and optimizer.
-        runs: The cap on program runs; the task model is stopped at the next.
+        runs: The cap on program runs; the task model is stopped at the next. 0, with `usd`: as many as a pilot of the
+            arm, on a seed of its own, says that the money pays for.
         noise: Share of the simulated task model's replies that are random while optimizing, 0 to 1.
         forgetting: Whether the simulated writer forgets and blurs sentences in rewrites of whole prompts.
         usd: A cap on money, beside `runs`; None for none.
@@ -67,6 +68,9 @@ def measure(cell: Cell, data_dir: Path | None = None, num_threads: int = 1) -> d
     """
     if cell.arm not in arms():
         raise ValueError(f"{cell.arm!r} is no arm. Pass one of {', '.join(arms())}.")
+    if cell.usd is not None and not cell.runs:
+        runs = _runs_for(cell, data_dir, num_threads)
+        return {**measure(replace(cell, runs=runs), data_dir, num_threads), "key": cell.key, "runs": 0, "planned": runs}
     task = bench_task(cell.task, cell.seed, data_dir)
     task_lm, prompt_lm, judge_lm = _models(cell, task)
     began = time.monotonic()
@@ -97,6 +101,17 @@ def measure(cell: Cell, data_dir: Path | None = None, num_threads: int = 1) -> d
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "versions": {name: version(name) for name in ("dspy-dlpo", "dspy", "optuna", "gepa")},
     }
+
+
+# A pilot makes so many runs, on a seed that no reported figure rests on; a tenth of the money is left for surprises.
+PILOT_RUNS, PILOT_SEED, MOST_RUNS, LEFT = 200, 5000, 5000, 0.9
+
+
+def _runs_for(cell: Cell, data_dir: Path | None, num_threads: int) -> int:
+    """How many runs of the program an arm can make for its money, the prompt model's calls included."""
+    pilot = measure(replace(cell, usd=None, runs=PILOT_RUNS, seed=cell.seed + PILOT_SEED), data_dir, num_threads)
+    each = pilot["usd_spent"] / max(1.0, pilot["runs_made"])
+    return MOST_RUNS if each == 0 else max(20, min(MOST_RUNS, int(LEFT * (cell.usd or 0.0) / each)))
 
 
 def _models(cell: Cell, task: BenchTask) -> tuple[GaugedLM, GaugedLM, dspy.LM]:

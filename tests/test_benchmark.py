@@ -282,3 +282,12 @@ def test_the_report_has_tables_charts_and_what_went_against_us(tmp_path):
     assert [path.read_bytes() for path in again] == [path.read_bytes() for path in files], (
         "the same rows, the same pages"
     )
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("arm", ["default", "GEPA"])
+def test_a_cap_on_money_alone_is_planned_by_a_pilot_and_kept(arm):
+    row = measure(Cell("object_counting", arm, seed=0, runs=0, usd=0.06))
+    assert row["failure"] == ""
+    assert 0.02 <= row["usd_spent"] <= 0.06 + 0.01
+    assert row["key"] == Cell("object_counting", arm, seed=0, runs=0, usd=0.06).key

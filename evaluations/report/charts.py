@@ -42,13 +42,14 @@ def curves(rows: Sequence[Row]) -> str:
 
 def cost(rows: Sequence[Row]) -> str:
     """Test score against money."""
-    figure = Figure(figsize=(7, 4))
+    figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
-    for arm in arms_of(rows):
+    for i, arm in enumerate(arms_of(rows)):
         mine = pick(rows, arm=arm)
         x, y = mean_of(mine, "usd_spent"), mean_score(mine)
-        axes.scatter([x], [y], color="C0" if arm == OURS else "0.4", s=40 if arm == OURS else 20)
-        axes.annotate("DLPO" if arm == OURS else arm, (x, y), xytext=(4, 3), textcoords="offset points", fontsize=8)
+        label = "DLPO" if arm == OURS else arm
+        axes.scatter([x], [y], color=f"C{i % 10}", marker="osD^vP*X"[i % 8], s=60 if arm == OURS else 35, label=label)
+    figure.legend(loc="outside right upper", frameon=False)
     axes.set_xlabel("US dollars, at the prices that simulated models are taken to have")
     axes.set_ylabel("test score, mean over tasks")
     axes.grid(alpha=0.3)
