@@ -29,6 +29,7 @@ from evaluations.cell import Cell, measure
 # Seconds between heartbeats, and until a silent worker is taken for dead.
 HEARTBEAT, GRACE = 20, 90
 POLL = 0.2
+SCORES = ("test", "train", "shifted")
 # Cells that wait at a time: Optuna reads them all to hand out one. Seconds after which a worker gives an idle queue up.
 WAITING, PATIENCE = 40, 120
 OPEN = "open"
@@ -69,7 +70,7 @@ class Rows:
         """Add a row, whole."""
         path = self.folder / f"{socket.gethostname()}-{os.getpid()}.jsonl"
         with open(path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+            file.write(_line(row))
             file.flush()
             os.fsync(file.fileno())
 
@@ -77,12 +78,18 @@ class Rows:
         """Put all rows into one file, and drop the others."""
         rows, target = self.read(), self.folder / name
         draft = target.with_suffix(".draft")
-        draft.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        draft.write_text("".join(map(_line, rows)), encoding="utf-8")
         others = [path for path in self.folder.glob("*.jsonl") if path != target]
         os.replace(draft, target)
         for path in others:
             path.unlink()
         return target
+
+
+def _line(row: dict[str, Any]) -> str:
+    """A row as a line, short: a right answer is 1, not 1.0."""
+    scores = {name: [int(x) if x == int(x) else x for x in row[name]] for name in SCORES if name in row}
+    return json.dumps({**row, **scores}, separators=(",", ":")) + "\n"
 
 
 def open_study(storage: str, name: str) -> optuna.Study:
