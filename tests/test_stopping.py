@@ -8,10 +8,16 @@ import threading
 
 import dspy
 import pytest
-from test_resume import compiled, story
+from test_resume import compiled as compiled_small
+from test_resume import story
 
 from dspy_dlpo import DLPOTeleprompter, Interrupted, Stopping
 from dspy_dlpo.simulation import engine_of, simulated_lm, simulated_task
+
+
+def compiled(log_dir, **settings):
+    """A run long enough to be stopped in its middle."""
+    return compiled_small(log_dir, **{"calls": 500, **settings})
 
 
 def test_a_target_that_is_reached_on_enough_examples_ends_the_run(tmp_path):
