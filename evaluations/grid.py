@@ -62,6 +62,10 @@ class Rows:
         """The keys of the finished cells."""
         return {row["key"] for row in self.read()}
 
+    def find(self, key: str) -> dict[str, Any] | None:
+        """The row of a cell; None if it has none."""
+        return next((row for row in self.read() if row["key"] == key), None)
+
     def count(self) -> int:
         """How many rows there are, cheaply."""
         return sum(path.read_bytes().count(b"\n") for path in self.folder.glob("*.jsonl"))
@@ -165,9 +169,11 @@ def work(
         if "cell" not in trial.user_attrs:  # another worker was faster: Optuna has made this trial up
             raise optuna.TrialPruned
         trial.set_user_attr("worker", f"{socket.gethostname()}/{os.getpid()}")
-        row = measure(Cell(**trial.user_attrs["cell"]), data_dir, num_threads)
-        rows.write(row)
-        count += 1
+        row = rows.find(trial.user_attrs["key"]) if trial.user_attrs.get("again") else None
+        if row is None:
+            row = measure(Cell(**trial.user_attrs["cell"]), data_dir, num_threads)
+            rows.write(row)
+            count += 1
         for what in ("task", "arm", "seed", "runs", "noise", "runs_made", "prompt_calls", "words", "usd_spent"):
             trial.set_user_attr(what, row[what])
         return statistics.fmean(row["test"])
@@ -194,7 +200,7 @@ def _take_back_the_dead(study: optuna.Study) -> None:
             continue
         study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
         attributes = {name: trial.user_attrs[name] for name in ("key", "cell")}
-        study.enqueue_trial({}, user_attrs=attributes)
+        study.enqueue_trial({}, user_attrs={**attributes, "again": True})  # its row may have been written
 
 
 def _is_alive(pid: int) -> bool:
