@@ -101,7 +101,7 @@ def costs(rows: Sequence[Row], title: str, caption: str) -> Table:
                 f"{mean_of(mine, 'usd_spent'):.3f}",
                 f"{mean_of(mine, 'words'):.0f}",
                 f"{mean_of(mine, 'demo_words'):.0f}",
-                _three(spread(mine)),
+                _two(spread(mine)),
                 _signed(gap(mine)),
                 _signed(gap(mine, "test", "shifted")),
             )
@@ -242,9 +242,6 @@ def _spread(values: Sequence[float]) -> str:
 
 def _two(value: float) -> str:
     return "" if math.isnan(value) else f"{value:.3f}"
-
-
-_three = _two
 
 
 def _signed(value: float) -> str:
