@@ -19,7 +19,7 @@ from dspy_dlpo.claim import score_on_test
 from dspy_dlpo.core.budget import AUTO, Budget
 from dspy_dlpo.core.edits import Edit, diff
 from dspy_dlpo.core.errors import DLPOError
-from dspy_dlpo.core.history import Prompts, Record
+from dspy_dlpo.core.history import LedgerEntry, Prompts, Record
 from dspy_dlpo.core.result import Comparison, DLPOResult
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.estimate import Estimate
@@ -206,13 +206,15 @@ def _accepted_lines(record: Record) -> list[str]:
     for name in sorted(record.proposal):
         for line in _diff_lines(record.prompts[name], record.proposal[name]):
             entry = effects.get(line[2:])
-            effect = (
-                f"  [dim](+{len(entry.gained)} -{len(entry.lost)} examples)[/dim]"
-                if entry and record.kind == "step"
-                else ""
-            )
+            effect = f"  [dim]({_effect(entry)})[/dim]" if entry and record.kind == "step" else ""
             lines.append(f"     {_coloured(line)}{effect}")
     return lines
+
+
+def _effect(entry: LedgerEntry) -> str:
+    """What an edit was found to do, in words."""
+    found = f"+{len(entry.gained)} -{len(entry.lost)} examples"
+    return found if entry.gained or entry.lost else entry.reason
 
 
 def _diff_lines(before: str, after: str) -> list[str]:

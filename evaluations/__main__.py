@@ -88,8 +88,9 @@ def run(
 @main.command()
 @click.option("--rows", "folder", type=click.Path(exists=True, path_type=Path), help="Directory of the rows.")
 @click.option("--ablation", type=click.Path(path_type=Path), help="Directory of the ablation's rows.")
+@click.option("--money", type=click.Path(path_type=Path), help="Directory of the rows at a cap on money.")
 @click.option("--out", type=click.Path(path_type=Path), help="Where the pages go; beside the rows by default.")
-def report(folder: Path | None, ablation: Path | None, out: Path | None) -> None:
+def report(folder: Path | None, ablation: Path | None, money: Path | None, out: Path | None) -> None:
     """Write the report of a grid: Markdown and HTML."""
     from evaluations.report import write_report
 
@@ -97,8 +98,9 @@ def report(folder: Path | None, ablation: Path | None, out: Path | None) -> None
     rows = Rows(folder).read()
     if not rows:
         raise click.ClickException(f"{folder} holds no rows. Run a grid first.")
-    more = ablation or RESULTS / "ablation"
-    for path in write_report(rows, Rows(more).read() if more.is_dir() else [], out or folder):
+    more = [ablation or folder.parent / "ablation", money or folder.parent / "money"]
+    ablated, paid = (Rows(each).read() if each.is_dir() else [] for each in more)
+    for path in write_report(rows, ablated, out or folder, paid):
         console.print(str(path))
 
 

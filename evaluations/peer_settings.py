@@ -24,17 +24,17 @@ def tried(job: tuple[str, int, int, int, str]) -> tuple[float, bool, float]:
     """Test score, whether the cap cut it, and runs made, of one candidate in one cell."""
     name, number, runs, seed, task = job
     options = peers.CANDIDATES[name][1][number]
-    peers.CHOSEN = {**peers.CHOSEN, name: (options, options)}
+    peers.CHOSEN = {**peers.CHOSEN, name: (options, options, options)}
     row = measure(Cell(task, name, seed, runs))
     return statistics.fmean(row["test"]), bool(row["was_cut"] or row["failure"]), row["runs_made"]
 
 
-def table(seeds: int, jobs: int, names: Sequence[str]) -> str:
+def table(seeds: int, jobs: int, names: Sequence[str], budgets: Sequence[int] = BUDGETS) -> str:
     """A Markdown table of all candidates."""
     lines = ["| peer | budget | settings | test score | runs made, most | cut or failed |", "|---|---|---|---|---|---|"]
     with ProcessPoolExecutor(jobs) as pool:
         for name in names:
-            for runs in BUDGETS:
+            for runs in budgets:
                 for number, options in enumerate(peers.CANDIDATES[name][1]):
                     cells = [
                         (name, number, runs, FIRST_SEED + seed, task)
@@ -59,10 +59,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--budgets", type=int, nargs="+", default=BUDGETS)
     parser.add_argument("--peers", nargs="+", default=list(peers.CANDIDATES), choices=list(peers.CANDIDATES))
     parser.add_argument("--out", type=Path, default=Path("evaluations/results/peer_settings.md"))
     options = parser.parse_args(argv)
-    text = table(options.seeds, options.jobs, options.peers)
+    text = table(options.seeds, options.jobs, options.peers, options.budgets)
     options.out.write_text(f"Simulated model, {options.seeds} seeds from {FIRST_SEED}, six tasks.\n\n{text}\n")
 
 

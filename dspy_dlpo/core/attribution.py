@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dspy_dlpo.core.acceptance import TOLERANCE, Bar
 from dspy_dlpo.core.edits import Edit, Edits, apply, shortens
 from dspy_dlpo.core.history import LedgerEntry, Prompts
 from dspy_dlpo.core.judging import Bench, Judgement, judge
+
+TOGETHER = "pays together with the other edits of its step"
+# A proposal gains clearly when it repairs so many examples, and loses at most this share of as many.
+CLEAR_GAIN = 3
+CLEAR_LOSS = 0.5
 
 
 def proposal(prompts: Prompts, edits: Sequence[Edit]) -> Prompts:
@@ -46,10 +51,12 @@ def judge_edits(
 ) -> tuple[Prompts, Judgement, tuple[LedgerEntry, ...]]:
     """Judge edits together, attribute what they change, drop those that do not pay, and judge what survives.
 
-    First all edits run on the incumbent's failures, and each change of score there is attributed. Edits that repair
-    nothing go, unless they shorten or the bar lies below the incumbent. The others run on the passing examples, losses
-    are attributed alike, and edits that cost more than the bar allows go. What survives is one fixed prompt, which
-    `judge` judges, with every real run reused.
+    While the bar lies below the incumbent, edits without effect may pass: a proposal that gains clearly is then taken
+    whole, as nothing hangs on which edit did it, and trials try without its sentences later. Otherwise all edits run on
+    the incumbent's failures, and each change of score there is attributed. Edits that repair nothing go, unless they
+    shorten or the bar lies below the incumbent. The others run on the passing examples, losses are attributed alike,
+    and edits that cost more than the bar allows go. What survives is one fixed prompt, which `judge` judges, with every
+    real run reused.
 
     Args:
         bench: The incumbent and the judging set.
@@ -65,6 +72,11 @@ def judge_edits(
     """
     accounts = [_Account(edit, shortens(edit, bench.incumbent[edit.predictor])) for edit in edits]
     allowed = (bar.lowest - bench.mean) * len(bench.examples)
+    if allowed < -TOLERANCE and not any(map(must_pay, edits)):
+        together = proposal(bench.incumbent, edits)
+        clear = _clear_gain(bench, together, bar)
+        if clear is not None:
+            return together, clear, tuple(LedgerEntry(edit, kept=True, reason=TOGETHER) for edit in edits)
     _attribute(bench, accounts, bench.failing())
     for account in accounts:
         idle_is_fine = (account.shortens or allowed < -TOLERANCE) and not must_pay(account.edit)
@@ -77,6 +89,28 @@ def judge_edits(
     else:
         judgement = judge(bench, prompts, bar)
     return prompts, judgement, tuple(_entry(account, account in alive) for account in accounts)
+
+
+def _clear_gain(bench: Bench, prompts: Prompts, bar: Bar) -> Judgement | None:
+    """The judgement of prompts that gain clearly; None if they do not, and every run made is reused then.
+
+    So many gains are no noise, so none is confirmed; losses are.
+    """
+    failing, passing = bench.failing(), bench.passing()
+    bench.runs.ask([(prompts, x) for x in failing])
+    new, old = bench.runs.means(prompts, failing), bench.scores
+    gains = sum(new[x] > old[x] + TOLERANCE for x in new)
+    losses = sum(new[x] < old[x] - TOLERANCE for x in new)
+    most = gains * CLEAR_LOSS if gains >= CLEAR_GAIN else -1
+    for start in range(0, len(passing), bench.runs.wave):
+        if losses > most:
+            return None
+        changes = bench.changes([(prompts, x) for x in passing[start : start + bench.runs.wave]])
+        losses += sum(change < 0 for change in changes)
+    if losses > most:
+        return None
+    judgement = judge(replace(bench, confirm=False), prompts, bar)
+    return judgement if judgement.passed else None
 
 
 def _without_losers(bench: Bench, alive: list[_Account], allowed: float) -> list[_Account]:

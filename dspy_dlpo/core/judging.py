@@ -29,7 +29,7 @@ class Judging:
         wave: Program runs that go out together, at least 1.
         trials: Whether single sentences are tried without, or in another place, once the first gains slow down.
         confirm: Whether a change of an example's score counts only when a second run agrees: True, False, or ``"auto"``
-            (until 40 repeated runs have shown no change).
+            (until 20 repeated runs have shown no change).
         finalists: Prompts compared on the validation set at the end beside the user's own, at least 1.
         holdout: Share of the trainset split off as validation set when none is given, 0 to below 1. At 0 nothing is
             held out, and the verdict says so.

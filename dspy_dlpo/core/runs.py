@@ -11,7 +11,7 @@ from dspy_dlpo.core.history import Prompts, prompts_key
 from dspy_dlpo.core.roles import Forward, Row, RunRequest
 
 # Noise is assumed until so many repeated runs have shown no change.
-QUIET_REPEATS = 40
+QUIET_REPEATS = 20
 
 
 class Runs:

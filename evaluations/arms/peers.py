@@ -139,8 +139,8 @@ def bootstrap_then_ours(setup: Setup) -> dspy.Module:
     return optimize(after, our_settings()["default"], max(1, left))
 
 
-# Budgets below this are small: other settings are best there.
-SMALL = 1000
+# Budgets in program runs up to which the first, and the second, of the settings chosen below are used.
+SMALL, MEDIUM = 800, 1500
 Options = Mapping[str, int]
 CANDIDATES: Mapping[str, tuple[Callable[..., dspy.Module], list[Options]]] = {
     "MIPROv2 (with demos)": (
@@ -192,26 +192,32 @@ CANDIDATES: Mapping[str, tuple[Callable[..., dspy.Module], list[Options]]] = {
     ),
     "InferRules": (infer_rules, [{"n_val": 20}, {"n_val": 30}, {"n_val": 50}]),
 }
-# The best of them below `SMALL`, and from there on.
-CHOSEN: Mapping[str, tuple[Options, Options]] = {
+# The best of them up to `SMALL`, up to `MEDIUM` (tried for those whose curves are shown), and above.
+CHOSEN: Mapping[str, tuple[Options, Options, Options]] = {
     "MIPROv2 (with demos)": (
         {"n_val": 30, "batch": 15, "candidates": 8},
+        {"n_val": 50, "batch": 25, "candidates": 16},
         {"n_val": 50, "batch": 25, "candidates": 16},
     ),
     "MIPROv2 (zero-shot)": (
         {"n_val": 20, "batch": 20, "candidates": 12},
         {"n_val": 50, "batch": 25, "candidates": 16},
+        {"n_val": 50, "batch": 25, "candidates": 16},
     ),
-    "COPRO": ({"breadth": 6, "depth": 5}, {"breadth": 6, "depth": 5}),
-    "GEPA": ({"n_val": 20, "minibatch": 5}, {"n_val": 50}),
-    "SIMBA": ({"size": 8, "candidates": 6, "count": 20}, {"size": 16, "candidates": 5, "count": 40}),
-    "InferRules": ({"n_val": 30}, {"n_val": 30}),
+    "COPRO": ({"breadth": 6, "depth": 5},) * 3,
+    "GEPA": ({"n_val": 20, "minibatch": 5}, {"n_val": 20, "minibatch": 5}, {"n_val": 50}),
+    "SIMBA": (
+        {"size": 8, "candidates": 6, "count": 20},
+        {"size": 16, "candidates": 5, "count": 40},
+        {"size": 16, "candidates": 5, "count": 40},
+    ),
+    "InferRules": ({"n_val": 30},) * 3,
 }
 
 
 def _chosen(name: str) -> Arm:
     arm = CANDIDATES[name][0]
-    return lambda setup: arm(setup, **CHOSEN[name][setup.runs >= SMALL])
+    return lambda setup: arm(setup, **CHOSEN[name][(setup.runs > SMALL) + (setup.runs > MEDIUM)])
 
 
 def arms() -> dict[str, Arm]:

@@ -15,13 +15,16 @@ from evaluations.statistics import Row, pick
 SIMULATED = "Simulated model"
 
 
-def write_report(rows: Sequence[Row], ablation_rows: Sequence[Row], folder: Path) -> list[Path]:
+def write_report(
+    rows: Sequence[Row], ablation_rows: Sequence[Row], folder: Path, money_rows: Sequence[Row] = ()
+) -> list[Path]:
     """Write ``report.md``, ``report.html`` and the charts.
 
     Args:
         rows: Of the main grid.
         ablation_rows: Of the ablation; may be empty.
         folder: Where to.
+        money_rows: Of the grid at a cap on money; may be empty.
 
     Returns:
         The files.
@@ -32,7 +35,7 @@ def write_report(rows: Sequence[Row], ablation_rows: Sequence[Row], folder: Path
         "seeds": len({row["seed"] for row in rows}),
         "dates": sorted({row["date"][:10] for row in rows}),
         "versions": sorted({f"{name} {version}" for row in rows for name, version in row["versions"].items()}),
-        "tables": _tables(rows, ablation_rows),
+        "tables": _tables(rows, ablation_rows, money_rows),
         "charts": _charts(rows, ablation_rows),
         "against": tables.against(rows),
     }
@@ -56,7 +59,7 @@ def write_report(rows: Sequence[Row], ablation_rows: Sequence[Row], folder: Path
     return files
 
 
-def _tables(rows: Sequence[Row], ablation_rows: Sequence[Row]) -> list[Table]:
+def _tables(rows: Sequence[Row], ablation_rows: Sequence[Row], money_rows: Sequence[Row]) -> list[Table]:
     found = [tables.goals(rows)]
     for noise, runs in sorted({(row["noise"], row["runs"]) for row in rows if row["runs"] in (600, 2000)}):
         mine = pick(rows, noise=noise, runs=runs, forgetting=True, usd=None)
@@ -68,9 +71,11 @@ def _tables(rows: Sequence[Row], ablation_rows: Sequence[Row]) -> list[Table]:
     if unforgetting:
         caption = f"{_kind(unforgetting)}. As above, but the writer never loses or blurs a sentence in a rewrite."
         found.append(tables.scores(unforgetting, "Scores without forgetting: 600 runs", caption))
-    money = [row for row in rows if row["usd"] is not None]
-    if money:
-        found.append(tables.scores(money, f"Scores at the same cap on money: {money[0]['usd']} dollars", _kind(money)))
+    for usd in sorted({row["usd"] for row in money_rows}):
+        mine = pick(money_rows, usd=usd)
+        caption = f"{_kind(mine)}. Every arm plans its runs by a pilot on a seed of its own; the cap is a backstop."
+        found.append(tables.scores(mine, f"Scores at the same cap on money: {usd:g} dollars", caption))
+        found.append(tables.costs(mine, f"Costs and spread: {usd:g} dollars", f"{_kind(mine)}. Means."))
     if ablation_rows:
         found.append(tables.ablation(ablation_rows))
     return found

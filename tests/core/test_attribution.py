@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from world import bench_of, has, rule
 
 from dspy_dlpo.core.acceptance import Bar
-from dspy_dlpo.core.attribution import judge_edits, proposal
+from dspy_dlpo.core.attribution import TOGETHER, judge_edits, proposal
 from dspy_dlpo.core.edits import Edit
 
 # What an example needs: "right" and "wrong" never change; ("repaired", i) and ("broken", i) hang on rule i alone;
@@ -194,3 +194,65 @@ def test_an_edit_changes_no_sentence_but_its_own() -> None:
     assert proposal({"solve": "One.\nTwo.\n"}, [Edit("replace", 0, "Un.\n", predictor="solve")]) == {
         "solve": "Un.\nTwo.\n"
     }
+
+
+def hot(needs, **options):
+    """Judged under a bar that would let an edit without effect pass."""
+    share = sum(need == ("right",) or need[0] == "broken" for need in needs) / len(needs)
+    return judged(needs, bar=Bar(share - 0.01, strict=False), **options)
+
+
+def test_a_clear_gain_is_taken_whole_without_a_run_for_attribution() -> None:
+    needs = [("repaired", 0), ("repaired", 1), ("repaired", 1), ("wrong",), *[("right",)] * 8]
+    bench, prompts, judgement, ledger = hot(needs)
+    before = len(needs)  # the incumbent's own runs
+    assert bench.runs.account.spent - before == len(needs)
+    assert judgement.passed
+    assert judgement.complete
+    assert judgement.score == pytest.approx(11 / 12)
+    assert all(entry.kept and entry.reason == TOGETHER and not entry.gained for entry in ledger)
+    assert all(has(prompts["solve"], i) for i in range(N_RULES))
+
+
+@pytest.mark.parametrize(
+    "needs",
+    [
+        [("repaired", 0), ("repaired", 1), *[("right",)] * 8],
+        [*[("repaired", 0)] * 3, ("broken", 1), ("broken", 1), *[("right",)] * 8],
+    ],
+)
+def test_a_gain_that_is_not_clear_is_attributed(needs) -> None:
+    _, prompts, judgement, ledger = hot(needs)
+    assert judgement.passed
+    assert ledger[0].gained
+    assert not any(entry.reason == TOGETHER for entry in ledger)
+    assert has(prompts["solve"], 1) == (("broken", 1) not in needs)
+
+
+def test_a_clear_gain_is_attributed_at_a_bar_that_an_idle_edit_does_not_pass() -> None:
+    _, _, _, ledger = judged([*[("repaired", 0)] * 4, *[("right",)] * 4])
+    assert [entry.kept for entry in ledger] == [True, *[False] * (N_RULES - 1)]
+
+
+def test_losses_by_chance_do_not_hinder_a_clear_gain_once_a_second_run_disagrees() -> None:
+    needs = [*[("repaired", 0)] * 3, *[("right",)] * 9]
+    sure = scorer(needs)
+
+    def score(text: str, x: int, rollout: int = 0) -> float:
+        unlucky = x in (3, 4, 5) and has(text, 0) and rollout == 0
+        return 0.0 if unlucky else sure(text, x)
+
+    bench = bench_of(score, len(needs), prompt="Start. ", wave=4, confirm=True)
+    _, judgement, ledger = judge_edits(bench, tuple(map(rule, range(N_RULES))), Bar(bench.mean - 0.01, strict=False))
+    assert judgement.passed
+    assert ledger[0].reason == TOGETHER
+
+
+def test_an_edit_that_must_pay_is_attributed_even_in_a_clear_gain() -> None:
+    needs = [*[("repaired", 0)] * 4, *[("right",)] * 4]
+    bench = bench_of(scorer(needs), len(needs), prompt="Start. ", wave=4, confirm=False)
+    edits = tuple(map(rule, range(N_RULES)))
+    bar = Bar(bench.mean - 0.01, strict=False)
+    _, _, ledger = judge_edits(bench, edits, bar, must_pay=lambda edit: edit == rule(2))
+    assert not ledger[2].kept
+    assert ledger[1].kept
