@@ -278,6 +278,9 @@ def test_the_report_has_tables_charts_and_what_went_against_us(tmp_path):
     assert "<script" not in page
     assert "http" not in page.replace("http://www.w3.org", "")
     assert page.count("<svg") == 2
+    paid = [{**row, "runs": 0, "usd": 0.1} for row in found if row["runs"] == 600]
+    write_report(found, [], tmp_path / "with money", paid)
+    assert "Scores at the same cap on money: 0.1 dollars" in (tmp_path / "with money" / "report.md").read_text()
     again = write_report(found, [], tmp_path / "again")
     assert [path.read_bytes() for path in again] == [path.read_bytes() for path in files], (
         "the same rows, the same pages"

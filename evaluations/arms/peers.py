@@ -201,7 +201,7 @@ CHOSEN: Mapping[str, tuple[Options, Options, Options]] = {
     ),
     "MIPROv2 (zero-shot)": (
         {"n_val": 20, "batch": 20, "candidates": 12},
-        {"n_val": 50, "batch": 25, "candidates": 16},
+        {"n_val": 30, "batch": 15, "candidates": 8},
         {"n_val": 50, "batch": 25, "candidates": 16},
     ),
     "COPRO": ({"breadth": 6, "depth": 5},) * 3,
