@@ -14,6 +14,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from evaluations.cell import Cell
 from evaluations.grid import Planner, Rows, work
 from evaluations.suites import SUITES, cells_of
 
@@ -72,8 +73,7 @@ def run(
     rows = Rows(folder)
     finished = rows.keys()
     missing = [cell for cell in cells if cell.key not in finished]
-    most = sum(cell.runs for cell in missing)
-    console.print(f"{len(cells)} cells, {len(cells) - len(missing)} finished; at most {most:,} program runs to come.")
+    console.print(f"{len(cells)} cells, {len(cells) - len(missing)} finished; at most {_most(missing)} to come.")
     if task_model and not yes and not click.confirm("Real models cost money. Go on?"):
         raise SystemExit(1)
     if not missing:
@@ -120,6 +120,12 @@ def gather(folder: Path) -> None:
 def work_on(storage: str, study: str, out: Path, data_dir: Path | None, threads: int) -> None:
     """Help with a grid from another machine: run waiting cells until none is left."""
     console.print(f"{work(storage, study, out, data_dir, threads)} cells run")
+
+
+def _most(cells: Sequence[Cell]) -> str:
+    """What cells may spend at most, in words."""
+    runs, usd = sum(cell.runs for cell in cells), sum(cell.usd or 0.0 for cell in cells)
+    return f"{usd:,.2f} dollars" if usd and not runs else f"{runs:,} program runs"
 
 
 def _run_workers(planner: Planner, arguments: tuple[Any, ...], jobs: int, rows: Rows) -> None:

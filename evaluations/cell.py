@@ -103,15 +103,22 @@ def measure(cell: Cell, data_dir: Path | None = None, num_threads: int = 1) -> d
     }
 
 
-# A pilot makes so many runs, on a seed that no reported figure rests on; a tenth of the money is left for surprises.
-PILOT_RUNS, PILOT_SEED, MOST_RUNS, LEFT = 200, 5000, 5000, 0.9
+# A pilot makes so many runs, on a seed that no reported figure rests on; of the money a share is left for surprises.
+PILOT_RUNS, PILOT_SEED, MOST_RUNS, USED = 200, 5000, 5000, 0.85
 
 
 def _runs_for(cell: Cell, data_dir: Path | None, num_threads: int) -> int:
-    """How many runs of the program an arm can make for its money, the prompt model's calls included."""
-    pilot = measure(replace(cell, usd=None, runs=PILOT_RUNS, seed=cell.seed + PILOT_SEED), data_dir, num_threads)
-    each = pilot["usd_spent"] / max(1.0, pilot["runs_made"])
-    return MOST_RUNS if each == 0 else max(20, min(MOST_RUNS, int(LEFT * (cell.usd or 0.0) / each)))
+    """How many runs of the program an arm can make for its money, the prompt model's calls included.
+
+    A run costs more the longer the prompts get, so a second pilot makes as many runs as the first says.
+    """
+    runs = PILOT_RUNS
+    for number in (1, 2):
+        pilot = replace(cell, usd=None, runs=runs, seed=cell.seed + number * PILOT_SEED)
+        row = measure(pilot, data_dir, num_threads)
+        each = row["usd_spent"] / max(1.0, row["runs_made"])
+        runs = MOST_RUNS if each == 0 else max(20, min(MOST_RUNS, int(USED * (cell.usd or 0.0) / each)))
+    return runs
 
 
 def _models(cell: Cell, task: BenchTask) -> tuple[GaugedLM, GaugedLM, dspy.LM]:
