@@ -73,7 +73,10 @@ def _tables(rows: Sequence[Row], ablation_rows: Sequence[Row], money_rows: Seque
         found.append(tables.scores(unforgetting, "Scores without forgetting: 600 runs", caption))
     for usd in sorted({row["usd"] for row in money_rows}):
         mine = pick(money_rows, usd=usd)
-        caption = f"{_kind(mine)}. Every arm plans its runs by a pilot on a seed of its own; the cap is a backstop, and what it cut is scored as the start prompt."
+        caption = (
+            f"{_kind(mine)}, {len({row['seed'] for row in mine})} seeds. Every arm plans its runs by pilots on seeds of "
+            "their own; the cap is a backstop, and a cell that it cut is scored as the start prompt."
+        )
         found.append(tables.scores(mine, f"Scores at the same cap on money: {usd:g} dollars", caption))
         found.append(tables.costs(mine, f"Costs and spread: {usd:g} dollars", f"{_kind(mine)}. Means."))
     if ablation_rows:
