@@ -74,8 +74,8 @@ def _tables(rows: Sequence[Row], ablation_rows: Sequence[Row], money_rows: Seque
     for usd in sorted({row["usd"] for row in money_rows}):
         mine = pick(money_rows, usd=usd)
         caption = (
-            f"{_kind(mine)}, {len({row['seed'] for row in mine})} seeds. Every arm plans its runs by pilots on seeds of "
-            "their own; the cap is a backstop, and a cell that it cut is scored as the start prompt."
+            f"{_kind(mine)}, {len({row['seed'] for row in mine})} seeds. Every arm plans its runs by pilots on seeds "
+            "of their own; the cap is a backstop, and a cell that it cut is scored as the start prompt."
         )
         found.append(tables.scores(mine, f"Scores at the same cap on money: {usd:g} dollars", caption))
         found.append(tables.costs(mine, f"Costs and spread: {usd:g} dollars", f"{_kind(mine)}. Means."))
