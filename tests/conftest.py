@@ -1,6 +1,7 @@
 """What all tests share: reproducible properties, and the helpers of ``tests/core`` for the tests of other folders."""
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -24,6 +25,10 @@ settings.register_profile(
     "search", deadline=None, max_examples=2000, database=None, suppress_health_check=[*HealthCheck]
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ordinary"))
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, which some of them send.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
