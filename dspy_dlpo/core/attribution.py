@@ -14,7 +14,7 @@ from dspy_dlpo.core.edits import Edit, Edits, apply, shortens
 from dspy_dlpo.core.history import LedgerEntry, Prompts
 from dspy_dlpo.core.judging import Bench, Judgement, judge
 
-TOGETHER = "pays together with the other edits of its step"
+TOGETHER = "part of a clear gain, taken whole"
 # A proposal gains clearly when it repairs so many examples, and loses at most this share of as many.
 CLEAR_GAIN = 3
 CLEAR_LOSS = 0.5
@@ -72,14 +72,15 @@ def judge_edits(
     """
     accounts = [_Account(edit, shortens(edit, bench.incumbent[edit.predictor])) for edit in edits]
     allowed = (bar.lowest - bench.mean) * len(bench.examples)
-    if allowed < -TOLERANCE and not any(map(must_pay, edits)):
+    idle_may_pass = allowed < -TOLERANCE
+    if idle_may_pass and not any(map(must_pay, edits)):
         together = proposal(bench.incumbent, edits)
         clear = _clear_gain(bench, together, bar)
         if clear is not None:
             return together, clear, tuple(LedgerEntry(edit, kept=True, reason=TOGETHER) for edit in edits)
     _attribute(bench, accounts, bench.failing())
     for account in accounts:
-        idle_is_fine = (account.shortens or allowed < -TOLERANCE) and not must_pay(account.edit)
+        idle_is_fine = (account.shortens or idle_may_pass) and not must_pay(account.edit)
         if not account.gained and not idle_is_fine:
             account.reason = "repairs no failing example"
     alive = _without_losers(bench, _affordable(accounts, allowed), allowed)
