@@ -179,6 +179,7 @@ class Run:
 
     def _enlarged(self, kind: str, size: int) -> Record:
         """Draw more examples, and run the prompts in force, and the best ever, on them."""
+        began = self.progress
         order = list(range(len(self.plan.examples)))
         StepContext(0, 0.0, History(), self.plan.seed).rng("judging set").shuffle(order)
         batch = tuple(order[len(self.judging_set) : size])
@@ -196,7 +197,7 @@ class Run:
         silent = len(judging_set) - len(means)
         reason = f"{len(judging_set)} examples, {score:.3f}" + (f", {silent} unanswered" if silent else "")
         record = self._record(kind, batch=batch, scores=scores, complete=True, score=score, reason=reason)
-        return replace(record, accepted=kind == "start")
+        return replace(record, progress=began, accepted=kind == "start")
 
     def _last_error(self, batch: Sequence[int]) -> str:
         rows = [row for x in batch for row in self.runs.rows(self.prompts, x)]
@@ -228,14 +229,15 @@ class Run:
         return next_deletions(prompts, self.history, self.plan.constraints, own=own, since=since)
 
     def _trial(self, deletions: Edits) -> Record:
-        bench = self.bench()
+        bench, began = self.bench(), self.progress
         prompts, judgement, ledger = try_deletions(bench, deletions)
         if len(deletions) == 1 and not judgement.passed and bench.failing():
             name = deletions[0].predictor
             moved = try_move(bench, deletions[0], self.plan.constraints[name], self.context())
             if moved is not None:
                 prompts, judgement, ledger = moved[0], moved[1], (*ledger, *moved[2])
-        return self._judged("trial", prompts, judgement, Bar(bench.mean, strict=False), base=bench.mean, ledger=ledger)
+        bar = Bar(bench.mean, strict=False)
+        return self._judged("trial", prompts, judgement, bar, progress=began, base=bench.mean, ledger=ledger)
 
     def prune_one(self, prompts: Prompts, began: int) -> Prompts | None:
         """Try to delete sentences of finished prompts that were not tried since record `began`.
@@ -246,10 +248,10 @@ class Run:
         deletions = self._deletions(prompts, since=began)
         if not deletions:
             return None
-        bench = self._bench(prompts)
+        bench, began_at = self._bench(prompts), self.progress
         shorter, judgement, ledger = try_deletions(bench, deletions)
         bar = Bar(bench.mean, strict=False)
-        record = self._judged("prune", shorter, judgement, bar, base=bench.mean, ledger=ledger)
+        record = self._judged("prune", shorter, judgement, bar, progress=began_at, base=bench.mean, ledger=ledger)
         self._add(lambda: replace(record, prompts=prompts))
         return shorter if judgement.passed else prompts
 
@@ -266,6 +268,7 @@ class Run:
         edits, dropped = admit_replies(updates, replies)
         notes = {update.predictor: update.notes for update in updates}
         seen: dict[str, object] = {
+            "progress": ctx.progress,
             "batch": batch,
             "gradients": gradients,
             "notes": notes,

@@ -204,6 +204,14 @@ def test_with_a_limit_of_steps_the_clock_is_the_step() -> None:
     assert [record.progress for record in run.history] == [0.0, 0.0, 0.25, 0.5, 0.75]
 
 
+def test_the_clock_of_a_record_is_that_of_its_beginning() -> None:
+    run = run_of(World(rewards), Script(proposes(4, 0, 5, 1)), judging=QUIET, limit=200)
+    run.go()
+    costs = [0, *(record.cost for record in run.history)]
+    assert len({record.kind for record in run.history}) == 4
+    assert [record.progress for record in run.history] == [cost / 200 for cost in costs[:-1]]
+
+
 @pytest.mark.parametrize("max_steps", [0, -1, 2.5, "3"])
 def test_an_illegal_limit_of_steps_is_refused(max_steps) -> None:
     with pytest.raises((ValueError, TypeError), match="max_steps="):
