@@ -14,10 +14,11 @@ import dspy
 
 from dspy_dlpo import selection
 from dspy_dlpo.core.budget import Account, Used
+from dspy_dlpo.core.controller import controlled
 from dspy_dlpo.core.copying import NoCopying
 from dspy_dlpo.core.errors import RunDirectoryError
 from dspy_dlpo.core.freezing import FreezeText
-from dspy_dlpo.core.history import History
+from dspy_dlpo.core.history import History, StepContext
 from dspy_dlpo.core.loop import Run
 from dspy_dlpo.core.memory import Memory, open_run
 from dspy_dlpo.core.plan import Plan
@@ -57,6 +58,7 @@ class Compilation:
         ValueError: If no language model is configured, a price is needed and unknown, or text to freeze is nowhere in
             the program.
         ProgramError: If the program has no instructions to optimize.
+        ControllerError: If the controller chooses what the settings refuse.
         RunDirectoryError: If the run directory cannot be used.
     """
 
@@ -64,6 +66,8 @@ class Compilation:
         self._settings, self._student, self._data = settings, student, data
         door = Door(settings, student)
         self._start, self._predictors, self._frozen_text = door.prompts, door.predictors, door.frozen_text
+        self._plan = self._planned()
+        controlled(self._plan, StepContext(0, 0.0, History(), self._plan.seed, self._plan.examples))
         self._redact = Redactor(door.models)
         self._copies, self._meter = EvaluationCopies(student), Meter(Prices(settings.budget.prices))
         self._metric = MetricDoor(settings.metric, settings.score_range)
@@ -219,6 +223,7 @@ class Compilation:
             spent=self._bill(),
             ended=self._run.ended,
             log_dir=str(self._directory.path) if self._directory else None,
+            complete=self._run.ended_for_good and not uncompared,
         )
 
     def _where(self) -> str:
@@ -240,12 +245,12 @@ class Compilation:
         account.reserved = max(0, account.reserved - self._recorder.count_val(self._start))
         return account
 
-    def _wired_run(self) -> Run:
+    def _planned(self) -> Plan:
         settings = self._settings
         inputs = [" ".join(as_text(example.inputs()).values()) for example in self._data.train]
         labels = [" ".join(as_text(example.labels()).values()) for example in self._data.train]
         constraints = (FreezeText(self._frozen_text), NoCopying(inputs, labels))
-        plan = Plan(
+        return Plan(
             techniques=settings.techniques,
             acceptance=settings.acceptance,
             judging=settings.judging,
@@ -256,12 +261,16 @@ class Compilation:
             low=settings.low_high[0],
             constraints={name: (*constraints, *self._protected(name)) for name in self._predictors},
             examples=[" ".join(f"{text} -> {label}".split()) for text, label in zip(inputs, labels, strict=True)],
+            controller=settings.controller,
         )
+
+    def _wired_run(self) -> Run:
+        settings = self._settings
         modules = {name: fields_of(self._student, name) for name in self._predictors}
         critic = Critic(self._model, describe(self._student), self._predictors)
         whole = settings.judging.proposals == "prompts"
         return Run(
-            plan=plan,
+            plan=self._plan,
             start=self._start,
             runs=self._runs("train", self._data.train),
             critique=critic,

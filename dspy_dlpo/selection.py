@@ -127,8 +127,12 @@ def choose(scored: Sequence[Scored], seed: int) -> tuple[Prompts | None, Compari
         The chosen prompts (None if there was nothing to compare with) and the comparison.
     """
     common = sorted(set.intersection(*(set(each.scores) for each in scored))) if scored else []
-    if len(scored) < 2 or not common:
-        return None, Comparison(examples=len(common))
+    if not common:
+        return None, Comparison()
+    if len(scored) < 2:  # nothing better was found to compare
+        alone = {x: scored[0].scores[x] for x in common}
+        mean = float(np.mean(list(alone.values())))
+        return None, Comparison(start=mean, best=mean, examples=len(common), scores=(alone,))
     start, others = _table(scored, common)
     means = (others - start).mean(axis=1)
     best = max(range(len(means)), key=lambda k: (round(float(means[k]), 9), -scored[k + 1].words))
@@ -199,7 +203,7 @@ def verdict(
         return f"not compared on {where or 'held-out examples'}, so no gain can be claimed: {kept} ({uncompared})"
     if not where:
         return f"nothing was held out, so no gain can be claimed: {kept}"
-    if comparison.start is None:
+    if comparison.start is None or len(comparison.scores) == 1:
         return "no reliable gain: nothing better was found to compare; kept yours"
     points, unit = (100.0, " points") if score_range == (0.0, 1.0) else (1.0, "")
     low, high = comparison.interval

@@ -50,6 +50,7 @@ class DLPOResult:
         spent: What was spent: program runs, and calls and tokens by role.
         ended: Why the run ended.
         log_dir: Where the run directory lies; None if there is none.
+        complete: Whether the run came to its own end: no model failed, and nobody asked for it.
     """
 
     verdict: str
@@ -60,6 +61,7 @@ class DLPOResult:
     spent: Mapping[str, Any]
     ended: str = ""
     log_dir: str | None = None
+    complete: bool = True
 
     @property
     def curve(self) -> tuple[tuple[int, float], ...]:

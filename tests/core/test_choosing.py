@@ -82,11 +82,19 @@ def test_finalists_are_compared_on_the_examples_that_all_have_run() -> None:
     assert chosen == START
 
 
-@pytest.mark.parametrize("rows", [[], scored([1, 0]), [*scored([1, 0]), Scored({"solve": "B."}, {7: 1.0})]])
+@pytest.mark.parametrize("rows", [[], [*scored([1, 0]), Scored({"solve": "B."}, {7: 1.0})]])
 def test_with_nothing_to_compare_nothing_is_chosen(rows) -> None:
     chosen, comparison = selection.choose(rows, seed=0)
     assert chosen is None
     assert comparison.start is None
+
+
+def test_where_nothing_better_was_found_the_users_own_prompts_are_scored() -> None:
+    chosen, comparison = selection.choose(scored([1, 0, 0, 0]), seed=0)
+    assert chosen is None
+    assert (comparison.start, comparison.best, comparison.examples) == (0.25, 0.25, 4)
+    said = selection.verdict(comparison, changed=False, score_range=(0.0, 1.0), where="valset")
+    assert said == "no reliable gain: nothing better was found to compare; kept yours"
 
 
 def test_the_same_seed_gives_the_same_interval() -> None:
