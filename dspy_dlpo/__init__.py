@@ -2,7 +2,16 @@
 
 from dspy_dlpo.core.acceptance import AcceptAll, Acceptance, Bar, Greedy
 from dspy_dlpo.core.budget import Budget
-from dspy_dlpo.core.errors import DLPOError, MetricError, ModelError, ProgramError, ResumeError, RunDirectoryError
+from dspy_dlpo.core.controller import Controller, step_numbers
+from dspy_dlpo.core.errors import (
+    ControllerError,
+    DLPOError,
+    MetricError,
+    ModelError,
+    ProgramError,
+    ResumeError,
+    RunDirectoryError,
+)
 from dspy_dlpo.core.history import History, Record, StepContext
 from dspy_dlpo.core.judging import Judging
 from dspy_dlpo.core.plan import Stopping
@@ -37,6 +46,8 @@ __all__ = [
     "Budget",
     "Constraint",
     "Contrastive",
+    "Controller",
+    "ControllerError",
     "CosineDecay",
     "DLPOError",
     "DLPOResult",
@@ -68,6 +79,7 @@ __all__ = [
     "default_settings",
     "paper_settings",
     "search_space",
+    "step_numbers",
     "tgd_settings",
     "tunable",
     "with_params",

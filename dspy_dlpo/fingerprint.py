@@ -31,6 +31,7 @@ def fingerprint(settings: Settings, student: dspy.Module, data: Data, prompt_mod
             "stopping": {name: getattr(settings.stopping, name) for name in ("target", "patience", "max_steps")},
             "batch_size": settings.batch_size,
             "frozen": settings.frozen,
+            "controller": None if settings.controller is None else _shown(settings.controller),
             "score_range": settings.score_range,
             "seed": settings.seed,
         },

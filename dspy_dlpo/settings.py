@@ -13,6 +13,7 @@ from dspy_dlpo import selection
 from dspy_dlpo.core.acceptance import Acceptance
 from dspy_dlpo.core.budget import Budget
 from dspy_dlpo.core.checks import check_real
+from dspy_dlpo.core.controller import Controller
 from dspy_dlpo.core.history import Record
 from dspy_dlpo.core.judging import Judging
 from dspy_dlpo.core.plan import Stopping
@@ -39,6 +40,7 @@ class Settings:
     stopping: Stopping
     batch_size: int | None
     frozen: tuple[str, ...]
+    controller: Controller | None
     score_range: tuple[float, float] | None
     num_threads: int | None
     call_timeout: float | None
@@ -52,6 +54,8 @@ class Settings:
         _check_type("judging", self.judging, Judging)
         _check_type("budget", self.budget, Budget)
         _check_type("stopping", self.stopping, Stopping)
+        if self.controller is not None:
+            _check_type("controller", self.controller, Controller)
         for name in ("prompt_model", "task_model"):
             if getattr(self, name) is not None:
                 _check_type(name, getattr(self, name), dspy.BaseLM)

@@ -13,6 +13,7 @@ from dspy.teleprompt import Teleprompter
 from dspy_dlpo.compilation import Compilation
 from dspy_dlpo.core.acceptance import Acceptance
 from dspy_dlpo.core.budget import Budget, resolve_budget
+from dspy_dlpo.core.controller import Controller
 from dspy_dlpo.core.history import Record
 from dspy_dlpo.core.judging import Judging
 from dspy_dlpo.core.plan import Stopping
@@ -40,6 +41,7 @@ class DLPOTeleprompter(Teleprompter):
         stopping: When to end before the budget does.
         batch_size: Failing examples shown to the critic in a step, at least 1; None for 8, or all if there are fewer.
         frozen: Names of predictors that stay as they are, or text that must survive verbatim.
+        controller: Chooses the numbers of each step, e.g. ``tuning.OptunaController()``; None: the schedules as given.
         score_range: Lowest and highest legal score of the metric; None if unknown, and nothing stops early then.
         num_threads: Calls in parallel; ``dspy.settings.num_threads`` by default. It does not change the result.
         call_timeout: Seconds after which a run of the program, or a request to the prompt model, is abandoned if
@@ -78,6 +80,7 @@ class DLPOTeleprompter(Teleprompter):
         stopping: Stopping | None = None,
         batch_size: int | None = None,
         frozen: Sequence[str] = (),
+        controller: Controller | None = None,
         score_range: tuple[float, float] | None = (0.0, 1.0),
         num_threads: int | None = None,
         call_timeout: float | None = None,
@@ -99,6 +102,7 @@ class DLPOTeleprompter(Teleprompter):
             stopping=Stopping() if stopping is None else stopping,
             batch_size=batch_size,
             frozen=(frozen,) if isinstance(frozen, str) else tuple(frozen),
+            controller=controller,
             score_range=score_range,
             num_threads=num_threads,
             call_timeout=call_timeout,
@@ -137,6 +141,7 @@ class DLPOTeleprompter(Teleprompter):
         Raises:
             ValueError: If the data do not fit the settings, or no language model is configured.
             ProgramError: If the program has no instructions to optimize.
+            ControllerError: If the controller chooses what the settings refuse; in mid-run that ends the run instead.
             MetricError: If the metric fails on its first example.
             ModelError: If a language model cannot be used at all and nothing was found yet.
             RunDirectoryError: If `log_dir` cannot be used, or its disk is full; the same call goes on from there.

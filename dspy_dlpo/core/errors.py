@@ -1,6 +1,7 @@
 """The tree of errors.
 
 DLPOError
+├── ControllerError        the controller chose a number that a step cannot work with
 ├── MetricError            the metric raised, or returned something that is no score
 ├── ModelError             a language model cannot be used at all
 ├── ProgramError           the program has nothing that may be optimized
@@ -13,6 +14,10 @@ Misuse of an argument is a plain ``ValueError`` or ``TypeError``.
 
 class DLPOError(Exception):
     """Anything this package raises that a caller may want to catch."""
+
+
+class ControllerError(DLPOError):
+    """The controller chose a number that the plan does not have, or a value that it refuses."""
 
 
 class MetricError(DLPOError):

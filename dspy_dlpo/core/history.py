@@ -66,6 +66,7 @@ class Record:
         cost: Program runs spent when it ended, from the start of the run.
         spent: Running totals when it ended: ``metric_calls``, and calls and tokens by role.
         seconds: How long it took.
+        chosen: The numbers that a controller chose for this step, by name; those of the plan held for the others.
     """
 
     kind: str
@@ -89,6 +90,7 @@ class Record:
     cost: int = 0
     spent: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
+    chosen: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def gained(self) -> bool:

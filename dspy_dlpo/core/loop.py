@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from dspy_dlpo.core.acceptance import TOLERANCE, Bar
 from dspy_dlpo.core.attribution import judge_edits, proposal
 from dspy_dlpo.core.budget import BudgetSpent, RunEnds
+from dspy_dlpo.core.controller import controlled
 from dspy_dlpo.core.edits import Edit, Edits
-from dspy_dlpo.core.errors import MetricError, ModelError
+from dspy_dlpo.core.errors import ControllerError, MetricError, ModelError
 from dspy_dlpo.core.history import BUDGET_ENDED, History, LedgerEntry, Prompts, Record, StepContext
 from dspy_dlpo.core.judging import Bench, Judgement, judge
 from dspy_dlpo.core.plan import Plan
@@ -104,7 +105,10 @@ class Run:
         return StepContext(len(self.history), self.progress, self.history, self.plan.seed, self.plan.examples)
 
     def go(self) -> History:
-        """Run to the end of the budget, and say in `ended` why it ended. A model that fails for good ends it too."""
+        """Run to the end of the budget, and say in `ended` why it ended.
+
+        A model that fails for good ends it too, and so does an illegal choice of the controller.
+        """
         try:
             if not self.history:
                 self._add(self._opening)
@@ -112,7 +116,7 @@ class Run:
                 self._advance()
         except RunEnds as end:
             self.ended, self.ended_for_good = str(end), isinstance(end, BudgetSpent)
-        except (ModelError, MetricError) as error:
+        except (ModelError, MetricError, ControllerError) as error:
             if not self.history:
                 raise
             self.ended, self.ended_for_good = str(error), False
@@ -260,15 +264,17 @@ class Run:
     def _step(self) -> Record:
         """One step of textual gradient descent."""
         bench, ctx = self.bench(), self.context()
-        batch = self._batch(bench, ctx)
+        plan, chosen = controlled(self.plan, ctx)
+        batch = self._batch(bench, ctx, plan.batch_size)
         rows = [self._failed_run(x) for x in batch]
         gradients = tuple(self.critique(self.prompts, rows, ctx.step))
-        updates = [request(self.plan, self.prompts[each.predictor], each, ctx) for each in gradients]
+        updates = [request(plan, self.prompts[each.predictor], each, ctx) for each in gradients]
         replies = self.write(updates, ctx.step)
         edits, dropped = admit_replies(updates, replies)
         notes = {update.predictor: update.notes for update in updates}
         seen: dict[str, object] = {
             "progress": ctx.progress,
+            "chosen": chosen,
             "batch": batch,
             "gradients": gradients,
             "notes": notes,
@@ -277,7 +283,7 @@ class Run:
         }
         if not edits:
             return self._record("step", reason=why_nothing(gradients, replies, dropped), **seen)
-        bar = self.plan.acceptance.bar(list(bench.scores.values()), ctx)
+        bar = plan.acceptance.bar(list(bench.scores.values()), ctx)
         seen["base"] = bench.mean
         try:
             prompts, judgement, ledger = self._judge(bench, edits, bar, updates)
@@ -326,7 +332,7 @@ class Run:
             **fields,
         )
 
-    def _batch(self, bench: Bench, ctx: StepContext) -> tuple[int, ...]:
+    def _batch(self, bench: Bench, ctx: StepContext, size: int) -> tuple[int, ...]:
         """Failing examples for the critic: those it has seen least, in random order."""
         shown = dict.fromkeys(bench.failing(), 0)
         for record in self.history.steps():
@@ -335,7 +341,7 @@ class Run:
                     shown[x] += 1
         order = list(shown)
         ctx.rng("batch").shuffle(order)
-        return tuple(sorted(order, key=lambda x: shown[x])[: self.plan.batch_size])
+        return tuple(sorted(order, key=lambda x: shown[x])[:size])
 
     def _failed_run(self, example: int) -> Row:
         """The poorest run of the prompts in force on an example."""

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 
 from dspy_dlpo.core.acceptance import Acceptance, Greedy
 from dspy_dlpo.core.checks import check_real, check_whole
+from dspy_dlpo.core.controller import Controller
 from dspy_dlpo.core.judging import Judging
+from dspy_dlpo.core.space import tunable
 from dspy_dlpo.core.technique import Technique
 from dspy_dlpo.core.update import Constraint
 
@@ -56,21 +58,30 @@ class Plan:
         acceptance: Sets the bar.
         judging: How proposals are judged.
         stopping: When to end early.
-        batch_size: Failing examples shown to the critic in a step.
+        batch_size: Failing examples shown to the critic in a step, at least 1.
         seed: Seed of all chance.
         high: The metric's best score; None if unknown.
         low: The metric's lowest score.
         constraints: What may never be changed, by predictor; the predictors that may be edited are its keys.
         examples: The training examples in words.
+        controller: Chooses the numbers of each step; None for those that stand here.
+
+    Raises:
+        ValueError: If `batch_size` is out of range.
+        TypeError: If it is no number.
     """
 
     techniques: tuple[Technique, ...] = ()
     acceptance: Acceptance = field(default_factory=Greedy)
     judging: Judging = field(default_factory=Judging)
     stopping: Stopping = field(default_factory=Stopping)
-    batch_size: int = 4
+    batch_size: int = tunable(4, low=2, high=16)
     seed: int = 0
     high: float | None = 1.0
     low: float = 0.0
     constraints: Mapping[str, tuple[Constraint, ...]] = field(default_factory=dict)
     examples: Sequence[str] = ()
+    controller: Controller | None = None
+
+    def __post_init__(self) -> None:
+        check_whole("", "batch_size", self.batch_size)

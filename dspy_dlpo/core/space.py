@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from dspy_dlpo.core.schedule import Schedule
+from dspy_dlpo.core.schedule import Number, Schedule, value_at
 
 _KEY = "dspy_dlpo.tunable"
 T = TypeVar("T")
@@ -31,6 +32,26 @@ class Choice:
 
 
 Dimension = Range | Choice
+
+
+@dataclass(frozen=True)
+class TunableNumber:
+    """A field that holds a number, or a schedule in the place of one.
+
+    Args:
+        path: Where it stands, such as ``"techniques.0.max_edits"``.
+        range: The range of the field, widened to the values that it holds.
+        number: What it holds.
+    """
+
+    path: str
+    range: Range
+    number: Number
+
+    def at(self, progress: float) -> float:
+        """What it is at a progress from 0 to 1, within its range; a whole number if the range holds such."""
+        value = value_at(self.number, progress)
+        return min(max(round(value) if self.range.integer else value, self.range.low), self.range.high)
 
 
 def tunable(
@@ -67,6 +88,20 @@ def search_space(settings: Any) -> dict[str, Dimension]:
     return dict(_walk(settings, "", None))
 
 
+def numbers(settings: Any) -> dict[str, TunableNumber]:
+    """Find all fields below a dataclass, a list or a tuple of them that have a range of numbers.
+
+    A field that holds a schedule counts once; the schedule's own fields are not looked at.
+
+    Returns:
+        By the names of class and field, such as ``"Dropout.p"``; a field of `settings` itself by its own name. Where
+        two have the same name, both by their paths.
+    """
+    found = list(_numbers(settings, "", ""))
+    count = Counter(name for name, _ in found)
+    return {each.path if count[name] > 1 else name: each for name, each in found}
+
+
 def with_params(settings: T, params: Mapping[str, Any]) -> T:
     """Put values back by their dotted paths, through ``replace``, so that every check runs.
 
@@ -94,6 +129,26 @@ def _walk(node: Any, path: str, inherited: Dimension | None) -> list[tuple[str, 
         elif dimension is not None:
             found.append((f"{path}{each.name}", dimension))
     return found
+
+
+def _numbers(node: Any, path: str, owner: str) -> Iterator[tuple[str, TunableNumber]]:
+    if isinstance(node, (list, tuple)):
+        for i, child in enumerate(node):
+            yield from _numbers(child, f"{path}{i}.", f"{type(child).__name__}.")
+    elif dataclasses.is_dataclass(node) and not isinstance(node, type):
+        for each in dataclasses.fields(node):
+            value, dimension = getattr(node, each.name), each.metadata.get(_KEY)
+            if isinstance(dimension, Range) and isinstance(value, (int, float, Schedule)):
+                yield f"{owner}{each.name}", TunableNumber(f"{path}{each.name}", _widened(dimension, value), value)
+            elif not isinstance(value, Schedule):
+                yield from _numbers(value, f"{path}{each.name}.", f"{type(value).__name__}.")
+
+
+def _widened(dimension: Range, number: Number) -> Range:
+    low, high = number.bounds() if isinstance(number, Schedule) else (number, number)
+    if dimension.integer and isinstance(number, Schedule):
+        low, high = dimension.low, round(high)  # what rounds to less may stand for the least, as in LearningRate
+    return dataclasses.replace(dimension, low=min(dimension.low, low), high=max(dimension.high, high))
 
 
 def _replaced(node: Any, path: Sequence[str], value: Any) -> Any:

@@ -86,6 +86,7 @@ def test_a_plan_is_searched_through_and_through() -> None:
         "techniques.1.prune",
         "acceptance.temperature",
         "judging.first",
+        "batch_size",
     }
 
 
