@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dspy
 
 from dspy_dlpo import selection
 from dspy_dlpo.core.budget import Account, Budget
+from dspy_dlpo.core.history import Prompts, Scored
 from dspy_dlpo.core.result import Comparison, DLPOResult
 from dspy_dlpo.core.runs import Runs
 from dspy_dlpo.host.evaluate import Evaluator
@@ -43,6 +44,38 @@ def score_on_test(
         ValueError: If there are no test examples.
         ModelError: If the model cannot be used at all.
     """
+    prompts = [result.start_prompts, result.best_prompts]
+    scores = score_prompts(student, prompts, metric, testset, task_model=task_model, num_threads=num_threads)
+    scored = [Scored(each, found) for each, found in zip(prompts, scores, strict=True)]
+    return selection.measured(scored, seed=0)
+
+
+def score_prompts(
+    student: dspy.Module,
+    prompts: Sequence[Prompts],
+    metric: Callable[..., Any],
+    testset: Sequence[dspy.Example],
+    *,
+    task_model: dspy.LM | None = None,
+    num_threads: int = 8,
+) -> list[Mapping[int, float]]:
+    """Score several sets of prompts on test examples, one run of the program per example for each that differs.
+
+    Args:
+        student: The program; not changed.
+        prompts: Instructions by predictor.
+        metric: The metric.
+        testset: Examples that were neither learned from nor chosen on, at least one.
+        task_model: Runs the program; None for the models that it or DSPy's settings name.
+        num_threads: Runs in parallel.
+
+    Returns:
+        Scores by example for each set of prompts, in the order given; an example whose call was lost is left out.
+
+    Raises:
+        ValueError: If there are no test examples.
+        ModelError: If the model cannot be used at all.
+    """
     if not testset:
         raise ValueError("testset is empty. Pass the examples to test on.")
     evaluator = Evaluator(
@@ -53,6 +86,7 @@ def score_on_test(
         task_model=task_model,
         num_threads=num_threads,
     )
-    runs = Runs(evaluator, Account(Budget(4 * len(testset))), wave=max(8, num_threads))
-    scored = selection.compare(result.start_prompts, [result.best_prompts], runs, range(len(testset)))
-    return selection.measured(scored, seed=0)
+    runs = Runs(evaluator, Account(Budget(2 * len(prompts) * len(testset))), wave=max(8, num_threads))
+    for each in prompts:
+        runs.ask([(each, x) for x in range(len(testset))])
+    return [runs.means(each, range(len(testset))) for each in prompts]

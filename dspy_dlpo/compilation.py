@@ -36,7 +36,7 @@ from dspy_dlpo.host.program import EvaluationCopies, describe, fields_of, protec
 from dspy_dlpo.host.prompting import PromptModel
 from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.host.writer import Writer
-from dspy_dlpo.interrupt import Interrupted, StopSignals
+from dspy_dlpo.interrupt import INTERRUPTED, Interrupted, StopSignals
 from dspy_dlpo.recorder import Recorder
 from dspy_dlpo.settings import BATCH_SIZE, Data, Settings
 
@@ -142,8 +142,8 @@ class Compilation:
         """What is raised when Ctrl-C is pressed a second time: the best so far, without another call."""
         if not self._run.history:
             return KeyboardInterrupt()
-        self._run.ended = self._run.ended or "interrupted by Ctrl-C"
-        program = self._returned(self._best_judged(), Comparison(), "interrupted by Ctrl-C")
+        self._run.ended = self._run.ended or INTERRUPTED
+        program = self._returned(self._best_judged(), Comparison(), INTERRUPTED)
         return Interrupted(program, program.detailed_results)
 
     # --- the choice ------------------------------------------------------------------------------------------------
@@ -320,13 +320,15 @@ class Compilation:
     # --- what was spent --------------------------------------------------------------------------------------------
 
     def _spent(self) -> Mapping[str, float]:
-        """Running totals: program runs, and calls and tokens over all roles."""
+        """Running totals: program runs, and calls, tokens and money (if every price is known) over all roles."""
         totals = self._meter.tallies()
         spent = {"metric_calls": float(self._account.spent)}
         for role in ("task", "critic", "writer"):
             spent[f"{role}_calls"] = float(totals.get(role, Tally()).calls)
         for side in ("input_tokens", "output_tokens"):
             spent[side] = float(sum(getattr(tally, side) for tally in totals.values()))
+        if not any(tally.unpriced for tally in totals.values()):
+            spent["usd"] = math.fsum(tally.usd for tally in totals.values())
         return spent
 
     def _bill(self) -> dict[str, Any]:

@@ -14,6 +14,9 @@ from dspy_dlpo.core.result import DLPOResult
 
 logger = logging.getLogger(__name__)
 
+# Why a run ended that Ctrl-C was pressed in.
+INTERRUPTED = "interrupted by Ctrl-C"
+
 
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C was pressed a second time during `compile`.
@@ -49,7 +52,7 @@ class StopSignals:
     def reason(self) -> str:
         """Why the run is to end; empty if it is not."""
         if self._pressed:
-            return "interrupted by Ctrl-C"
+            return INTERRUPTED
         if self._stop_file is not None and self._stop_file.exists():
             return f"the file {str(self._stop_file)!r} asks for it"
         return ""

@@ -16,6 +16,7 @@ from dspy_dlpo.simulation import create_app
 
 sys.path.insert(0, str(Path(__file__).parent / "core"))
 sys.path.insert(0, str(Path(__file__).parent / "host"))
+sys.path.insert(0, str(Path(__file__).parent / "tuning"))
 
 # Ordinary runs draw the same cases every time; HYPOTHESIS_PROFILE=search looks for new ones.
 settings.register_profile(

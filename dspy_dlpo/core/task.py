@@ -17,6 +17,7 @@ class Task:
         trainset: Examples to learn from.
         valset: Examples on which the result is chosen; None to split some off the trainset.
         testset: Examples that nothing is chosen on, for the final claim.
+        name: What it is called where there are several; empty for a number.
     """
 
     program: Any
@@ -24,3 +25,4 @@ class Task:
     trainset: Sequence[Any]
     valset: Sequence[Any] | None = None
     testset: Sequence[Any] | None = None
+    name: str = ""

@@ -39,6 +39,11 @@ class Address:
         """Whether it is a file of SQLite."""
         return self.url is not None and self.url.get_backend_name() == "sqlite"
 
+    @property
+    def holds_secret(self) -> bool:
+        """Whether it holds a password or another secret."""
+        return bool(self._secrets())
+
     def redact(self, text: str) -> str:
         """A text without the address's secrets."""
         for secret in self._secrets():

@@ -6,8 +6,10 @@ import os
 import random
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import optuna
@@ -30,17 +32,19 @@ class StorageError(DLPOError):
 
 @dataclass(frozen=True)
 class Store:
-    """An open storage, and where large things are kept beside it.
+    """An open storage, and where large things are kept beside it; in a ``with`` block it is closed at the end.
 
     Args:
         storage: Optuna's storage; it waits for a database that is away.
         blobs: Checkpoints, programs and artifacts.
         address: Where it is.
+        closes: What ends its connections.
     """
 
     storage: BaseStorage
     blobs: Blobs
     address: Address
+    closes: tuple[Callable[[], None], ...] = ()
 
     @property
     def artifacts(self) -> BlobArtifacts:
@@ -51,6 +55,17 @@ class Store:
     def shown(self) -> str:
         """The address without its password."""
         return self.address.shown
+
+    def close(self) -> None:
+        """End the connections."""
+        for close in self.closes:
+            close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
 
 
 def open_store(storage: str | None = None, artifacts: str | None = None) -> Store:
@@ -74,33 +89,56 @@ def open_store(storage: str | None = None, artifacts: str | None = None) -> Stor
             f"A gRPC proxy keeps no large things. Pass artifacts= (or set {ARTIFACTS_VARIABLE}): the URL of a database "
             "or a directory that all workers share."
         )
-    opened = _guarded(address, lambda: _storage(address))
-    if artifacts:
-        return Store(opened, _blobs(artifacts), address)
-    if address.path is not None:
-        return Store(opened, FolderBlobs(address.path.with_name(address.path.name + ".artifacts")), address)
-    return Store(opened, _guarded(address, lambda: SqlBlobs(_engine(address))), address)
+    if address.url is not None:
+        return _guarded(address, lambda: _in_database(address, artifacts))
+    opened, closes = _guarded(address, lambda: _elsewhere(address))
+    blobs, also = _blobs(artifacts or f"{address.path}.artifacts")
+    return Store(opened, blobs, address, (*closes, *also))
 
 
-def _blobs(artifacts: str) -> Blobs:
+def refuse_shown_password(*addresses: str | None) -> None:
+    """Refuse addresses of a command line that hold a password.
+
+    Raises:
+        ValueError: If one does: every user of the machine can read the command lines of its processes.
+    """
+    for text in addresses:
+        if text and "://" in text and read_address(text).holds_secret:
+            raise ValueError(
+                f"A password on the command line shows in the list of processes. Set {STORAGE_VARIABLE} (or "
+                f"{ARTIFACTS_VARIABLE}) in the environment instead."
+            )
+
+
+Closes = tuple[Callable[[], None], ...]
+
+
+def _in_database(address: Address, artifacts: str | None) -> Store:
+    database = _database(address)
+    blobs, closes = _blobs(artifacts) if artifacts else (SqlBlobs(database.engine), ())
+    return Store(make_patient(get_storage(database)), blobs, address, (database.engine.dispose, *closes))
+
+
+def _blobs(artifacts: str) -> tuple[Blobs, Closes]:
     if "://" not in artifacts:
-        return FolderBlobs(Path(artifacts))
+        return FolderBlobs(Path(artifacts)), ()
     address = read_address(artifacts)
     if address.url is None:
         raise ValueError("artifacts= is neither a database nor a directory. Pass the URL of one, or a path.")
-    return _guarded(address, lambda: SqlBlobs(_engine(address)))
+    engine = _guarded(address, lambda: _engine(address))
+    return _guarded(address, lambda: SqlBlobs(engine)), (engine.dispose,)
 
 
-def _storage(address: Address) -> BaseStorage:
+def _elsewhere(address: Address) -> tuple[BaseStorage, Closes]:
     if address.path is not None:
         address.path.parent.mkdir(parents=True, exist_ok=True)
-        return JournalStorage(JournalFileBackend(str(address.path)))
-    if address.host is not None:
-        return make_patient(_proxy(*address.host))
-    return make_patient(get_storage(_database(address)))
+        return JournalStorage(JournalFileBackend(str(address.path))), ()
+    assert address.host is not None
+    proxy = _proxy(*address.host)
+    return make_patient(proxy), (proxy.close,)
 
 
-def _proxy(host: str, port: int) -> BaseStorage:
+def _proxy(host: str, port: int) -> optuna.storages.GrpcStorageProxy:
     try:
         import grpc  # noqa: F401
     except ImportError:

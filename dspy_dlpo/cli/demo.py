@@ -1,42 +1,29 @@
-"""The ``dlpo`` command."""
+"""``dlpo demo``: a small program is optimized, with all that happens shown."""
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable
 from typing import Any
 
 import click
 import dspy
-from rich import box
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from dspy_dlpo.claim import score_on_test
-from dspy_dlpo.core.budget import AUTO, Budget
+from dspy_dlpo.cli.showing import console, show_estimate
+from dspy_dlpo.core.budget import Budget
 from dspy_dlpo.core.edits import Edit, diff
 from dspy_dlpo.core.errors import DLPOError
 from dspy_dlpo.core.history import LedgerEntry, Prompts, Record
 from dspy_dlpo.core.result import Comparison, DLPOResult
 from dspy_dlpo.core.sentences import split
-from dspy_dlpo.estimate import Estimate
-from dspy_dlpo.loading import load_task
-from dspy_dlpo.simulation import Faults, Settings, simulated_lm, simulated_task, task_names
-from dspy_dlpo.simulation import serve as serve_simulation
+from dspy_dlpo.simulation import simulated_lm, simulated_task, task_names
 from dspy_dlpo.teleprompter import DLPOTeleprompter
 
-console = Console(highlight=False, soft_wrap=True)
 
-
-@click.group()
-def main() -> None:
-    """Improve the instructions of DSPy programs by textual gradient descent (DLPO)."""
-
-
-@main.command()
+@click.command()
 @click.option("--task", "name", default="object_counting", show_default=True, help="Which task to show.")
 @click.option("--data", type=click.Path(exists=True, dir_okay=False), help="BIG-Bench Hard questions as JSON lines.")
 @click.option("--budget", default=700, show_default=True, help="Runs of the program that may be spent.")
@@ -67,77 +54,6 @@ def demo(
     except (DLPOError, ValueError, TypeError) as error:
         raise click.ClickException(str(error)) from error
     _conclude(result, test, simulated=not (task_model and prompt_model))
-
-
-@main.command()
-@click.argument("task", metavar="MODULE:TASK")
-@click.option("--auto", type=click.Choice(sorted(AUTO, key=AUTO.__getitem__)), default="light", show_default=True)
-@click.option("--budget", type=int, help="Runs of the program that may be spent, instead of --auto.")
-@click.option("--probe", default=0, show_default=True, help="Runs of the program to make and measure, at most 3.")
-@click.option("--task-model", help="The model that runs the program, such as openai/gpt-4o-mini.")
-@click.option("--prompt-model", help="The model that writes edits, such as openai/gpt-4o.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def estimate(
-    task: str,
-    auto: str,
-    budget: int | None,
-    probe: int,
-    task_model: str | None,
-    prompt_model: str | None,
-    as_json: bool,
-) -> None:
-    """Tell what optimizing a task will cost, before anything is spent.
-
-    MODULE:TASK is the import path of a dspy_dlpo.Task, or of a function that returns one.
-    """
-    try:
-        found = load_task(task)
-        optimizer = DLPOTeleprompter(
-            found.metric,
-            auto=auto,
-            budget=None if budget is None else Budget(metric_calls=budget),
-            task_model=dspy.LM(task_model) if task_model else None,
-            prompt_model=dspy.LM(prompt_model) if prompt_model else None,
-        )
-        said = optimizer.estimate(found.program, trainset=found.trainset, valset=found.valset, probe=probe)
-    except (DLPOError, ValueError, TypeError) as error:
-        raise click.ClickException(str(error)) from error
-    if as_json:
-        click.echo(json.dumps(said.to_dict(), indent=2))
-    else:
-        _show_estimate(said)
-
-
-@main.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; loopback only.")
-@click.option("--port", default=8000, show_default=True, help="Port to listen on; 0 takes a free one.")
-@click.option("--seed", default=0, show_default=True, help="Seed of the model's answers.")
-@click.option("--latency", default=0.0, show_default=True, help="Seconds that every reply takes.")
-@click.option("--rate-limit", default=0.0, show_default=True, help="Share of calls answered with status 429.")
-@click.option("--server-error", default=0.0, show_default=True, help="Share of calls answered with status 500 or 503.")
-def serve(host: str, port: int, seed: int, latency: float, rate_limit: float, server_error: float) -> None:
-    """Serve the simulated model behind an OpenAI-compatible endpoint, until Ctrl-C."""
-    try:
-        faults = Faults(rate_limit=rate_limit, server_error=server_error)
-        serve_simulation(host, port, engine=Settings(seed=seed, latency=latency, faults=faults))
-    except (ValueError, ImportError) as error:
-        raise click.ClickException(str(error)) from error
-
-
-def _show_estimate(said: Estimate) -> None:
-    """The estimate as a table."""
-    console.print(f"[bold]{said.metric_calls}[/bold] runs of the program")
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in ("role", "model", "calls", "tokens in", "tokens out", "US dollars"):
-        text = name in ("role", "model")
-        table.add_column(name, justify="left" if text else "right", overflow="fold", no_wrap=not text)
-    for row in said.rows():
-        table.add_row(*map(escape, row), style="bold" if row[0] == "total" else "")
-    console.print(table)
-    for note in said.notes:
-        console.print(escape(note))
-    if said.probed:
-        console.print(f"measured on {said.probed} runs of the program")
 
 
 def _models(seed: int, task_model: str | None, prompt_model: str | None) -> dict[str, dspy.LM]:
@@ -187,7 +103,7 @@ def _compile(task: Any, models: dict[str, dspy.LM], budget: int, seed: int, log_
             task.metric, budget=Budget(metric_calls=budget), seed=seed, log_dir=log_dir, on_record=show, **models
         )
         progress.console.print("[bold]Estimate[/bold] of what this run will cost")
-        _show_estimate(optimizer.estimate(task.program, trainset=task.trainset, valset=task.valset))
+        show_estimate(optimizer.estimate(task.program, trainset=task.trainset, valset=task.valset))
         program = optimizer.compile(task.program, trainset=task.trainset, valset=task.valset)
         result: DLPOResult = program.detailed_results
         progress.update(bar, completed=result.spent["metric_calls"], description="done")
@@ -276,7 +192,3 @@ def _show_prompts(before: Prompts, after: Prompts) -> None:
         for sentence in split(after[name]):
             line = f"+ {sentence.strip()}"
             console.print(f"     {_coloured(line) if line in changed else escape(line.replace('+', ' ', 1))}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,35 @@
+"""``dlpo dashboard``: Optuna's dashboard on the storage, for this machine alone."""
+
+from __future__ import annotations
+
+import click
+
+from dspy_dlpo.core.errors import DLPOError
+
+
+@click.command()
+@click.option("--storage", help="URL or SQLite file; DLPO_STORAGE, else dlpo-tuning.db, by default. No password here.")
+@click.option("--artifacts", help="Where artifacts are, if not beside the study.")
+@click.option("--port", default=8080, show_default=True, help="Port to listen on, at 127.0.0.1 only.")
+@click.option("--writable", is_flag=True, help="Let the page change and delete studies.")
+@click.option("--open", "open_browser", is_flag=True, help="Open a browser.")
+def dashboard(storage: str | None, artifacts: str | None, port: int, writable: bool, open_browser: bool) -> None:
+    """Show what tuning has tried: every trial with its prompts, scores and spending. Ctrl-C ends it."""
+    try:
+        from dspy_dlpo.tuning.dashboard import serve_dashboard
+        from dspy_dlpo.tuning.storage import open_store, refuse_shown_password
+
+        refuse_shown_password(storage, artifacts)
+        with open_store(storage, artifacts) as store:
+            click.echo(f"showing {store.shown}")
+            serve_dashboard(
+                store,
+                port=port,
+                read_only=not writable,
+                open_browser=open_browser,
+                on_ready=lambda url: click.echo(f"{url}   (Ctrl-C ends it)"),
+            )
+    except (DLPOError, ValueError, ImportError) as error:
+        raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt:
+        click.echo("ended")

@@ -1,0 +1,176 @@
+"""``dlpo tune``: search for better settings, with any number of workers."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+import click
+import dspy
+from rich.markup import escape
+
+from dspy_dlpo.cli.showing import console, show_estimate
+from dspy_dlpo.core.errors import DLPOError
+from dspy_dlpo.loading import load_tasks
+
+# The commands' objectives by what is typed.
+OBJECTIVES = {"score": "score", "score,words": ("score", "words"), "score,usd": ("score", "usd")}
+
+
+@click.command()
+@click.argument("task", metavar="MODULE:TASK")
+@click.option("--trials", "n_trials", default=40, show_default=True, help="Settings to try; the first are the shipped.")
+@click.option(
+    "--workers", default=1, show_default=True, help="Processes on this machine; each does one trial at a time."
+)
+@click.option("--storage", help="URL or SQLite file; DLPO_STORAGE, else dlpo-tuning.db, by default. No password here.")
+@click.option("--study", "study_name", default="dlpo-tuning", show_default=True, help="Name of the study.")
+@click.option("--objective", type=click.Choice(list(OBJECTIVES)), default="score", show_default=True)
+@click.option("--budget-per-trial", default=600, show_default=True, help="Program runs of one run of the optimizer.")
+@click.option(
+    "--seeds-per-trial", default=1, show_default=True, help="Runs of the optimizer for each setting and task."
+)
+@click.option(
+    "--pruning",
+    type=click.Choice(["auto", "pairs", "steps", "none"]),
+    default="auto",
+    show_default=True,
+    help="When a setting is given up that is clearly worse.",
+)
+@click.option("--seed", default=0, show_default=True, help="Seed of all chance.")
+@click.option("--threads", "num_threads", type=int, help="Calls in parallel, in each worker.")
+@click.option("--artifacts", help="Database or directory for large things, if not beside the study.")
+@click.option("--task-model", help="The model that runs the program, such as openai/gpt-4o-mini.")
+@click.option("--prompt-model", help="The model that writes edits, such as openai/gpt-4o.")
+@click.option("--price", "only_price", is_flag=True, help="Tell what it will cost at most, and spend nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--helper", is_flag=True, hidden=True, help="Try settings only; another process makes the claim.")
+def tune(
+    task: str,
+    workers: int,
+    storage: str | None,
+    artifacts: str | None,
+    objective: str,
+    task_model: str | None,
+    prompt_model: str | None,
+    only_price: bool,
+    as_json: bool,
+    helper: bool,
+    **arguments: Any,
+) -> None:
+    """Search for better settings of the optimizer.
+
+    MODULE:TASK is the import path of a dspy_dlpo.Task (or several), or of a function that returns one. The same command
+    on another machine, with the same storage and study, helps; the same command again goes on where it stopped.
+    """
+    try:
+        from dspy_dlpo.tuning import search
+        from dspy_dlpo.tuning.storage import refuse_shown_password
+
+        refuse_shown_password(storage, artifacts)
+        arguments["objective"] = OBJECTIVES[objective]
+        arguments.update({name: dspy.LM(model) for name, model in _models(task_model, prompt_model).items()})
+        arguments = {name: value for name, value in arguments.items() if value is not None}
+        tasks = load_tasks(task)
+        if not helper:
+            _show_price(search.price(tasks, **_priced(arguments)), only_price)
+        if only_price:
+            return
+        own = {"storage": storage, "artifacts": artifacts, **arguments}
+        if helper:
+            with search.Search(tasks, **own) as helping:
+                helping.work(_show_trial, _while_child_of(os.getppid()))
+            return
+        with _helpers(max(0, workers - 1), storage, artifacts):
+            result = search.tune(tasks, on_trial=_show_trial, **own)
+    except (DLPOError, ValueError, TypeError, ImportError) as error:
+        raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt:
+        raise click.ClickException("stopped; the same command goes on from here") from None
+    if as_json:
+        shown = {name: getattr(result, name) for name in ("verdict", "params", "line", "trials", "spent", "storage")}
+        click.echo(json.dumps({**shown, "claim": asdict(result.claim)}, indent=2))
+    else:
+        _conclude(result)
+
+
+def _models(task_model: str | None, prompt_model: str | None) -> dict[str, str]:
+    return {name: model for name, model in (("task_model", task_model), ("prompt_model", prompt_model)) if model}
+
+
+def _priced(arguments: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value for name, value in arguments.items() if name not in ("study_name", "objective", "pruning", "seed")
+    }
+
+
+@contextmanager
+def _helpers(count: int, storage: str | None, artifacts: str | None) -> Iterator[None]:
+    """Further processes that run this very command; what they are given to keep is in their environment."""
+    environment = dict(os.environ)
+    environment.update({name: value for name, value in _kept(storage, artifacts).items() if value})
+    command = [sys.executable, "-m", "dspy_dlpo.cli", *sys.argv[1:], "--helper"]
+    processes = [subprocess.Popen(command, env=environment) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            if process.poll() is None:
+                process.terminate()
+            process.wait()
+
+
+def _kept(storage: str | None, artifacts: str | None) -> dict[str, str | None]:
+    return {"DLPO_STORAGE": storage, "DLPO_ARTIFACTS": artifacts}
+
+
+def _while_child_of(parent: int) -> Callable[[], None]:
+    """Ends a helper whose parent has died, so that nobody spends unseen."""
+
+    def check() -> None:
+        if os.getppid() != parent:
+            raise SystemExit(1)
+
+    return check
+
+
+def _show_price(price: Any, alone: bool) -> None:
+    runs = "no limit of" if price.runs is None else f"at most {price.runs:,}"
+    console.print(f"[bold]Price[/bold]  {price.trials} settings: {runs} runs of the program, ", end="")
+    console.print(f"{price.test_runs:,} of them for the final claim")
+    if price.usd is not None:
+        console.print(f"       about ${price.usd[0]:.2f} to ${price.usd[1]:.2f}; settings that are given up cost less")
+    if alone:
+        for each in price.each:
+            console.print("[bold]Estimate[/bold] of one run of the optimizer")
+            show_estimate(each)
+
+
+def _show_trial(trial: Any) -> None:
+    known = trial.user_attrs
+    head = f"trial {trial.number:3d}  {trial.state.name.lower():8s}"
+    score = "" if known.get("score") is None else f"  score {known['score']:.3f}"
+    words = f"  {known['words']:.0f} words" if known.get("words") is not None else ""
+    click.echo(f"{head}{score}{words}  {known.get('runs', 0):,} runs")
+
+
+def _conclude(result: Any) -> None:
+    claim = result.claim
+    console.print(f"[bold]Verdict[/bold]  {escape(result.verdict)}")
+    console.print(
+        f"         on test: {claim.start * 100:.1f} % as you brought it, {claim.shipped * 100:.1f} % with the shipped "
+        f"settings, {claim.chosen * 100:.1f} % with those of trial {claim.trial}"
+    )
+    counts = ", ".join(f"{count} {what}" for what, count in result.trials.items() if count)
+    money = result.spent["usd"]
+    console.print(f"[bold]Spent[/bold]    {result.spent['runs'] or 0:,.0f} runs in {counts}", end="")
+    console.print("" if money is None else f"; ${money:.2f}")
+    console.print("[bold]Use it[/bold]")
+    console.print(escape(result.line))
+    console.print(f"[bold]Look[/bold]     dlpo dashboard  ({escape(result.storage)})")

@@ -1,0 +1,208 @@
+"""What a search over settings is made of: tasks, seeds, budget, objective; the same for every worker."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import dspy
+
+from dspy_dlpo.core.budget import Budget
+from dspy_dlpo.core.history import Record
+from dspy_dlpo.core.json_lines import to_json
+from dspy_dlpo.core.plan import Plan
+from dspy_dlpo.core.task import Task
+from dspy_dlpo.door import Door
+from dspy_dlpo.fingerprint import fingerprint
+from dspy_dlpo.presets import default_settings
+from dspy_dlpo.settings import BATCH_SIZE, Data, check_data
+from dspy_dlpo.teleprompter import DLPOTeleprompter
+from dspy_dlpo.tuning.space import Space
+
+OBJECTIVES = (("score",), ("score", "words"), ("score", "usd"))
+PRUNING = ("pairs", "steps", "none")
+# The Wilcoxon test cannot tell anything with fewer pairs.
+FEWEST_PAIRS = 4
+# Arguments of the optimizer that a search sets itself.
+_OWN = ("metric", "seed", "log_dir", "on_record", "budget", "auto")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One task with one seed: what a setting is tried on."""
+
+    task: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """A search over settings.
+
+    Args:
+        tasks: What settings are tried on.
+        seeds: With which seeds each.
+        budget: What one run of the optimizer may spend.
+        objective: ``("score",)``, or with ``"words"`` or ``"usd"`` as the second.
+        pruning: ``"pairs"``, ``"steps"`` or ``"none"``.
+        options: Further arguments of `DLPOTeleprompter`, the same for all trials.
+    """
+
+    tasks: tuple[Task, ...]
+    seeds: tuple[int, ...]
+    budget: Budget
+    objective: tuple[str, ...]
+    pruning: str
+    options: Mapping[str, Any]
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """Every task with every seed; all tasks with the first seed come first."""
+        return tuple(Pair(task, seed) for seed in self.seeds for task in range(len(self.tasks)))
+
+    @property
+    def base(self) -> Plan:
+        """The shipped settings: the optimizer's defaults, or what `options` holds in their place."""
+        given = {name: self.options[name] for name in default_settings() if self.options.get(name) is not None}
+        chosen = {**default_settings(), **given}
+        batch_size = self.options.get("batch_size") or min(BATCH_SIZE, self._fewest)
+        return Plan(**{**chosen, "techniques": tuple(chosen["techniques"])}, batch_size=batch_size)
+
+    @property
+    def space(self) -> Space:
+        """What is searched."""
+        return Space(self.base, self._fewest)
+
+    @property
+    def _fewest(self) -> int:
+        return min(len(self._data(task).train) for task in self.tasks)
+
+    def name(self, task: int) -> str:
+        """What a task is called."""
+        return str(getattr(self.tasks[task], "name", "") or f"task{task}")
+
+    def optimizer(
+        self,
+        plan: Plan,
+        task: int = 0,
+        *,
+        seed: int = 0,
+        log_dir: Any = None,
+        on_record: Callable[[Record], None] | None = None,
+    ) -> DLPOTeleprompter:
+        """The optimizer with the settings of a plan, for one task."""
+        chosen = {name: getattr(plan, name) for name in ("techniques", "acceptance", "judging", "batch_size")}
+        return DLPOTeleprompter(
+            self.tasks[task].metric,
+            **{**self.options, **chosen},
+            budget=self.budget,
+            seed=seed,
+            log_dir=log_dir,
+            on_record=on_record,
+        )
+
+    @property
+    def definition(self) -> dict[str, str]:
+        """What must be the same for all workers of a study, by name."""
+        return {
+            "tasks": _digest([self._fingerprint(task) for task in range(len(self.tasks))]),
+            "testset": _digest([[_shown(example) for example in task.testset or ()] for task in self.tasks]),
+            "settings searched": self.space.digest,
+            "budget_per_trial": repr(self.budget),
+            "seeds": repr(self.seeds),
+            "objective": repr(self.objective),
+            "pruning": self.pruning,
+        }
+
+    def _fingerprint(self, task: int) -> Mapping[str, Any]:
+        settings, program = self.optimizer(self.base, task).settings, self.tasks[task].program
+        door = Door(settings, program)
+        return fingerprint(settings, program, self._data(self.tasks[task]), door.prompt_model)
+
+    def _data(self, task: Task) -> Data:
+        settings = DLPOTeleprompter(task.metric, **{**self.options, "batch_size": None}).settings
+        return check_data(settings, task.trainset, task.valset)
+
+
+def make_job(
+    task: Task | Sequence[Task],
+    *,
+    seeds_per_trial: int,
+    seed: int,
+    budget: Budget,
+    objective: str | Sequence[str],
+    pruning: str,
+    options: Mapping[str, Any],
+) -> Job:
+    """Check what a search is made of.
+
+    Raises:
+        TypeError: If something has the wrong type.
+        ValueError: If something is missing or cannot be.
+    """
+    tasks = tuple(task) if isinstance(task, Sequence) else (task,)
+    goals = (objective,) if isinstance(objective, str) else tuple(objective)
+    if goals not in OBJECTIVES:
+        raise ValueError(f'objective={objective!r} is none. Pass "score", ("score", "words") or ("score", "usd").')
+    own = sorted(set(options) & set(_OWN))
+    if own:
+        raise TypeError(f"{own[0]}= is set by the search itself. Leave it out; see the arguments of tune().")
+    _check_tasks(tasks)
+    pairs = len(tasks) * seeds_per_trial
+    job = Job(
+        tasks,
+        tuple(range(seed, seed + seeds_per_trial)),
+        budget,
+        goals,
+        _pruning(pruning, pairs, len(goals)),
+        dict(options),
+    )
+    job.definition  # noqa: B018 - looks at every program, model and example before anything is spent
+    if "usd" in goals:
+        _check_prices(job)
+    return job
+
+
+def _check_tasks(tasks: Sequence[Any]) -> None:
+    if not tasks:
+        raise ValueError("task=[] is empty. Pass a Task, or several.")
+    for i, task in enumerate(tasks):
+        if not all(hasattr(task, name) for name in ("program", "metric", "trainset", "testset")):
+            raise TypeError(f"task[{i}] is a {type(task).__name__}. Pass a dspy_dlpo.Task.")
+        if not task.testset:
+            raise ValueError(
+                "The task has no testset. What chooses settings is not what the claim is made on: pass "
+                "Task(program, metric, trainset, valset, testset)."
+            )
+
+
+def _pruning(wanted: str, pairs: int, goals: int) -> str:
+    if wanted not in (*PRUNING, "auto"):
+        raise ValueError(f'pruning={wanted!r} is none of "auto", "pairs", "steps" and "none". Pass one of them.')
+    if goals > 1:
+        if wanted in ("pairs", "steps"):
+            raise ValueError(f'pruning={wanted!r} needs one objective. Pass objective="score", or pruning="none".')
+        return "none"
+    if wanted == "pairs" and pairs < FEWEST_PAIRS:
+        raise ValueError(
+            f'pruning="pairs" compares settings pair by pair, and {pairs} pairs of task and seed are too few. Pass '
+            'more seeds_per_trial or tasks, or pruning="steps".'
+        )
+    return ("pairs" if pairs >= FEWEST_PAIRS else "steps") if wanted == "auto" else wanted
+
+
+def _check_prices(job: Job) -> None:
+    """Refuse to weigh money that nobody knows."""
+    for number, task in enumerate(job.tasks):
+        settings = job.optimizer(job.base, number).settings
+        Door(replace(settings, budget=replace(settings.budget, usd=settings.budget.usd or 1.0)), task.program)
+
+
+def _shown(example: Any) -> str:
+    return repr(sorted(example.items())) if isinstance(example, dspy.Example) else repr(example)
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(to_json(content).encode("utf-8", "surrogatepass")).hexdigest()[:16]
