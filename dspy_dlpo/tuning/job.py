@@ -107,9 +107,9 @@ class Job:
     def definition(self) -> dict[str, str]:
         """What must be the same for all workers of a study, by name."""
         return {
-            "tasks": _digest([self._fingerprint(task) for task in range(len(self.tasks))]),
+            "program, data, metric or model": _digest([self._fingerprint(task) for task in range(len(self.tasks))]),
             "testset": _digest([[_shown(example) for example in task.testset or ()] for task in self.tasks]),
-            "settings searched": self.space.digest,
+            "space of settings": self.space.digest,
             "budget_per_trial": repr(self.budget),
             "seeds": repr(self.seeds),
             "objective": repr(self.objective),

@@ -35,7 +35,10 @@ def end(workers: list[subprocess.Popen], timeout: float = 120) -> list[str]:
 
 def trials_of(storage: str) -> list:
     with open_store(storage) as store:
-        return store.storage.get_all_trials(store.storage.get_study_id_from_name("dlpo-tuning"))
+        try:
+            return store.storage.get_all_trials(store.storage.get_study_id_from_name("dlpo-tuning"))
+        except KeyError:  # no worker has made the study yet
+            return []
 
 
 def checkpoints(storage: str) -> list[str]:
@@ -118,12 +121,12 @@ def test_a_retry_goes_on_from_the_dead_attempts_checkpoint(tmp_path) -> None:
     storage = f"sqlite:///{tmp_path}/study.db"
     worker = start(storage, n_trials=2, latency=0.02)
     number = kill_in_mid_trial(storage, [worker])
-    worker.wait()
+    end([worker])
     assert any(name.endswith("/calls.jsonl/000000000000") for name in checkpoints(storage))
-    end([start(storage, n_trials=2)])
+    end([start(storage, n_trials=2, latency=0.02)])
     retried = next(each for each in trials_of(storage) if each.system_attrs.get("failed_trial") == number)
     undisturbed = f"sqlite:///{tmp_path}/undisturbed.db"
-    end([start(undisturbed, n_trials=2, latency=0)])
+    end([start(undisturbed, n_trials=2, latency=0.02)])
     same = next(each for each in trials_of(undisturbed) if each.user_attrs[SLOT] == retried.user_attrs[SLOT])
     assert retried.values == same.values
     assert retried.user_attrs["runs"] >= same.user_attrs["runs"], "what the dead attempt spent is counted"
