@@ -1,4 +1,4 @@
-"""The contracts of techniques and acceptances, for those of this package and for third parties' own.
+"""The contracts of techniques, acceptances and controllers, for those of this package and for third parties' own.
 
 Each check calls its object in many situations (no history and a long one, no critique, one sentence, the empty prompt,
 a prompt in another script) and raises ``AssertionError`` with what was violated and in which situation.
@@ -21,15 +21,19 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from dspy_dlpo.core.acceptance import Acceptance, Bar
+from dspy_dlpo.core.controller import Controller, controlled
 from dspy_dlpo.core.edits import Dropped, Edit, Edits, diff, sound
+from dspy_dlpo.core.errors import ControllerError
 from dspy_dlpo.core.history import History, LedgerEntry, Record, StepContext
+from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.schedule import Schedule
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.space import Choice, Dimension, Range, search_space, with_params
 from dspy_dlpo.core.technique import Technique
 from dspy_dlpo.core.update import Constraint, Note, TextGradient, Update
+from dspy_dlpo.presets import default_settings
 
-__all__ = ["check_acceptance", "check_technique"]
+__all__ = ["check_acceptance", "check_controller", "check_technique"]
 
 T = TypeVar("T")
 
@@ -94,6 +98,28 @@ def check_acceptance(acceptance: Acceptance) -> None:
                 bar = _called_twice(variant.bar, list(scores), context, variant, where)
                 _require(isinstance(bar, Bar), f"{where}: returns {bar!r}, which is no Bar")
                 _require(bar.lowest < math.inf, f"{where}: no score can reach {bar!r}")
+
+
+def check_controller(controller: Controller) -> None:
+    """Check that a controller keeps the contract of all controllers.
+
+    It is a frozen dataclass whose plain fields survive JSON and whose tunable ranges are legal at both ends and in the
+    middle. Its ``choose`` gives the same choice for the same input, changes nothing that it is given, works without a
+    history and on one of its own choices, and uses no randomness but ``ctx.rng``. What it chooses is legal in every
+    plan: one without techniques, the default one, and the default one with each number at both ends of its range.
+
+    Args:
+        controller: An object of the class to check, with any legal values.
+
+    Raises:
+        AssertionError: If the contract is broken; the message says where.
+    """
+    _check_fields(controller, Controller)
+    for variant in (controller, *_tuned(controller)):
+        for name, plan in _plans():
+            for when, context in _contexts(PROMPTS["a few sentences"]):
+                _check_choice(variant, plan, context, f"{variant!r}.choose for {name}, {when}")
+            _check_own_choices(variant, plan, f"{variant!r}.choose for {name}, after its own choices")
 
 
 def _require(condition: object, message: str) -> None:
@@ -194,6 +220,37 @@ def _runs(*scores: float) -> dict[int, tuple[float, ...]]:
 
 
 # --- behaviour -------------------------------------------------------------------------------------------------------
+
+
+def _plans() -> Iterator[tuple[str, Plan]]:
+    settings = default_settings()
+    default = Plan(tuple(settings["techniques"]), settings["acceptance"], settings["judging"])
+    yield "a plan without techniques", Plan()
+    yield "the default plan", default
+    yield "a plan whose best score is unknown", dataclasses.replace(default, high=None)
+    for path, dimension in search_space(default).items():
+        for value in _values(dimension, path):
+            yield f"the default plan with {path}={value!r}", with_params(default, {path: value})
+
+
+def _check_own_choices(controller: Controller, plan: Plan, where: str) -> None:
+    """Let it choose for a short run, in which steps gain, lose, and come to nothing."""
+    records = _records(PROMPTS["a few sentences"])[:1]
+    for step in range(1, 9):
+        context = StepContext(step, step / 9, History(records), seed=7)
+        chosen = _check_choice(controller, plan, context, where)
+        score = None if step % 3 == 0 else 0.5 + 0.1 * (-1) ** step
+        outcome = {"score": score, "base": 0.5, "accepted": step % 2 == 0, "cost": 8 * step}
+        now = records[0].prompts
+        records.append(Record("step", step, context.progress, now, now, (0,), chosen=chosen, **outcome))  # type: ignore[arg-type]
+
+
+def _check_choice(controller: Controller, plan: Plan, context: StepContext, where: str) -> dict[str, float]:
+    _called_twice(controller.choose, plan, context, controller, where)
+    try:
+        return controlled(dataclasses.replace(plan, controller=controller), context)[1]
+    except ControllerError as error:
+        raise AssertionError(f"{where}: {error}") from error
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,6 +6,8 @@ import pytest
 from dspy_dlpo import (
     AcceptAll,
     Budget,
+    Controller,
+    ControllerError,
     DLPOTeleprompter,
     Dropout,
     Judging,
@@ -55,6 +57,7 @@ UNMARKED = [dspy.Example(question="q", answer="a")]
         ({"techniques": [Dropout]}, "is no Technique"),
         ({"techniques": [Dropout(0.1), LearningRate(2), Dropout(0.2)]}, "techniques= holds Dropout twice"),
         ({"acceptance": 0.5}, "acceptance=0.5 is no Acceptance"),
+        ({"controller": "optuna"}, "controller='optuna' is no Controller"),
         ({"judging": "edit"}, "judging='edit' is no Judging"),
         ({"budget": 100}, "budget=100 is no Budget"),
         ({"budget": None, "auto": "huge"}, "auto='huge' is no preset. Pass one of 'light', 'medium', 'heavy'"),
@@ -71,6 +74,24 @@ def test_misuse_is_told_before_anything_is_paid_for(settings, said):
     message, paid = attempt(**settings)
     assert said in message
     assert paid == 0
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [({"Dropout.p": 2}, "chose Dropout.p=2, which the plan refuses"), ({"lr": 1}, "chose lr=1, which")],
+)
+def test_a_controller_that_chooses_what_is_illegal_is_told_before_anything_is_paid_for(choice, said, tmp_path):
+    class Odd(Controller):
+        def choose(self, plan, ctx):
+            return choice
+
+    lm = simulated_lm(0)
+    with dspy.context(lm=lm), pytest.raises(ControllerError, match=said):
+        DLPOTeleprompter(right, controller=Odd(), log_dir=tmp_path / "run").compile(
+            TASK.program, trainset=TASK.trainset
+        )
+    assert engine_of(lm).counts.calls == 0
+    assert not (tmp_path / "run").exists()
 
 
 def test_no_language_model_is_told_before_anything_else():

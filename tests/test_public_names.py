@@ -52,6 +52,6 @@ def test_star_import_gives_exactly_the_public_names() -> None:
 
 
 def test_the_testing_kit_is_documented() -> None:
-    assert list(testing.__all__) == ["check_acceptance", "check_technique"]
+    assert list(testing.__all__) == ["check_acceptance", "check_controller", "check_technique"]
     for name in testing.__all__:
         assert "Raises:" in inspect.getdoc(getattr(testing, name))

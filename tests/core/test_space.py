@@ -5,7 +5,7 @@ import pytest
 from dspy_dlpo import default_settings
 from dspy_dlpo.core.judging import Judging
 from dspy_dlpo.core.plan import Plan
-from dspy_dlpo.core.space import Choice, Range, search_space, tunable, with_params
+from dspy_dlpo.core.space import Choice, Range, numbers, search_space, tunable, with_params
 from dspy_dlpo.techniques import Annealing, Dropout, ExponentialDecay, LearningRate, LinearDecay, Regularization
 
 
@@ -108,3 +108,47 @@ def test_a_field_without_a_range_is_refused() -> None:
         tunable(1)
     with pytest.raises(ValueError, match="Pass one or the other"):
         tunable(1, low=0)
+
+
+# --- numbers ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Loose:
+    share: float | None = tunable(None, low=0.0, high=1.0)
+    count: int = tunable(4, low=2, high=8)
+
+
+def test_numbers_go_by_class_and_field_and_by_path_where_two_have_one_name() -> None:
+    assert {name: each.path for name, each in numbers(Outer()).items()} == {
+        "size": "size",
+        "inner.rate": "inner.rate",
+        "many.0.rate": "many.0.rate",
+        "many.1.rate": "many.1.rate",
+    }
+    assert set(numbers(Outer(many=(), inner=Inner()))) == {"size", "Inner.rate"}
+
+
+def test_a_field_that_holds_a_schedule_counts_once_with_its_own_range() -> None:
+    found = numbers([LearningRate(LinearDecay(4, 1)), Annealing(ExponentialDecay(1.0))])
+    assert {name: each.range for name, each in found.items()} == {
+        "LearningRate.max_edits": Range(1, 10, integer=True),
+        "Annealing.temperature": Range(0.0, 3.0),
+    }
+    assert [found["LearningRate.max_edits"].at(progress) for progress in (-1, 0, 0.5, 1, 2)] == [4, 4, 2, 1, 1]
+
+
+def test_the_range_of_a_number_is_widened_to_what_the_field_holds() -> None:
+    assert numbers([Annealing(7.0)])["Annealing.temperature"].range == Range(0.0, 7.0)
+    assert numbers([Annealing(LinearDecay(4.0, 0.5))])["Annealing.temperature"].range == Range(0.0, 4.0)
+    assert numbers([Loose(count=1)])["Loose.count"].range == Range(1, 8, integer=True)
+    assert numbers([LearningRate(LinearDecay(12.4, 0))])["LearningRate.max_edits"].range == Range(1, 12, integer=True)
+
+
+def test_what_rounds_below_the_least_whole_number_is_the_least() -> None:
+    assert numbers([LearningRate(LinearDecay(4, 0))])["LearningRate.max_edits"].at(1.0) == 1
+
+
+def test_a_field_that_holds_no_number_is_not_among_them() -> None:
+    assert set(numbers([Loose()])) == {"Loose.count"}
+    assert set(numbers([Loose(0.5)])) == {"Loose.count", "Loose.share"}

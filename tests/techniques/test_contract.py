@@ -12,6 +12,7 @@ from dspy_dlpo import (
     Bar,
     Constraint,
     Contrastive,
+    Controller,
     CosineDecay,
     Dropout,
     ExponentialDecay,
@@ -24,11 +25,12 @@ from dspy_dlpo import (
     Technique,
     default_settings,
     paper_settings,
+    step_numbers,
     tgd_settings,
     tunable,
 )
 from dspy_dlpo.core.edits import Edit
-from dspy_dlpo.testing import check_acceptance, check_technique
+from dspy_dlpo.testing import check_acceptance, check_controller, check_technique
 
 TECHNIQUES = [
     LearningRate(),
@@ -212,3 +214,74 @@ def test_contract_refuses_an_acceptance_that_needs_scores() -> None:
 
     with pytest.raises((AssertionError, ZeroDivisionError)):
         check_acceptance(Hungry())
+
+
+# --- controllers -----------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Steering(Controller):
+    """Keeps the contract, or breaks it in the way that `how` names."""
+
+    how: str = ""
+    share: float = tunable(0.5, low=0.0, high=1.0)
+
+    def choose(self, plan, ctx):
+        now = step_numbers(plan)
+        match self.how:
+            case "global chance":
+                return {"batch_size": 1 + int(random.random() * 1000)}
+            case "unknown":
+                return {"LearningRate.max_edits": 3}
+            case "illegal at an end":
+                return {"batch_size": now["batch_size"].range.low - 2 + len(ctx.history)}
+            case "illegal in time":
+                return {"batch_size": 3 - len(ctx.history.steps())}
+            case "needs a history":
+                return {"batch_size": ctx.history[-1].chosen.get("batch_size", 4)}
+            case "nothing":
+                return None
+            case "changes the plan":
+                plan.constraints["solve"] = ()
+        return {name: each.range.low for name, each in now.items() if ctx.rng(name).random() < self.share}
+
+
+def test_a_controller_that_keeps_the_contract_passes() -> None:
+    check_controller(Steering())
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("global chance", "the same input gives"),
+        ("unknown", "a plan without techniques.*does not have"),
+        ("illegal at an end", "batch_size=0, which the plan refuses"),
+        ("illegal in time", "some history: .*batch_size=-1, which the plan refuses"),
+        ("nothing", "Return numbers by name"),
+        ("changes the plan", "changes its input"),
+    ],
+)
+def test_contract_names_what_a_controller_breaks(how: str, message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
+        check_controller(Steering(how))
+
+
+def test_contract_refuses_a_controller_that_needs_a_history() -> None:
+    with pytest.raises(IndexError):
+        check_controller(Steering("needs a history"))
+
+
+def test_contract_lets_a_controller_see_its_own_choices() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Halving(Controller):
+        def choose(self, plan, ctx):
+            steps = ctx.history.steps()
+            return {"batch_size": steps[-1].chosen.get("batch_size", 8) // 2 if steps else 8}
+
+    with pytest.raises(AssertionError, match=r"after its own choices.*batch_size=0"):
+        check_controller(Halving())
+
+
+def test_contract_refuses_an_acceptance_as_controller() -> None:
+    with pytest.raises(AssertionError, match="no subclass of Controller"):
+        check_controller(Greedy())  # type: ignore[arg-type]
