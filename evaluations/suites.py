@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from evaluations.arms import ABLATION, MAIN
+from evaluations.arms import ABLATION, CONTROLLER, MAIN
 from evaluations.cell import Cell
 from evaluations.tasks import real_names, simulated_names
 
-SUITES = ("quick", "simulated", "ablation", "money", "paper")
+SUITES = ("quick", "simulated", "ablation", "controller", "money", "paper")
 # Arms whose curves over the runs are shown, and the runs.
 CURVES = ("default", "plain textual gradient descent", "GEPA", "MIPROv2 (zero-shot)")
 CURVE_RUNS = (150, 300, 500, 1000)
@@ -31,13 +31,14 @@ def cells_of(
     """The cells of a suite.
 
     ``simulated``: all arms of the main table, all six tasks, without noise and with 5 % of replies random, curves over
-    the runs, and once without the writer's forgetting. ``ablation``: our arms. ``money``: the main table at a cap on
-    money. ``quick``: a part of it in minutes. ``paper``: real data sets, on models that are named.
+    the runs, and once without the writer's forgetting. ``ablation``: our arms. ``controller``: the shipped schedules
+    against Optuna's choice of each step's numbers. ``money``: the main table at a cap on money. ``quick``: a part of it
+    in minutes. ``paper``: real data sets, on models that are named.
 
     Args:
         suite: One of `SUITES`.
         seeds: Seeds from 0.
-        budgets: Program runs; the first is that of quick and of money.
+        budgets: Program runs; of quick, ablation and controller the first.
         tasks: Instead of the suite's.
         arms: Instead of the suite's.
         task_model: A real model that runs the program.
@@ -59,8 +60,9 @@ def cells_of(
     if suite == "quick":
         product = itertools.product(numbers, budgets[:1], names, arms or QUICK_ARMS)
         return [Cell(task, arm, seed, runs, **models) for seed, runs, task, arm in product]
-    if suite == "ablation":
-        product = itertools.product(numbers, budgets[:1], names, arms or ABLATION)
+    if suite in ("ablation", "controller"):
+        chosen = arms or (ABLATION if suite == "ablation" else CONTROLLER)
+        product = itertools.product(numbers, budgets[:1], names, chosen)
         return [Cell(task, arm, seed, runs) for seed, runs, task, arm in product]
     if suite == "money":
         product = itertools.product(numbers, names, arms or MAIN)

@@ -4,7 +4,7 @@ from evaluations.arms import ours, peers
 from evaluations.arms.setup import Arm, Setup
 from evaluations.arms.text_grad import text_grad
 
-__all__ = ["ABLATION", "MAIN", "Arm", "Setup", "arms"]
+__all__ = ["ABLATION", "CONTROLLER", "MAIN", "Arm", "Setup", "arms"]
 
 MAIN = (
     "default",
@@ -13,7 +13,8 @@ MAIN = (
     *peers.arms(),
     "TextGrad",
 )
-ABLATION = tuple(ours.arms())
+ABLATION = tuple(ours.settings())
+CONTROLLER = ("default", *ours.controlled())
 
 
 def arms() -> dict[str, Arm]:

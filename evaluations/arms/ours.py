@@ -1,4 +1,4 @@
-"""Our arms: the presets, each technique alone, and each left out."""
+"""Our arms: the presets, each technique alone, each left out, and the numbers of each step chosen in the run."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from dspy_dlpo import (
     paper_settings,
     tgd_settings,
 )
+from dspy_dlpo.tuning import OptunaController
 from evaluations.arms.setup import Arm, Setup
 
 
@@ -84,10 +85,15 @@ def settings() -> dict[str, dict[str, Any]]:
     }
 
 
+def controlled() -> dict[str, dict[str, Any]]:
+    """The settings of every arm of ours with a controller, by name."""
+    return {"Optuna controller": {**default_settings(), "controller": OptunaController()}}
+
+
 def _arm(chosen: dict[str, Any]) -> Arm:
     return lambda setup: optimize(setup, chosen)
 
 
 def arms() -> dict[str, Arm]:
     """Every arm of ours, by name."""
-    return {name: _arm(chosen) for name, chosen in settings().items()}
+    return {name: _arm(chosen) for name, chosen in {**settings(), **controlled()}.items()}

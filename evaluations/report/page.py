@@ -60,7 +60,7 @@ def write_report(
 
 
 def _tables(rows: Sequence[Row], ablation_rows: Sequence[Row], money_rows: Sequence[Row]) -> list[Table]:
-    found = [tables.goals(rows)]
+    found = [table for table in [tables.goals(rows)] if table.rows]
     for noise, runs in sorted({(row["noise"], row["runs"]) for row in rows if row["runs"] in (600, 2000)}):
         mine = pick(rows, noise=noise, runs=runs, forgetting=True, usd=None)
         where = f"{runs} runs" + (f", {noise:.0%} of replies random while optimizing" if noise else "")

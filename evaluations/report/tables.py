@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evaluations.arms import MAIN
+from evaluations.arms import CONTROLLER, MAIN
 from evaluations.statistics import (
     Row,
     by_task,
@@ -26,7 +26,7 @@ from evaluations.statistics import (
 
 OURS, PLAIN, START = "default", "plain textual gradient descent", "start prompt"
 # Arms that are ours, or build on ours: no peers.
-OWN = (OURS, "paper settings", PLAIN, "BootstrapFewShot, then DLPO")
+OWN = (*CONTROLLER, "paper settings", PLAIN, "BootstrapFewShot, then DLPO")
 CLAIMS = {
     "robustness": ("learning rate (TLR)", "dropout (TDO)", "annealing (TSA)"),
     "efficiency": ("decay (TLRD)", "momentum (TMnt)", "contrastive (TCL)"),
@@ -222,7 +222,7 @@ def against(rows: Sequence[Row]) -> list[str]:
             ours = mean_score(pick(group, arm=OURS))
             for arm in arms_of(group):
                 theirs = mean_score(pick(group, arm=arm))
-                if arm != OURS and theirs > ours + 0.005:
+                if arm not in CONTROLLER and theirs > ours + 0.005:
                     found.append(
                         f"{task}, {runs} runs, {noise:.0%} noise: {arm} {theirs:.3f} is above DLPO's {ours:.3f}."
                     )
