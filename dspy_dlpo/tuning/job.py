@@ -65,10 +65,7 @@ class Job:
     @property
     def base(self) -> Plan:
         """The shipped settings: the optimizer's defaults, or what `options` holds in their place."""
-        given = {name: self.options[name] for name in default_settings() if self.options.get(name) is not None}
-        chosen = {**default_settings(), **given}
-        batch_size = self.options.get("batch_size") or min(BATCH_SIZE, self._fewest)
-        return Plan(**{**chosen, "techniques": tuple(chosen["techniques"])}, batch_size=batch_size)
+        return _plan(self.options, self._fewest)
 
     @property
     def space(self) -> Space:
@@ -93,7 +90,7 @@ class Job:
         on_record: Callable[[Record], None] | None = None,
     ) -> DLPOTeleprompter:
         """The optimizer with the settings of a plan, for one task."""
-        chosen = {name: getattr(plan, name) for name in ("techniques", "acceptance", "judging", "batch_size")}
+        chosen = plan_settings(plan)
         return DLPOTeleprompter(
             self.tasks[task].metric,
             **{**self.options, **chosen},
@@ -124,6 +121,31 @@ class Job:
     def _data(self, task: Task) -> Data:
         settings = DLPOTeleprompter(task.metric, **{**self.options, "batch_size": None}).settings
         return check_data(settings, task.trainset, task.valset)
+
+
+def settings_of(params: Mapping[str, Any], **options: Any) -> dict[str, Any]:
+    """The settings of a trial, as keyword arguments of `DLPOTeleprompter`.
+
+    Args:
+        params: The trial's parameters, as Optuna and the dashboard show them.
+        **options: ``techniques``, ``acceptance``, ``judging`` and ``batch_size``, if the search was given them.
+
+    Raises:
+        KeyError: If a parameter is missing: the search had other options.
+    """
+    return plan_settings(Space(_plan(options)).settings(params))
+
+
+def plan_settings(plan: Plan) -> dict[str, Any]:
+    """What a search chooses of a plan, as keyword arguments of `DLPOTeleprompter`."""
+    return {name: getattr(plan, name) for name in ("techniques", "acceptance", "judging", "batch_size")}
+
+
+def _plan(options: Mapping[str, Any], fewest: int = BATCH_SIZE) -> Plan:
+    given = {name: options[name] for name in default_settings() if options.get(name) is not None}
+    chosen = {**default_settings(), **given}
+    batch_size = options.get("batch_size") or min(BATCH_SIZE, fewest)
+    return Plan(**{**chosen, "techniques": tuple(chosen["techniques"])}, batch_size=batch_size)
 
 
 def make_job(

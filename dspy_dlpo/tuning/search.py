@@ -16,7 +16,6 @@ from optuna.trial import FrozenTrial, TrialState
 from dspy_dlpo.core.budget import Budget, resolve_budget
 from dspy_dlpo.core.checks import check_whole
 from dspy_dlpo.core.errors import DLPOError
-from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.task import Task
 from dspy_dlpo.estimate import Estimate
 from dspy_dlpo.host.program import with_prompts
@@ -24,7 +23,7 @@ from dspy_dlpo.teleprompter import DLPOTeleprompter
 from dspy_dlpo.tuning.code import import_line, optimizer_line
 from dspy_dlpo.tuning.final import Claim, best_prompts, claim_from_json, claim_to_json, complete_trials, make_claim
 from dspy_dlpo.tuning.heart import Heart
-from dspy_dlpo.tuning.job import Job, make_job
+from dspy_dlpo.tuning.job import Job, make_job, plan_settings
 from dspy_dlpo.tuning.queue import SLOT, Pulse, Queue
 from dspy_dlpo.tuning.storage import Store, open_store
 from dspy_dlpo.tuning.study import Opened, open_study
@@ -297,7 +296,7 @@ def _result(job: Job, store: Store, opened: Opened, pulse: Pulse) -> TuneResult:
     best, shipped = trials[claim.trial], trials[claim.shipped_trial]
     used = best if claim.is_gain else shipped
     plan, found = job.space.settings(used.params), job.space.settings(best.params)
-    chosen = _settings(plan)
+    chosen = plan_settings(plan)
     return TuneResult(
         verdict=claim.verdict,
         claim=claim,
@@ -315,10 +314,6 @@ def _result(job: Job, store: Store, opened: Opened, pulse: Pulse) -> TuneResult:
         study_name=opened.study.study_name,
         storage=store.shown,
     )
-
-
-def _settings(plan: Plan) -> dict[str, Any]:
-    return {name: getattr(plan, name) for name in ("techniques", "acceptance", "judging", "batch_size")}
 
 
 def _count(study: optuna.Study, state: TrialState) -> int:
