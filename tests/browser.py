@@ -59,7 +59,7 @@ def page(browser):
     hacked = page.evaluate("typeof window.hacked")
     context.close()
     assert hacked == "undefined"
-    assert page.errors == []
+    assert page.errors == [], page.errors
     assert page.strangers == []
 
 

@@ -18,8 +18,9 @@ _EVERYWHERE = [
     ("X-Content-Type-Options", "nosniff"),
     ("X-Frame-Options", "DENY"),
     ("Referrer-Policy", "no-referrer"),
-    ("Cross-Origin-Resource-Policy", "same-origin"),
 ]
+# Beside the pages: no other site may embed studies or artifacts.
+_OWN = ("Cross-Origin-Resource-Policy", "same-origin")
 Headers = list[tuple[str, str]]
 
 
@@ -78,7 +79,7 @@ def _guarded(status: str, headers: Headers, is_page: bool) -> Headers:
     named = any(name.lower() == "content-disposition" for name, _ in kept)
     download = [("Content-Disposition", "attachment")] if status.startswith("2") and kind not in _SHOWN else []
     kept = [each for each in kept if each[0].lower() != "content-security-policy"]
-    return [*kept, ("Content-Security-Policy", _SANDBOX), *([] if named else download), *_EVERYWHERE]
+    return [*kept, ("Content-Security-Policy", _SANDBOX), *([] if named else download), _OWN, *_EVERYWHERE]
 
 
 class ReadOnlyArtifacts:
