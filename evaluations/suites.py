@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from evaluations.arms import ABLATION, CONTROLLER, MAIN
+from evaluations.arms import ABLATION, CONTROLLER, MAIN, TUNING
 from evaluations.cell import Cell
 from evaluations.tasks import real_names, simulated_names
 
-SUITES = ("quick", "simulated", "ablation", "controller", "money", "paper")
+SUITES = ("quick", "simulated", "ablation", "controller", "tuning", "money", "paper")
 # Arms whose curves over the runs are shown, and the runs.
 CURVES = ("default", "plain textual gradient descent", "GEPA", "MIPROv2 (zero-shot)")
 CURVE_RUNS = (150, 300, 500, 1000)
@@ -32,13 +32,14 @@ def cells_of(
 
     ``simulated``: all arms of the main table, all six tasks, without noise and with 5 % of replies random, curves over
     the runs, and once without the writer's forgetting. ``ablation``: our arms. ``controller``: the shipped schedules
-    against Optuna's choice of each step's numbers. ``money``: the main table at a cap on money. ``quick``: a part of it
-    in minutes. ``paper``: real data sets, on models that are named.
+    against Optuna's choice of each step's numbers. ``tuning``: the shipped settings against those that a search on
+    other tasks and seeds found best (`evaluations.tuning`). ``money``: the main table at a cap on money. ``quick``: a
+    part of it in minutes. ``paper``: real data sets, on models that are named.
 
     Args:
         suite: One of `SUITES`.
         seeds: Seeds from 0.
-        budgets: Program runs; of quick, ablation and controller the first.
+        budgets: Program runs; of quick, and of the suites of our own arms, the first.
         tasks: Instead of the suite's.
         arms: Instead of the suite's.
         task_model: A real model that runs the program.
@@ -60,8 +61,9 @@ def cells_of(
     if suite == "quick":
         product = itertools.product(numbers, budgets[:1], names, arms or QUICK_ARMS)
         return [Cell(task, arm, seed, runs, **models) for seed, runs, task, arm in product]
-    if suite in ("ablation", "controller"):
-        chosen = arms or (ABLATION if suite == "ablation" else CONTROLLER)
+    of_ours = {"ablation": ABLATION, "controller": CONTROLLER, "tuning": TUNING}
+    if suite in of_ours:
+        chosen = arms or of_ours[suite]
         product = itertools.product(numbers, budgets[:1], names, chosen)
         return [Cell(task, arm, seed, runs) for seed, runs, task, arm in product]
     if suite == "money":

@@ -58,7 +58,8 @@ def open_study(store: Store, name: str, job: Job, n_trials: int, pulse: Pulse) -
     differs = _differences(json.loads(attributes[DEFINITION]), job.definition)
     if differs:
         raise ValueError(
-            f"The study {name!r} was made with another {', another '.join(differs)}. Pass the same, or another study_name."
+            f"The study {name!r} was made with another {', another '.join(differs)}. Pass the same, or another "
+            "study_name."
         )
     slots = max(n_trials, int(attributes[SLOTS]))
     if slots > int(attributes[SLOTS]):

@@ -4,7 +4,7 @@ from evaluations.arms import ours, peers
 from evaluations.arms.setup import Arm, Setup
 from evaluations.arms.text_grad import text_grad
 
-__all__ = ["ABLATION", "CONTROLLER", "MAIN", "Arm", "Setup", "arms"]
+__all__ = ["ABLATION", "CONTROLLER", "MAIN", "TUNING", "Arm", "Setup", "arms"]
 
 MAIN = (
     "default",
@@ -15,6 +15,7 @@ MAIN = (
 )
 ABLATION = tuple(ours.settings())
 CONTROLLER = ("default", *ours.controlled())
+TUNING = ("default", ours.TUNED)
 
 
 def arms() -> dict[str, Arm]:

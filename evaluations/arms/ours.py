@@ -26,6 +26,9 @@ from dspy_dlpo import (
 )
 from dspy_dlpo.tuning import OptunaController
 from evaluations.arms.setup import Arm, Setup
+from evaluations.tuning import tuned_elsewhere
+
+TUNED = "tuned on other tasks"
 
 
 def optimize(setup: Setup, settings: dict[str, Any], runs: int | None = None) -> dspy.Module:
@@ -94,6 +97,11 @@ def _arm(chosen: dict[str, Any]) -> Arm:
     return lambda setup: optimize(setup, chosen)
 
 
+def tuned(setup: Setup) -> dspy.Module:
+    """The settings that a search on other tasks and seeds found best."""
+    return optimize(setup, tuned_elsewhere(setup.task.name))
+
+
 def arms() -> dict[str, Arm]:
     """Every arm of ours, by name."""
-    return {name: _arm(chosen) for name, chosen in {**settings(), **controlled()}.items()}
+    return {**{name: _arm(chosen) for name, chosen in {**settings(), **controlled()}.items()}, TUNED: tuned}
