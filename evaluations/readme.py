@@ -1,16 +1,17 @@
-"""Write the figures of the README from the stored results: ``python -m evaluations.readme``."""
+"""Write the figures of README and docs from stored results and code: ``python -m evaluations.readme``."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from dspy_dlpo.tuning import search_parameters
 from evaluations.grid import Rows
 from evaluations.report.tables import OURS, START, Table, ablation, arms_of, goals
 from evaluations.statistics import Row, difference, mean_of, mean_score, pick, spread
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "evaluations" / "results"
-START_MARK, END_MARK = "<!-- figures -->\n", "<!-- end of figures -->"
+TUNING = ROOT / "docs" / "tuning.md"
 
 
 def figures() -> str:
@@ -35,13 +36,59 @@ def figures() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def tuning_figures() -> str:
+    """What tuning and scheduling bring, as a Markdown list."""
+    shown = []
+    for suite, arm, what in (
+        (
+            "tuning",
+            "tuned on other tasks",
+            "Settings found best by `python -m evaluations.tuning` on the other half of",
+        ),
+        ("controller", "Optuna controller", "`OptunaController()` on all of"),
+    ):
+        rows = Rows(RESULTS / suite).read()
+        found = difference(pick(rows, arm=arm), pick(rows, arm=OURS))
+        if found is None:
+            continue
+        scores = f"{mean_score(pick(rows, arm=arm)):.3f}, shipped {mean_score(pick(rows, arm=OURS)):.3f}"
+        gain = f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
+        if found.low > 0:
+            verdict = "Reliably better."
+        elif found.high < 0:
+            verdict = "Reliably worse: the shipped settings stay the default."
+        else:
+            verdict = "The interval holds 0: the shipped settings stay the default."
+        by_task = ", ".join(f"{task} {mean:+.3f}" for task, mean in sorted(found.tasks.items()))
+        shown.append(f"- {what} the tasks, with other seeds: {scores}; {gain}. {verdict} By task: {by_task}.")
+    return "\n".join(shown)
+
+
+def space() -> str:
+    """The search space of the shipped settings, as a Markdown table."""
+    known = search_parameters()
+    rows = tuple((f"`{each.name}`", each.values, "" if each.shipped is None else str(each.shipped)) for each in known)
+    return _markdown(Table("", "", ("parameter", "values", "shipped"), rows))
+
+
 def main() -> None:
-    """Put the figures between the two marks of the README."""
-    path = ROOT / "README.md"
+    """Put everything between its marks."""
+    _put(ROOT / "README.md", "figures", figures())
+    _put(TUNING, "figures", tuning_figures())
+    _put(TUNING, "space", space())
+
+
+def between(path: Path, name: str) -> str:
+    """What stands between two marks of a page."""
+    return path.read_text(encoding="utf-8").split(f"<!-- {name} -->\n")[1].split(f"<!-- end of {name} -->")[0]
+
+
+def _put(path: Path, name: str, content: str) -> None:
     text = path.read_text(encoding="utf-8")
-    before, rest = text.split(START_MARK)
-    after = rest.split(END_MARK)[1]
-    path.write_text(f"{before}{START_MARK}\n{figures()}\n{END_MARK}{after}", encoding="utf-8")
+    before, rest = text.split(f"<!-- {name} -->\n")
+    after = rest.split(f"<!-- end of {name} -->")[1]
+    page = f"{before}<!-- {name} -->\n\n{content.strip()}\n\n<!-- end of {name} -->{after}"
+    path.write_text(page, encoding="utf-8")
 
 
 def _arms(rows: list[Row]) -> Table:

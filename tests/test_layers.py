@@ -45,6 +45,7 @@ MAY_IMPORT = {
         "teleprompter",
         "claim",
         "cli",
+        "tuning",
     },
     "optuna": {"tuning"},
     "litellm": {"host"},

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from evaluations.readme import figures
+from evaluations.readme import TUNING, between, figures, space, tuning_figures
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -32,5 +32,18 @@ def test_the_two_commands_are_make_targets():
 
 
 def test_the_figures_are_those_of_the_stored_results():
-    shown = README.split("<!-- figures -->\n")[1].split("<!-- end of figures -->")[0]
-    assert shown.strip() == figures().strip()
+    assert between(ROOT / "README.md", "figures").strip() == figures().strip()
+    assert between(TUNING, "figures").strip() == tuning_figures().strip()
+
+
+def test_the_search_space_is_that_of_the_code():
+    assert between(TUNING, "space").strip() == space().strip()
+
+
+def test_the_python_blocks_of_the_page_on_tuning_run(tmp_path):
+    blocks = re.findall(r"```python\n(.*?)```", TUNING.read_text(), re.DOTALL)
+    script = tmp_path / "tuning.py"
+    script.write_text("\n".join(blocks))
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "DLPOTeleprompter(metric, " in done.stdout

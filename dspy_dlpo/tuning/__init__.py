@@ -8,8 +8,18 @@ except ModuleNotFoundError as error:
     raise ImportError('dspy_dlpo.tuning needs Optuna. Install it with: pip install "dspy-dlpo[tune]"') from error
 
 from dspy_dlpo.tuning.controller import OptunaController
-from dspy_dlpo.tuning.job import settings_of
+from dspy_dlpo.tuning.job import search_parameters, settings_of
 from dspy_dlpo.tuning.queue import Pulse
 from dspy_dlpo.tuning.search import Price, Search, TuneResult, price, tune
 
-__all__ = ["OptunaController", "Price", "Pulse", "Search", "TuneResult", "price", "settings_of", "tune"]
+__all__ = [
+    "OptunaController",
+    "Price",
+    "Pulse",
+    "Search",
+    "TuneResult",
+    "price",
+    "search_parameters",
+    "settings_of",
+    "tune",
+]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 STORAGE_VARIABLE, ARTIFACTS_VARIABLE = "DLPO_STORAGE", "DLPO_ARTIFACTS"
 DEFAULT = "sqlite:///dlpo-tuning.db"
@@ -92,7 +92,9 @@ def _sql(text: str) -> Address:
     try:
         url = make_url(text)
         backend = url.get_backend_name()
-    except (ArgumentError, ValueError):
+        if backend != "postgres":
+            url.get_dialect()
+    except (ArgumentError, NoSuchModuleError, ValueError):
         raise ValueError(f"The storage is no URL that can be read. Pass {_FORMS}.") from None
     if backend in ("postgres", "postgresql") and "+" not in url.drivername:
         url = url.set(drivername="postgresql+psycopg")

@@ -19,7 +19,7 @@ from dspy_dlpo.fingerprint import fingerprint
 from dspy_dlpo.presets import default_settings
 from dspy_dlpo.settings import BATCH_SIZE, Data, check_data
 from dspy_dlpo.teleprompter import DLPOTeleprompter
-from dspy_dlpo.tuning.space import Space
+from dspy_dlpo.tuning.space import Parameter, Space
 
 OBJECTIVES = (("score",), ("score", "words"), ("score", "usd"))
 PRUNING = ("pairs", "steps", "none")
@@ -134,6 +134,18 @@ def settings_of(params: Mapping[str, Any], **options: Any) -> dict[str, Any]:
         KeyError: If a parameter is missing: the search had other options.
     """
     return plan_settings(Space(_plan(options)).settings(params))
+
+
+def search_parameters(**options: Any) -> list[Parameter]:
+    """What a search over the shipped settings tries.
+
+    Args:
+        **options: ``techniques``, ``acceptance``, ``judging`` and ``batch_size``, instead of the shipped ones.
+
+    Returns:
+        The dimensions, in the order in which they are chosen.
+    """
+    return Space(_plan(options)).parameters
 
 
 def plan_settings(plan: Plan) -> dict[str, Any]:

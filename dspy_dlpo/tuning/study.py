@@ -131,4 +131,4 @@ def sampler(seed: int, slot: int) -> optuna.samplers.BaseSampler:
     """The sampler of one slot: the same in any process, different from slot to slot."""
     number = random.Random(f"{seed}/{slot}/sampler").randrange(2**32)
     with quiet():
-        return optuna.samplers.TPESampler(seed=number, group=True, n_startup_trials=10)
+        return optuna.samplers.TPESampler(seed=number, multivariate=True, group=True, n_startup_trials=10)
