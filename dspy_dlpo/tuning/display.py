@@ -11,7 +11,7 @@ import optuna
 from optuna.artifacts._protocol import ArtifactStore
 from optuna_dashboard import save_note
 
-from dspy_dlpo.tuning.note import LONGEST_VERDICT, Figures, trial_note
+from dspy_dlpo.tuning.note import LONGEST_VERDICT, Figures, escape, trial_note
 from dspy_dlpo.tuning.outcome import Outcome
 from dspy_dlpo.tuning.svg_text import clean
 from dspy_dlpo.tuning.trial_files import upload_files
@@ -50,6 +50,11 @@ def show_trial(
     if artifacts is not None:
         _try("files", trial, lambda: pictures.append(upload_files(trial, artifacts, outcomes)))
     _try("note", trial, lambda: save_note(trial, trial_note(outcomes, figures, said, "".join(pictures))))
+
+
+def show_text(trial: optuna.Trial, text: str) -> None:
+    """Show one sentence as a trial's note, whatever is in it; what fails is logged as a warning."""
+    _try("note", trial, lambda: save_note(trial, f"**{escape(text)}**\n"))
 
 
 def figures_of(outcomes: Sequence[Outcome]) -> Figures:

@@ -21,6 +21,7 @@ from dspy_dlpo.estimate import Estimate
 from dspy_dlpo.host.program import with_prompts
 from dspy_dlpo.teleprompter import DLPOTeleprompter
 from dspy_dlpo.tuning.code import import_line, optimizer_line
+from dspy_dlpo.tuning.display import show_text
 from dspy_dlpo.tuning.final import Claim, best_prompts, claim_from_json, claim_to_json, complete_trials, make_claim
 from dspy_dlpo.tuning.heart import Heart
 from dspy_dlpo.tuning.job import Job, make_job, plan_settings
@@ -358,5 +359,6 @@ def _claim(job: Job, store: Store, opened: Opened, pulse: Pulse) -> Claim:
             for label, value in json.loads(claim_to_json(claim)).items():
                 trial.set_user_attr(label, value)
             trial.set_user_attr("verdict", claim.verdict)
+            show_text(trial, claim.verdict)
             study.tell(trial, claim.difference)
         return claim

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from dspy_dlpo.core.errors import DLPOError
 from dspy_dlpo.tuning.attempt import Attempt, TrialLost, forget_runs
-from dspy_dlpo.tuning.display import show_trial
+from dspy_dlpo.tuning.display import show_text, show_trial
 from dspy_dlpo.tuning.figures import show_study
 from dspy_dlpo.tuning.heart import Heart
 from dspy_dlpo.tuning.job import Job
@@ -134,6 +134,7 @@ class Worker:
         logger.warning("trial %d failed: %s", trial.number, text, exc_info=logger.isEnabledFor(logging.DEBUG))
         try:
             self._store.storage.set_trial_system_attr(trial._trial_id, ERROR, text)
+            show_text(trial, text)
             self._opened.study.tell(trial, state=TrialState.FAIL)
         except (ValueError, optuna.exceptions.UpdateFinishedTrialError):
             pass  # it was taken away already

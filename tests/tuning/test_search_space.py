@@ -1,0 +1,76 @@
+"""The space that is searched: read from the settings, conditional where a choice makes others idle."""
+
+from dataclasses import replace
+
+import optuna
+import pytest
+
+from dspy_dlpo import Annealing, CosineDecay, Dropout, Greedy, LearningRate, LinearDecay, default_settings
+from dspy_dlpo.core.plan import Plan
+from dspy_dlpo.tuning.space import CONSTANT, KINDS, Space
+
+SHIPPED = Plan(batch_size=8, **default_settings())
+
+
+def drawn(space: Space, n: int = 150):
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(n):
+        trial = study.ask()
+        yield trial, space.suggest(trial)
+
+
+def test_the_shipped_parameters_are_the_shipped_settings() -> None:
+    space = Space(SHIPPED)
+    assert space.settings(space.shipped) == SHIPPED
+
+
+def test_every_draw_is_legal_and_its_parameters_give_it_back() -> None:
+    space, counts = Space(SHIPPED), set()
+    for trial, plan in drawn(space):
+        assert space.settings(trial.params) == plan
+        counts.add(len(plan.techniques))
+        on = [
+            name
+            for name in ("LearningRate", "Dropout", "Momentum", "Contrastive", "Regularization")
+            if trial.params[name]
+        ]
+        assert [type(each).__name__ for each in plan.techniques] == on
+        assert isinstance(plan.acceptance, Annealing if trial.params["Annealing"] else Greedy)
+    assert len(counts) > 3
+
+
+def test_kinds_and_ends_of_schedules_are_drawn() -> None:
+    kinds = set()
+    for trial, plan in drawn(Space(SHIPPED)):
+        rate = next((each.max_edits for each in plan.techniques if isinstance(each, LearningRate)), None)
+        if rate is not None:
+            kinds.add(type(rate).__name__ if trial.params["LearningRate.max_edits.schedule"] != CONSTANT else CONSTANT)
+    assert kinds == {CONSTANT, *KINDS}
+
+
+def test_what_was_left_out_has_no_parameters() -> None:
+    for trial, _ in drawn(Space(SHIPPED), 30):
+        if not trial.params["Dropout"]:
+            assert "Dropout.p" not in trial.params
+
+
+def test_a_shipped_value_outside_its_range_can_still_be_drawn() -> None:
+    wide = replace(SHIPPED, techniques=(LearningRate(LinearDecay(20, 15)), Dropout(0.9)))
+    space = Space(wide)
+    assert space.settings(space.shipped) == wide
+    known = {each.name: each.dimension for each in space.parameters}
+    assert known["LearningRate.max_edits.init_value"].high == 20
+    assert known["Dropout.p"].high == 0.9
+
+
+def test_few_examples_make_small_batches() -> None:
+    for _, plan in drawn(Space(SHIPPED, largest_batch=5), 30):
+        assert 2 <= plan.batch_size <= 5
+
+
+@pytest.mark.parametrize(
+    "changed", [{"techniques": ()}, {"batch_size": 4}, {"acceptance": Annealing(CosineDecay(1, 0))}]
+)
+def test_another_base_is_another_space(changed) -> None:
+    assert Space(SHIPPED).digest == Space(replace(SHIPPED)).digest
+    assert Space(replace(SHIPPED, **changed)).digest != Space(SHIPPED).digest
