@@ -43,9 +43,9 @@ def tuning_figures() -> str:
         (
             "tuning",
             "tuned on other tasks",
-            "Settings found best by `python -m evaluations.tuning` on the other half of",
+            "Settings found best by `python -m evaluations.tuning` on the other half of the tasks, with other seeds",
         ),
-        ("controller", "Optuna controller", "`OptunaController()` on all of"),
+        ("controller", "Optuna controller", "`OptunaController()`"),
     ):
         rows = Rows(RESULTS / suite).read()
         found = difference(pick(rows, arm=arm), pick(rows, arm=OURS))
@@ -60,7 +60,7 @@ def tuning_figures() -> str:
         else:
             verdict = "The interval holds 0: the shipped settings stay the default."
         by_task = ", ".join(f"{task} {mean:+.3f}" for task, mean in sorted(found.tasks.items()))
-        shown.append(f"- {what} the tasks, with other seeds: {scores}; {gain}. {verdict} By task: {by_task}.")
+        shown.append(f"- {what}: {scores}; {gain}. {verdict} By task: {by_task}.")
     return "\n".join(shown)
 
 
