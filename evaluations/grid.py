@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-import sqlalchemy
 from optuna.storages import RDBStorage
 from optuna.trial import Trial, TrialState
 
+from dspy_dlpo.tuning.storage import take_turns
 from evaluations.cell import Cell, measure
 
 # Seconds between heartbeats, and until a silent worker is taken for dead.
@@ -102,7 +102,7 @@ def open_study(storage: str, name: str) -> optuna.Study:
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         database = RDBStorage(storage, heartbeat_interval=HEARTBEAT, grace_period=GRACE)
     if storage.startswith("sqlite"):
-        _take_turns(database)
+        take_turns(database.engine)
     study = optuna.create_study(study_name=name, storage=database, direction="maximize", load_if_exists=True)
     return study
 
@@ -211,19 +211,3 @@ def _is_alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def _take_turns(database: RDBStorage) -> None:
-    """Have SQLite lock when a transaction begins: else one waiting trial may be handed to two workers."""
-
-    def connected(connection: Any, record: Any) -> None:
-        connection.isolation_level = None
-        for pragma in ("busy_timeout=60000", "journal_mode=WAL", "synchronous=NORMAL"):
-            connection.execute(f"PRAGMA {pragma}")
-
-    def begun(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    sqlalchemy.event.listen(database.engine, "connect", connected)
-    sqlalchemy.event.listen(database.engine, "begin", begun)
-    database.engine.dispose()
