@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from typing import Any, BinaryIO, NoReturn
 
@@ -43,16 +44,22 @@ class Guard:
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request."""
         if refusal := self._refusal(environ):
-            start_response("403 Forbidden", [("Content-Type", "text/plain; charset=utf-8"), *_EVERYWHERE])
-            return [refusal.encode()]
+            start_response("403 Forbidden", [("Content-Type", "application/json"), *_EVERYWHERE])
+            return [json.dumps({"reason": refusal}).encode()]
         # Where the dashboard sends a browser on to, it would believe this header.
         environ.pop("HTTP_X_FORWARDED_HOST", None)
         is_page = environ.get("PATH_INFO", "").startswith(_PAGES)
+        done: list[bytes] = []
 
         def start(status: str, headers: Headers, *rest: Any) -> Any:
+            if status.startswith("204"):
+                # The page reads JSON from every answer (optuna-dashboard 0.21), and takes an empty one for a failure.
+                done.append(b"{}")
+                status, headers = "200 OK", [("Content-Type", "application/json"), ("Content-Length", "2")]
             return start_response(status, _guarded(status, headers, is_page), *rest)
 
-        return self._app(environ, start)
+        answer = self._app(environ, start)
+        return done or answer
 
     def _refusal(self, environ: dict[str, Any]) -> str:
         """Why a request is refused; empty if it is not."""

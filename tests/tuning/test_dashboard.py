@@ -1,6 +1,8 @@
 """The dashboard: refuses strangers and writes, and runs nothing that a model wrote, in a real browser."""
 
 import http.client
+import io
+import json
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
@@ -8,10 +10,13 @@ from dataclasses import replace
 import optuna
 import pytest
 from browser import ATTACK
+from optuna.artifacts import upload_artifact
+from optuna_dashboard import get_note
 
 from dspy_dlpo.tuning.dashboard import DashboardServer
 from dspy_dlpo.tuning.display import show_trial
 from dspy_dlpo.tuning.figures import show_study
+from dspy_dlpo.tuning.guard import ReadOnlyArtifacts
 from dspy_dlpo.tuning.storage import open_store
 
 MARKER = "window.hacked=1"
@@ -57,6 +62,7 @@ def hostile(tmp_path_factory, outcomes):
                     prompts={name: f"{record.prompts[name]} {ATTACK}"},
                     proposal={name: f"{record.proposal[name]} {ATTACK} {number}"},
                     reason=ATTACK,
+                    gradients=tuple(replace(each, text=f"critique {ATTACK}") for each in record.gradients),
                 )
                 for record in result.history
             ]
@@ -69,8 +75,6 @@ def hostile(tmp_path_factory, outcomes):
 
 def artifacts_of(server) -> list[str]:
     """Paths of all artifacts of the study's first trial."""
-    import json
-
     studies = json.loads(ask(server, "GET", "/api/studies")[2])["study_summaries"]
     number = studies[0]["study_id"]
     trials = json.loads(ask(server, "GET", f"/api/studies/{number}")[2])["trials"]
@@ -101,7 +105,8 @@ def test_a_writable_dashboard_deletes_but_not_for_another_site(tmp_path) -> None
         optuna.create_study(storage=store.storage, study_name="one")
         with serving(store, read_only=False) as server:
             assert ask(server, "DELETE", "/api/studies/1", Origin="http://evil.example")[0] == 403
-            assert ask(server, "DELETE", "/api/studies/1")[0] == 204
+            status, _, body = ask(server, "DELETE", "/api/studies/1")
+            assert (status, body) == (200, b"{}"), "the page takes an empty answer for a failure"
         assert store.storage.get_all_studies() == []
 
 
@@ -118,6 +123,59 @@ def test_artifacts_are_locked_in_a_sandbox(hostile) -> None:
             assert body
 
 
+def test_no_spelling_of_an_artifacts_path_leaves_the_sandbox(hostile) -> None:
+    with serving(hostile) as server:
+        for before in ("/%ff", "//", "/%c0"):
+            path = before + artifacts_of(server)[0].lstrip("/")
+            _, headers, _ = ask(server, "GET", path)
+            assert headers["content-security-policy"].startswith("sandbox")
+
+
+def test_a_page_that_was_uploaded_is_downloaded_rather_than_shown(tmp_path) -> None:
+    path = tmp_path / "page.html"
+    path.write_text(ATTACK, encoding="utf-8")
+    with open_store(f"sqlite:///{tmp_path}/study.db") as store:
+        study = optuna.create_study(storage=store.storage)
+        trial = study.ask()
+        upload_artifact(artifact_store=store.artifacts, file_path=str(path), study_or_trial=trial)
+        with serving(store) as server:
+            _, headers, _ = ask(server, "GET", artifacts_of(server)[0])
+    assert headers["content-type"] == "text/html"
+    assert headers["content-disposition"] == "attachment"
+
+
+def test_no_other_site_may_frame_a_page(hostile) -> None:
+    with serving(hostile) as server:
+        for path in ("/dashboard", "/", "/api/studies", "/static/bundle.js", "/no/such/page"):
+            _, headers, _ = ask(server, "GET", path)
+            assert headers["x-frame-options"] == "DENY"
+            assert headers["referrer-policy"] == "no-referrer"
+        assert "script-src 'self'" in ask(server, "GET", "/dashboard")[1]["content-security-policy"]
+
+
+def test_a_page_of_another_port_may_not_write_either(hostile) -> None:
+    with serving(hostile, read_only=False) as server:
+        for headers in ({"Sec-Fetch-Site": "same-site"}, {"Origin": "http://127.0.0.1:1"}, {"Origin": "null"}):
+            assert ask(server, "DELETE", "/api/studies/1", **headers)[0] == 403
+        assert len(artifacts_of(server)) == 3
+
+
+def test_it_listens_to_this_machine_only(hostile) -> None:
+    with serving(hostile) as server:
+        assert server.socket.getsockname()[0] == "127.0.0.1"
+
+
+def test_the_artifacts_of_a_read_only_dashboard_refuse_writes_by_themselves(hostile) -> None:
+    artifacts = ReadOnlyArtifacts(hostile.artifacts)
+    with serving(hostile) as server:
+        number = artifacts_of(server)[0].rpartition("/")[2]
+    with pytest.raises(PermissionError):
+        artifacts.remove(number)
+    with pytest.raises(PermissionError):
+        artifacts.write(number, io.BytesIO(b""))
+    assert artifacts.open_reader(number).read()
+
+
 def test_a_port_that_is_taken_is_an_error_with_the_way_out(hostile) -> None:
     with (
         serving(hostile) as server,
@@ -129,22 +187,80 @@ def test_a_port_that_is_taken_is_an_error_with_the_way_out(hostile) -> None:
 # --- in a browser -----------------------------------------------------------------------------------------------------
 
 
-def test_what_a_model_wrote_shows_as_text_on_every_page(hostile, page) -> None:
+def texts(page) -> str:
+    """What a page shows; no element in it may come from what a model or a person wrote."""
+    assert page.locator("img[src='x']").count() == 0
+    assert page.locator("a[href^='javascript']").count() == 0
+    return page.locator("body").inner_text()
+
+
+def test_a_script_that_does_run_is_noticed(page) -> None:
+    page.set_content(ATTACK)
+    page.wait_for_function("document.images.length === 1 && document.images[0].complete")
+    assert page.errors.count("hacked") == 2, "the script and the picture"
+    page.errors.clear()
+
+
+def test_every_page_of_a_study_shows_as_text_what_is_in_it(hostile, page) -> None:
     with serving(hostile) as server:
-        base = server.url
-        page.goto(base)
+        page.goto(server.url)
         page.get_by_text(MARKER).first.wait_for()
-        page.goto(f"{base}/studies/1")
-        page.get_by_text("Hyperparameter", exact=False).first.wait_for()
-        page.goto(f"{base}/studies/1/trials?numbers=0")
-        picture = page.locator("img[src*='/artifacts/']").first
-        picture.wait_for()
-        page.wait_for_function("document.querySelector(\"img[src*='/artifacts/']\").naturalWidth > 300")
-        page.get_by_text(MARKER).first.wait_for()
+        assert f"study {ATTACK}" in texts(page)
+        for name in ("", "/analytics", "/note", "/smartSelection"):
+            page.goto(f"{server.url}/studies/1{name}")
+            page.get_by_text(MARKER).first.wait_for()
+            page.wait_for_load_state("networkidle")
+            texts(page)
+
+
+def test_figures_of_the_study_are_drawn(hostile, page) -> None:
+    with serving(hostile) as server:
+        page.goto(f"{server.url}/studies/1")
+        for name in ("best-so-far", "score-words"):
+            page.locator(f"[id='user-defined-plot:{name}'] svg.main-svg").first.wait_for()
+
+
+def test_a_trial_shows_its_note_picture_and_table(hostile, page) -> None:
+    with serving(hostile) as server:
+        page.goto(f"{server.url}/studies/1/trials?numbers=0")
+        page.locator("img[alt='how the prompts evolved']").wait_for()
+        page.wait_for_function("[...document.images].every(each => each.complete && each.naturalWidth > 300)")
+        note = page.locator("p strong").first.inner_text()
+        assert note == ATTACK, "the verdict is shown letter by letter"
+        page.locator("[data-testid=FullscreenIcon]").first.click()
+        page.get_by_text("critique <script>").first.wait_for()
+        texts(page)
+
+
+def test_artifacts_that_are_opened_directly_run_nothing(hostile, page) -> None:
+    with serving(hostile) as server:
+        kinds = set()
         for path in artifacts_of(server):
-            answer = page.request.get(f"http://127.0.0.1:{server.server_port}{path}")
-            assert answer.ok
-            if path.endswith("svg") or "svg" in answer.headers["content-type"]:
-                page.goto(f"http://127.0.0.1:{server.server_port}{path}")
-                assert page.evaluate("typeof window.hacked") == "undefined"
-                assert MARKER in "".join(page.locator("text").all_text_contents())
+            answer = page.goto(f"http://127.0.0.1:{server.server_port}{path}")
+            kinds.add(answer.headers["content-type"].partition(";")[0])
+            shown = page.evaluate("document.documentElement.textContent")
+            assert MARKER in shown
+            assert page.locator("script").count() == 0
+        assert kinds == {"image/svg+xml", "application/json", "text/plain"}
+
+
+def test_a_writable_page_saves_a_note(tmp_path, page) -> None:
+    with open_store(f"sqlite:///{tmp_path}/study.db") as store:
+        study = optuna.create_study(storage=store.storage, study_name="one")
+        with serving(store, read_only=False) as server:
+            page.goto(f"{server.url}/studies/1/note")
+            page.locator("[data-testid=EditIcon]").first.click()
+            page.locator("textarea").first.fill("seen")
+            page.get_by_role("button", name="Save").click()
+            page.get_by_text("Success to save the note").wait_for()
+        assert get_note(study) == "seen"
+
+
+def test_a_read_only_page_says_why_it_saves_nothing(hostile, page) -> None:
+    with serving(hostile) as server:
+        page.goto(f"{server.url}/studies/1/note")
+        page.locator("[data-testid=EditIcon]").first.click()
+        page.locator("textarea").first.fill("seen")
+        page.get_by_role("button", name="Save").click()
+        page.get_by_text("This dashboard is read-only").wait_for(timeout=5000)
+        page.errors.clear()
