@@ -78,8 +78,8 @@ def _techniques(trials: Sequence[FrozenTrial], shipped: Mapping[str, Any]) -> Co
     trace = {**points, "type": "scatter", "mode": "markers", "marker": {"size": 10, "color": _BLUE}}
     line = {"color": _GREY, "dash": "dot"}
     zero = {"type": "line", "x0": 0, "x1": 0, "y0": 0, "y1": 1, "yref": "paper", "line": line}
-    # On two lines, so that a narrow window shows all of it.
-    axis = "mean score with it minus without, 95% interval<br>(a hint: the sampler chose what to try)"
+    # On two short lines, so that a narrow window shows all of it. A hint, as the sampler chose what to try.
+    axis = "score with it minus without<br>(95% interval, only a hint)"
     return [trace], {"title": {"text": "What each technique brings"}, "shapes": [zero], **_axes(axis, "")}
 
 
