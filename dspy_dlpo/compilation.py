@@ -17,7 +17,7 @@ from dspy_dlpo.core.budget import Account, Used
 from dspy_dlpo.core.controller import controlled
 from dspy_dlpo.core.copying import NoCopying
 from dspy_dlpo.core.errors import RunDirectoryError
-from dspy_dlpo.core.freezing import FreezeText
+from dspy_dlpo.core.freezing import FreezeText, structure
 from dspy_dlpo.core.history import History, StepContext
 from dspy_dlpo.core.loop import Run
 from dspy_dlpo.core.memory import Memory, open_run
@@ -303,9 +303,10 @@ class Compilation:
         return runs
 
     def _protected(self, name: str) -> tuple[FreezeText, ...]:
-        """What a module of DSPy needs in a predictor's instructions."""
+        """What a module of DSPy needs in a predictor's instructions, and their headings and output-format lines."""
         text = protected_text(self._student, name)
-        return (FreezeText((text,)),) if text else ()
+        texts = tuple(dict.fromkeys([*([text] if text else []), *structure(self._start[name])]))
+        return (FreezeText(texts),) if texts else ()
 
     def _stop_file(self) -> Path | None:
         path, log_dir = self._settings.stopping.stop_file, self._settings.log_dir

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import dspy
@@ -39,14 +40,28 @@ class Door:
         return [self.prompt_model, *self.task_models]
 
     def _find_frozen_text(self) -> tuple[str, ...]:
-        texts = tuple(text for text in self._settings.frozen if text not in self.prompts)
+        texts = [text for text in self._settings.frozen if isinstance(text, str) and text not in self.prompts]
         for text in texts:
             if not any(text in prompt for prompt in self.prompts.values()):
                 raise ValueError(
                     f"frozen={text!r} is neither a predictor ({', '.join(self.prompts)}) nor text of any instructions. "
                     "Pass one of these names, or text as it stands in the instructions."
                 )
-        return texts
+        for pattern in self._settings.frozen:
+            if isinstance(pattern, re.Pattern):
+                texts += self._matches(pattern)
+        return tuple(dict.fromkeys(texts))
+
+    def _matches(self, pattern: re.Pattern[str]) -> list[str]:
+        """What a regular expression finds in the instructions."""
+        found = [match.group() for prompt in self.prompts.values() for match in pattern.finditer(prompt)]
+        found = [text for text in found if text.strip()]
+        if not found:
+            raise ValueError(
+                f"frozen={pattern.pattern!r} matches nothing in the instructions of {', '.join(self.prompts)}. Pass an "
+                "expression that does, or leave it out."
+            )
+        return found
 
     def _find_prompt_model(self) -> dspy.LM:
         lm = self._settings.prompt_model or dspy.settings.lm

@@ -30,7 +30,7 @@ def fingerprint(settings: Settings, student: dspy.Module, data: Data, prompt_mod
             "judging": settings.judging,
             "stopping": {name: getattr(settings.stopping, name) for name in ("target", "patience", "max_steps")},
             "batch_size": settings.batch_size,
-            "frozen": settings.frozen,
+            "frozen": [_frozen(each) for each in settings.frozen],
             "controller": None if settings.controller is None else _shown(settings.controller),
             "score_range": settings.score_range,
             "seed": settings.seed,
@@ -48,6 +48,10 @@ def fingerprint(settings: Settings, student: dspy.Module, data: Data, prompt_mod
         "data": {"train": _digest(data.train), "val": _digest(data.val)},
         "metric": _source(settings.metric),
     }
+
+
+def _frozen(each: Any) -> str:
+    return f"pattern {each.pattern!r} {each.flags}" if isinstance(each, re.Pattern) else str(each)
 
 
 def _shown(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -39,7 +40,7 @@ class Settings:
     budget: Budget
     stopping: Stopping
     batch_size: int | None
-    frozen: tuple[str, ...]
+    frozen: tuple[str | re.Pattern[str], ...]
     controller: Controller | None
     score_range: tuple[float, float] | None
     num_threads: int | None
@@ -61,8 +62,11 @@ class Settings:
                 _check_type(name, getattr(self, name), dspy.BaseLM)
         self._check_techniques()
         self._check_numbers()
-        if not all(isinstance(text, str) and text for text in self.frozen):
-            raise TypeError(f"frozen={self.frozen!r} must hold non-empty strings. Pass names of predictors, or text.")
+        if not all(isinstance(each, (str, re.Pattern)) and each for each in self.frozen):
+            raise TypeError(
+                f"frozen={self.frozen!r} must hold non-empty strings. Pass names of predictors, text, or regular "
+                "expressions made by re.compile."
+            )
 
     @property
     def low_high(self) -> tuple[float, float]:

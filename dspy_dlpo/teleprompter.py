@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -40,7 +41,9 @@ class DLPOTeleprompter(Teleprompter):
         budget: The most that may be spent, instead of `auto`.
         stopping: When to end before the budget does.
         batch_size: Failing examples shown to the critic in a step, at least 1; None for 8, or all if there are fewer.
-        frozen: Names of predictors that stay as they are, or text that must survive verbatim.
+        frozen: Names of predictors that stay as they are, text that must survive verbatim, and regular expressions
+            (``re.compile``): what they match in the instructions survives verbatim. Template holes, fenced code,
+            headings and lines that give an output format do so anyway.
         controller: Chooses the numbers of each step, e.g. ``tuning.OptunaController()``; None: the schedules as given.
         score_range: Lowest and highest legal score of the metric; None if unknown, and nothing stops early then.
         num_threads: Calls in parallel; ``dspy.settings.num_threads`` by default. It does not change the result.
@@ -79,7 +82,7 @@ class DLPOTeleprompter(Teleprompter):
         budget: Budget | None = None,
         stopping: Stopping | None = None,
         batch_size: int | None = None,
-        frozen: Sequence[str] = (),
+        frozen: Sequence[str | re.Pattern[str]] = (),
         controller: Controller | None = None,
         score_range: tuple[float, float] | None = (0.0, 1.0),
         num_threads: int | None = None,
@@ -101,7 +104,7 @@ class DLPOTeleprompter(Teleprompter):
             budget=resolve_budget(auto, budget),
             stopping=Stopping() if stopping is None else stopping,
             batch_size=batch_size,
-            frozen=(frozen,) if isinstance(frozen, str) else tuple(frozen),
+            frozen=(frozen,) if isinstance(frozen, (str, re.Pattern)) else tuple(frozen),
             controller=controller,
             score_range=score_range,
             num_threads=num_threads,

@@ -11,6 +11,12 @@ from dspy_dlpo.core.edits import Dropped, Edits, apply
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.update import Constraint
 
+# Headings, and lines that say in which form to answer: DSPy's field markers, XML tags, JSON, "Output format: ...".
+_STRUCTURE = re.compile(
+    r"^[ \t]*(?:#{1,6}[ \t].*|.*\[\[ ## .*? ## \]\].*|<(\w+)>.*</\1>.*|[{\[][ \t]*[\"'].*|"
+    r"(?:\*\*)?(?:output|answer|response|reply)[ -]?(?:format|schema)\b.*)$",
+    re.IGNORECASE | re.MULTILINE,
+)
 _TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{[A-Za-z_]\w*\}|^\s*(?:```|~~~)", re.DOTALL)
 
 
@@ -25,6 +31,11 @@ def keep_sentences(
     while kept and wanted - Counter(piece.strip() for piece in split(apply(tuple(kept), prompt))):
         kept.pop()
     return tuple(kept), tuple(Dropped(edit, reason) for edit in edits if edit not in kept)
+
+
+def structure(prompt: str) -> tuple[str, ...]:
+    """The headings and output-format lines of a prompt, each whole."""
+    return tuple(match.group().strip() for match in _STRUCTURE.finditer(prompt))
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,8 @@ def row_from_data(data: Mapping[str, Any]) -> Row:
     Raises:
         KeyError: If a field is missing.
     """
-    fields = {each: data[each] for each in Row.__dataclass_fields__}
+    fields = {each: data[each] for each in Row.__dataclass_fields__ if each != "feedbacks"}
+    fields["feedbacks"] = data.get("feedbacks", {})  # not in records of older versions
     return Row(**{**fields, "trace": tuple(TraceStep(**step) for step in data["trace"])})
 
 

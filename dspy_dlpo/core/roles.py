@@ -37,6 +37,7 @@ class Row:
         expected: The example's labels, as text by field.
         outputs: What the program answered, as text by field.
         feedback: What the metric said.
+        feedbacks: What it said of single predictors, by name; empty if it says nothing of them.
         failure: ``""``, ``"program"`` (an exception or an unreadable reply: scores the low end), ``"metric"`` (the
             metric raised: scores the low end) or ``"transport"``.
         error: The failure in words.
@@ -52,6 +53,7 @@ class Row:
     failure: str = ""
     error: str = ""
     trace: tuple[TraceStep, ...] = ()
+    feedbacks: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

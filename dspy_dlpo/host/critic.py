@@ -90,8 +90,9 @@ def _shown(number: int, row: Row, name: str) -> str:
     lines += _fields("expected", row.expected)
     if row.error:
         lines.append(f"error: {quoted(row.error, SHOWN)}")
-    if row.feedback:
-        lines.append(f"feedback: {quoted(row.feedback, SHOWN)}")
+    feedback = row.feedbacks.get(name) or row.feedback
+    if feedback:
+        lines.append(f"feedback: {quoted(feedback, SHOWN)}")
     return "\n".join([*lines, f"score: {row.score:g}" if row.score is not None else ""])
 
 

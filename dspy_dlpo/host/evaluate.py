@@ -157,6 +157,7 @@ class Evaluator:
                 row = replace(row, trace=self._trace(program))
                 return self._failed(row, "program", behind(error, task.error)), {"task": task.tally}
             row = replace(row, outputs=as_text(prediction, self._redact), trace=self._trace(program))
+            steps = list(dspy.settings.trace or ())
         with self._meter.role("metric", trace=None) as judge:
             spent = {"task": task.tally, "metric": judge.tally}
             try:
@@ -165,7 +166,25 @@ class Evaluator:
                 raise
             except Exception as error:  # noqa: BLE001 - the metric is the user's; one example may fail
                 return self._failed(row, "metric", behind(error, judge.error)), spent
-        return replace(row, score=verdict.score, feedback=self._redact.error(verdict.feedback)), spent
+            row = replace(row, score=verdict.score, feedback=self._redact.error(verdict.feedback))
+            if self._metric.speaks_of_predictors(verdict.score):
+                row = replace(row, feedbacks=self._feedbacks(program, example, prediction, steps))
+        return row, spent
+
+    def _feedbacks(
+        self, program: dspy.Module, example: dspy.Example, prediction: Any, steps: Sequence[tuple[Any, Any, Any]]
+    ) -> dict[str, str]:
+        """What the metric says of each of the program's predictors that took part; nothing where it fails."""
+        own: dict[str, list[tuple[Any, Any, Any]]] = {}
+        for step in steps:
+            own.setdefault(predictor_name(program, step[0]), []).append(step)
+        said = {}
+        for name in filter(None, own):
+            try:
+                said[name] = self._redact.error(self._metric.feedback_on(example, prediction, steps, name, own[name]))
+            except Exception as error:  # noqa: BLE001 - the run has its score; only advice is missing
+                logger.info("the metric said nothing of %s: %s", name, one_line(self._redact.error(error)))
+        return {name: text for name, text in said.items() if text}
 
     def _row(self, request: RunRequest) -> Row:
         example = self._examples[request.example]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,12 +22,12 @@ class Verdict:
 class MetricDoor:
     """Call a metric the way it wants to be called, and check what it returns.
 
-    A metric that takes five positional arguments is called ``metric(gold, pred, trace, pred_name, pred_trace)`` with
-    None for the last three, as `dspy.GEPA` does when scoring; one that takes three gets ``trace=None``; else it gets
-    two.
+    A metric that takes five positional arguments is called ``metric(gold, pred, trace, pred_name, pred_trace)``: for
+    the score with None for the last three, and for feedback on each predictor of a run that was not perfect with its
+    name and its own steps, as `dspy.GEPA` does. One that takes three gets ``trace=None``; else it gets two.
 
     Args:
-        metric: Returns a number, a bool, or anything with a ``score`` (and perhaps a ``feedback``).
+        metric: Returns a number, a bool, or anything with a ``score`` (and perhaps ``feedback`` and ``subscores``).
         score_range: Lowest and highest legal score; None if unknown.
 
     Raises:
@@ -58,6 +58,23 @@ class MetricDoor:
             raise MetricError(f"The metric returned {result!r}, which is no score. Return a number.") from error
         self._check(value)
         return Verdict(value, feedback)
+
+    def speaks_of_predictors(self, score: float) -> bool:
+        """Whether the metric is to be asked about single predictors of a run with this score."""
+        best = self._range[1] if self._range else math.inf
+        return self._extra == 3 and score < best - 1e-9
+
+    def feedback_on(self, gold: Any, pred: Any, trace: Sequence[Any], name: str, own: Sequence[Any]) -> str:
+        """What the metric says of one predictor; its score does not count. What it raises passes through.
+
+        Args:
+            gold: The example.
+            pred: The program's output.
+            trace: All steps of the run: predictor, inputs and outputs.
+            name: The predictor's name.
+            own: Its own steps.
+        """
+        return _feedback_of(self._metric(gold, pred, list(trace), name, list(own)))
 
     def _check(self, value: float) -> None:
         if not math.isfinite(value):
@@ -92,5 +109,13 @@ def _score_of(result: Any) -> Any:
 
 
 def _feedback_of(result: Any) -> str:
-    found = result.get("feedback") if isinstance(result, Mapping) else getattr(result, "feedback", "")
-    return str(found or "")
+    get = result.get if isinstance(result, Mapping) else lambda name: getattr(result, name, None)
+    said, parts = str(get("feedback") or ""), get("subscores")
+    if isinstance(parts, Mapping) and parts:
+        shown = ", ".join(f"{name} {_shown(value)}" for name, value in parts.items())
+        said = f"{said}\nscores: {shown}".strip()
+    return said
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, (int, float)) else str(value)

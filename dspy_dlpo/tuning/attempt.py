@@ -75,7 +75,7 @@ class Attempt:
                 if number + 1 < len(self._job.pairs) and self._trial.should_prune():
                     self.was_pruned = True
                     break
-        return tuple(self._mean(goal) for goal in self._job.objective)
+        return tuple(float(f"{self._mean(goal):.4g}") for goal in self._job.objective)
 
     def save(self) -> None:
         """Keep what was done so far; called from another thread."""

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from texts import prompts_with_replies
 
 from dspy_dlpo.core.edits import Edit, apply
-from dspy_dlpo.core.freezing import FreezeSentences, FreezeText
+from dspy_dlpo.core.freezing import FreezeSentences, FreezeText, structure
 from dspy_dlpo.core.sentences import split
 
 PROMPT = "Read {text} first. Count the apples. Say it.\n\n```\nx = 1\n```\nBe brief."
@@ -81,3 +81,30 @@ def test_every_place_of_a_text_is_frozen() -> None:
 def test_the_writer_is_told_in_words() -> None:
     assert "sentence 1, 3 " in FreezeSentences((0, 2)).text
     assert "'Say yes'" in FreezeText(("Say yes",)).text
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "## How to answer",
+        "[[ ## answer ## ]]",
+        "<answer>the number</answer>",
+        '{"answer": 3}',
+        "Output format: one number.",
+        "**Answer format**: a list",
+    ],
+)
+def test_headings_and_output_format_lines_are_the_structure_of_a_prompt(line: str) -> None:
+    prompt = f"Count the things.\n\n{line}\n\nBe careful. Answer the question."
+    assert structure(prompt) == (line,)
+    for edit in (Edit("delete", i) for i in range(len(split(prompt)))):
+        kept, dropped = FreezeText(structure(prompt)).admit((edit,), prompt)
+        assert line in apply(kept, prompt)
+        assert bool(dropped) == (line in split(prompt)[edit.at])
+
+
+@pytest.mark.parametrize(
+    "text", ["Answer the question.", "The format matters.", "a < b and b > c", "Use # for numbers."]
+)
+def test_ordinary_sentences_are_none(text: str) -> None:
+    assert structure(text) == ()
