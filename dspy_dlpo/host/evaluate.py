@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -10,16 +11,19 @@ from typing import Any
 
 import dspy
 from dspy.adapters.types.base_type import CUSTOM_TYPE_END_IDENTIFIER, CUSTOM_TYPE_START_IDENTIFIER
+from dspy.adapters.utils import serialize_for_json
 from dspy.utils.exceptions import is_retryable_lm_error
+from pydantic import BaseModel
 
 from dspy_dlpo.core.errors import MetricError, ModelError
 from dspy_dlpo.core.roles import Row, RunRequest, TraceStep
 from dspy_dlpo.host.dead import behind, is_dead, one_line
 from dspy_dlpo.host.meter import Meter, Tally
 from dspy_dlpo.host.metric import MetricDoor
-from dspy_dlpo.host.program import EvaluationCopies, predictor_name
+from dspy_dlpo.host.program import EvaluationCopies, call, predictor_name, repeating
 from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.host.threads import AbandonedError, in_threads
+from dspy_dlpo.host.tracing import FailedCalls, Trace
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +84,7 @@ class Evaluator:
         self._copies, self._examples, self._metric, self._meter = copies, examples, metric, meter
         self._low, self._num_threads, self._call_timeout = low, num_threads, call_timeout
         self._redact, self._hooks = redact or Redactor(), hooks or Hooks()
-        self._settings: dict[str, Any] = {} if task_model is None else {"lm": task_model}
+        self._task_model, self._repeating = task_model, dict[int, Any]()
         self._lost = 0
 
     def __call__(self, requests: Sequence[RunRequest]) -> list[Row | None]:
@@ -150,15 +154,19 @@ class Evaluator:
         program, request = job
         example = self._examples[request.example]
         row = self._row(request)
-        with self._meter.role("task", trace=[], **self._settings) as task:
+        watched = dspy.context(callbacks=[*dspy.settings.callbacks, FailedCalls()])
+        with watched, self._meter.role("task", trace=Trace(), lm=self._general_model(request.rollout)) as task:
             try:
-                prediction = program(**example.inputs())
+                prediction = call(program, example.inputs())
             except Exception as error:  # noqa: BLE001 - one example may fail; the error is kept in its row
                 row = replace(row, trace=self._trace(program))
                 return self._failed(row, "program", behind(error, task.error)), {"task": task.tally}
             row = replace(row, outputs=as_text(prediction, self._redact), trace=self._trace(program))
-            steps = list(dspy.settings.trace or ())
-        with self._meter.role("metric", trace=None) as judge:
+            steps = [step for step in dspy.settings.trace or () if isinstance(step[2], dspy.Prediction)]
+        if prediction is None and task.error is not None:  # `dspy.BestOfN` keeps the errors of its attempts to itself
+            return self._failed(row, "program", behind(task.error, None)), {"task": task.tally}
+        # Not None: modules such as `dspy.BestOfN` extend the trace, in a metric too.
+        with self._meter.role("metric", trace=[]) as judge:
             spent = {"task": task.tally, "metric": judge.tally}
             try:
                 verdict = self._metric(example, prediction)
@@ -185,6 +193,12 @@ class Evaluator:
             except Exception as error:  # noqa: BLE001 - the run has its score; only advice is missing
                 logger.info("the metric said nothing of %s: %s", name, one_line(self._redact.error(error)))
         return {name: text for name, text in said.items() if text}
+
+    def _general_model(self, rollout: int) -> Any:
+        """The model of predictors without one of their own, such as those that a program builds as it runs."""
+        if rollout not in self._repeating:
+            self._repeating[rollout] = repeating(self._task_model or dspy.settings.lm, rollout)
+        return self._repeating[rollout]
 
     def _row(self, request: RunRequest) -> Row:
         example = self._examples[request.example]
@@ -254,8 +268,17 @@ def as_text(fields: Any, redact: Callable[[str], str] = lambda text: text) -> di
 def _text(value: Any) -> str:
     if isinstance(value, (set, frozenset)):
         return f"{{{', '.join(sorted(map(str, value)))}}}"  # the order of a set differs from process to process
-    text = str(value)
+    text = _plain(value)
     return _NO_TEXT.sub(f"[{type(value).__name__}]", text) if _NO_TEXT.search(text) else text
+
+
+def _plain(value: Any) -> str:
+    items = list(value.values()) if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else [value]
+    if items and all(isinstance(item, dspy.Tool) for item in items):
+        return ", ".join(str(item.name) for item in items)  # what they do, the module's instructions or schema say
+    if any(isinstance(item, BaseModel) and not isinstance(item, dspy.Type) for item in items):
+        return json.dumps(serialize_for_json(value), ensure_ascii=False)  # as DSPy's adapters show it to a model
+    return str(value)
 
 
 # How DSPy writes what is no text, such as an image.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import copy
 import inspect
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import dspy
@@ -16,8 +19,13 @@ from dspy_dlpo.core.history import Prompts, prompts_key
 # The attribute that marks the predictors of an evaluation copy, so that a trace step finds its name even when two
 # predictors share a signature or a module copies itself as it runs.
 TAG = "_dlpo_predictor"
-# Where the rules begin that `dspy.ReAct` writes into the instructions of its predictor.
-_REACT_RULES = "You are an Agent."
+# The agents that write rules into the instructions of their predictor, and where these begin.
+_AGENTS = (dspy.ReAct, dspy.ReActV2)
+_AGENT_RULES = "You are an Agent."
+# The modules that copy a module as they run, and give each copy a language model with a rollout of its own.
+_SAMPLERS = (dspy.BestOfN, dspy.Refine)
+# How far the rollouts of two repetitions lie apart for a module that counts rollouts itself.
+_ROLLOUTS = 1000
 # Evaluation copies kept at a time: the incumbent, the proposal and its single edits.
 KEPT_COPIES = 32
 
@@ -25,24 +33,50 @@ KEPT_COPIES = 32
 def copy_program(program: dspy.Module) -> dspy.Module:
     """Copy a program: language models stay the same objects, aliases stay aliases, the original is never touched.
 
+    What cannot be deep-copied, such as a lock or the client of a database, is shared with the original; so is the
+    result of an earlier run.
+
     Raises:
         ProgramError: If the copy would share a predictor with the original.
     """
-    modules = [program, *(module for _, module in program.named_sub_modules())]
-    held = [value for module in modules for value in vars(module).values() if isinstance(value, dspy.BaseLM)]
-    memo: dict[int, Any] = {id(lm): lm for lm in held}
+    memo: dict[int, Any] = {id(lm): lm for _, lm in program.named_sub_modules(type_=dspy.BaseLM)}
+    if hasattr(program, "detailed_results"):
+        memo[id(program.detailed_results)] = program.detailed_results
     try:
-        copied = copy.deepcopy(program, memo)
-    except Exception:  # noqa: BLE001 - anything may hang on a user's program; DSPy's own copy goes attribute by attribute
-        copied = program.deepcopy()
-        for (_, mine), (_, theirs) in zip(copied.named_predictors(), program.named_predictors(), strict=True):
-            mine.lm = theirs.lm
+        copied = copy.deepcopy(program, dict(memo))
+    except Exception:  # noqa: BLE001 - anything may hang on a user's program
+        copied = copy.deepcopy(program, {**memo, **_not_copyable(program, memo)})
     if {id(p) for p in copied.predictors()} & {id(p) for p in program.predictors()}:
         raise ProgramError(
-            "The program cannot be copied: the copy would share predictors with it, in a list or dict beside something "
-            "that cannot be deep-copied. Give the program a __deepcopy__, or move that attribute out of it."
+            "The program cannot be copied: the copy would share predictors with it. Its __deepcopy__, or that of one "
+            "of its modules, must copy predictors."
         )
     return copied
+
+
+def _not_copyable(program: dspy.Module, memo: Mapping[int, Any]) -> dict[int, Any]:
+    """What hangs on the modules of a program, in lists and dicts too, and cannot be deep-copied; by its id."""
+    found: dict[int, Any] = {}
+    for _, item in program.named_sub_modules(type_=object):
+        if isinstance(item, (dspy.Module, list, tuple, dict)):
+            continue
+        try:
+            copy.deepcopy(item, dict(memo))
+        except Exception:  # noqa: BLE001 - whatever a user's object raises
+            found[id(item)] = item
+    return found
+
+
+def call(program: dspy.Module, inputs: Mapping[str, Any]) -> Any:
+    """Run a program; one that has only `aforward` is run to its end in an event loop of its own."""
+    if "forward" in vars(program) or hasattr(type(program), "forward"):
+        return program(**inputs)
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(program.acall(**inputs))
+    with ThreadPoolExecutor(1) as pool:  # this thread has a loop already, as in a notebook
+        return pool.submit(contextvars.copy_context().run, asyncio.run, program.acall(**inputs)).result()
 
 
 def read_prompts(program: dspy.Module) -> Prompts:
@@ -95,11 +129,11 @@ def unset_models(program: dspy.Module) -> tuple[str, ...]:
 
 
 def protected_text(program: dspy.Module, name: str) -> str:
-    """What a module needs in its predictor's instructions to work: the tools and rules that ReAct writes there."""
-    for _, module in program.named_sub_modules():
-        if isinstance(module, dspy.ReAct) and module.react is dict(program.named_predictors()).get(name):
+    """What a module needs in its predictor's instructions to work: the tools and rules that an agent writes there."""
+    for _, module in program.named_sub_modules(type_=_AGENTS):
+        if module.react is dict(program.named_predictors()).get(name):
             text = str(module.react.signature.instructions)
-            start = text.find(_REACT_RULES)
+            start = text.find(_AGENT_RULES)
             return text[start:].rstrip() if start >= 0 else text
     return ""
 
@@ -136,11 +170,38 @@ class EvaluationCopies:
 
     def _build(self, prompts: Prompts, rollout: int) -> dspy.Module:
         copied = with_prompts(self._program, prompts)
-        for name, predictor in copied.named_predictors():
+        sampled = _sampled(copied)
+        models: dict[int, Any] = {}
+        for name, predictor in _all_predictors(copied):
             setattr(predictor, TAG, name)
-            if rollout:
+            if not rollout:
+                continue
+            if id(predictor) not in sampled:
                 predictor.config = {**predictor.config, "rollout_id": rollout}
+            elif predictor.lm is not None:  # its module wants one model for all of its predictors
+                predictor.lm = models.setdefault(id(predictor.lm), repeating(predictor.lm, rollout))
         return copied
+
+
+def repeating(lm: Any, rollout: int) -> Any:
+    """A language model for a repetition, with rollouts of its own to count from; the model itself for the first run."""
+    if not rollout or not isinstance(lm, dspy.BaseLM):
+        return lm
+    return lm.copy(rollout_id=(lm.kwargs.get("rollout_id") or 0) + rollout * _ROLLOUTS)
+
+
+def _all_predictors(program: dspy.Module) -> list[tuple[str, dspy.Predict]]:
+    """The program's predictors, and after them those that DSPy does not list: frozen ones, ones in nested lists."""
+    listed = program.named_predictors()
+    known = {id(predictor) for _, predictor in listed}
+    found = program.named_sub_modules(type_=dspy.Predict)
+    return [*listed, *((name.removeprefix("self."), each) for name, each in found if id(each) not in known)]
+
+
+def _sampled(program: dspy.Module) -> set[int]:
+    """The ids of the predictors whose rollouts a module counts."""
+    samplers = program.named_sub_modules(type_=_SAMPLERS)
+    return {id(predictor) for _, sampler in samplers for predictor in sampler.module.predictors()}
 
 
 def predictor_name(program: dspy.Module, predictor: Any) -> str:

@@ -21,11 +21,25 @@ class Two(dspy.Module):
         return self.second(question=self.first(question=question).answer)
 
 
-class Listed(dspy.Module):
+class Locked(dspy.Module):
+    """A lock cannot be deep-copied; DSPy's own copy then shares the list that holds it, and splits aliases."""
+
     def __init__(self):
         super().__init__()
-        # A lock cannot be deep-copied; DSPy then shares the list that holds it.
         self.steps = [dspy.Predict("question -> answer"), threading.Lock()]
+        self.alias = self.steps[0]
+        self.models = {"judge": scripted_lm(lambda system, user: "")}
+
+
+class Single(dspy.Module):
+    """Refuses to be copied."""
+
+    def __init__(self):
+        super().__init__()
+        self.step = dspy.Predict("question -> answer")
+
+    def __deepcopy__(self, memo):
+        return self
 
 
 def test_a_copy_keeps_language_models_and_aliases():
@@ -47,7 +61,17 @@ def test_writing_prompts_into_a_copy_leaves_the_student_alone():
 
 def test_a_program_whose_copy_would_share_predictors_is_refused():
     with pytest.raises(ProgramError, match="__deepcopy__"):
-        host.copy_program(Listed())
+        host.copy_program(Single())
+
+
+def test_what_cannot_be_copied_is_shared_and_all_else_is_copied():
+    student = Locked()
+    copied = host.copy_program(student)
+    assert copied.steps[1] is student.steps[1]
+    assert copied.steps[0] is not student.steps[0]
+    assert copied.alias is copied.steps[0]
+    assert copied.models["judge"] is student.models["judge"]
+    assert copied.models is not student.models
 
 
 def test_a_program_without_predictors_is_refused():
