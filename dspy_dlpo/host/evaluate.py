@@ -276,10 +276,13 @@ def _plain(value: Any) -> str:
     items = list(value.values()) if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else [value]
     if items and all(isinstance(item, dspy.Tool) for item in items):
         return ", ".join(str(item.name) for item in items)  # what they do, the module's instructions or schema say
-    if any(isinstance(item, BaseModel) and not isinstance(item, dspy.Type) for item in items):
-        return json.dumps(serialize_for_json(value), ensure_ascii=False)  # as DSPy's adapters show it to a model
+    if any(isinstance(item, BaseModel) and not isinstance(item, _WITH_TEXT) for item in items):
+        data = serialize_for_json(value)  # as DSPy's adapters show it to a model
+        return data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
     return str(value)
 
 
+# What has a text of its own, or is no text.
+_WITH_TEXT = (dspy.Image, dspy.Audio, dspy.File, dspy.Reasoning, dspy.Tool)
 # How DSPy writes what is no text, such as an image.
 _NO_TEXT = re.compile(f"{re.escape(CUSTOM_TYPE_START_IDENTIFIER)}.*?{re.escape(CUSTOM_TYPE_END_IDENTIFIER)}", re.DOTALL)

@@ -11,17 +11,18 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 import dspy
-from dspy.lm15 import Message, Request, Response, Usage
+from dspy.lm15 import Message, Request, Response, Usage, response_to_events
 
 RULE = "Write the number in digits."
 
 
 @dataclass(frozen=True)
 class Call:
-    """One request: the instructions, the last message, and the fields asked for."""
+    """One request: the instructions, the last message, all messages, and the fields asked for."""
 
     system: str
     user: str
+    all: str
     outputs: tuple[str, ...]
 
     @property
@@ -31,7 +32,8 @@ class Call:
     @property
     def number(self) -> int:
         """The first number in the request that follows the word 'number', else the first of all."""
-        return int((re.findall(r"number (\d+)", self.user) or re.findall(r"\d+", self.user) or ["0"])[0])
+        named = re.findall(r"number (\d+)", self.user) or re.findall(r"number (\d+)", self.all)
+        return int((named or re.findall(r"\d+", self.user) or ["0"])[0])
 
 
 Reply = Callable[[Call], str]
@@ -78,15 +80,19 @@ class ProgramEngine:
 
     def complete(self, request: Request) -> Response:
         system = request.system if isinstance(request.system, str) else str(request.system or "")
-        call = Call(system, request.messages[-1].text or "", _outputs(system))
+        said = [message.text or "" for message in request.messages]
+        call = Call(system, said[-1], "\n".join(said), _outputs(system))
         with self.lock:
             self.asked.append(call)
         replies = {**ORDINARY, **self.replies}
-        text = _written(system, {name: replies[name](call) for name in call.outputs})
+        text = _written(call, {name: replies[name](call) for name in call.outputs})
         usage = Usage(input_tokens=10, output_tokens=2)
         return Response(
             id=None, model=request.model, message=Message.assistant(text), finish_reason="stop", usage=usage
         )
+
+    def stream(self, request: Request):
+        yield from response_to_events(self.complete(request))
 
     def dump_state(self):
         return {}
@@ -133,15 +139,15 @@ def _outputs(system: str) -> tuple[str, ...]:
     return tuple(re.findall(r"^\d+\. `(\w+)`", listed, re.MULTILINE))
 
 
-def _written(system: str, values: Mapping[str, str]) -> str:
+def _written(call: Call, values: Mapping[str, str]) -> str:
     """A reply in the form that the adapter asks for."""
-    if "[[ ## completed ## ]]" in system:
+    if "JSON object in the following order" in call.user:
+        return json.dumps({name: _parsed(value) for name, value in values.items()})
+    if "[[ ## completed ## ]]" in call.system:
         return "\n\n".join(
             [*(f"[[ ## {name} ## ]]\n{value}" for name, value in values.items()), "[[ ## completed ## ]]"]
         )
-    if all(f"<{name}>" in system for name in values):
-        return "\n".join(f"<{name}>\n{value}\n</{name}>" for name, value in values.items())
-    return json.dumps({name: _parsed(value) for name, value in values.items()})
+    return "\n".join(f"<{name}>\n{value}\n</{name}>" for name, value in values.items())
 
 
 def _parsed(value: str) -> object:
