@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import dspy
 
 from dspy_dlpo.core.history import Prompts
 from dspy_dlpo.core.roles import Row
+from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.update import TextGradient
 from dspy_dlpo.host.prompting import Answer, Ask, PromptModel, quoted
 
@@ -15,6 +17,14 @@ from dspy_dlpo.host.prompting import Answer, Ask, PromptModel, quoted
 SHOWN = 1500
 # So many of the failed runs are shown to the writer, too.
 FOR_WRITER = 4
+# A critique that finds nothing is one sentence of so many words at most, and says so without a condition.
+MOST_WORDS = 15
+_RIGHT = re.compile(
+    r"\b(?:looks?|is|are|was|were|did|does|has|worked|works|done)\b.*\b(?:right|correct|correctly|fine|well|good)\b"
+    r"|\bnothing\b.*\b(?:change|wrong|fault|mend|fix|improve)\b|\bno (?:change|changes|fault|error|errors)\b",
+    re.IGNORECASE,
+)
+_BUT = re.compile(r"\b(?:not|but|only|if|unless|should|must|when|never|however|except)\b|n't\b", re.IGNORECASE)
 
 
 class CritiqueModule(dspy.Signature):
@@ -51,6 +61,9 @@ class Critic:
     def __call__(self, prompts: Prompts, rows: Sequence[Row], step: int) -> list[TextGradient]:
         """Criticize every editable predictor that took part in the failed runs.
 
+        A predictor of which the critic says that it did its part right is not to blame: its instructions are left alone
+        in this step, unless that is said of all.
+
         Raises:
             ModelError: If the prompt model cannot be used at all.
             RunEnds: If no more may be spent.
@@ -60,7 +73,8 @@ class Critic:
         asks = [self._ask(name, prompts, rows, step) for name in concerned]
         texts = [_text(answer) for answer in self._model.ask(asks)]
         examples = tuple(row.example for row in rows)
-        return [TextGradient(name, text, examples) for name, text in zip(concerned, texts, strict=True) if text]
+        found = [TextGradient(name, text, examples) for name, text in zip(concerned, texts, strict=True) if text]
+        return [each for each in found if not says_right(each.text)] or found
 
     def failures(self, predictor: str) -> str:
         """The first failed runs that were criticized last, as the critic saw them; for the writer."""
@@ -71,6 +85,12 @@ class Critic:
         shown, self._shown[name] = "\n\n".join(found), "\n\n".join(found[:FOR_WRITER])
         inputs = {"program": self._account, "module": name, "current_instructions": prompts[name], "failures": shown}
         return Ask("critic", name, step, CritiqueModule, inputs)
+
+
+def says_right(text: str) -> bool:
+    """Whether a critique says, in one short sentence, that there is nothing to mend."""
+    is_short = len(text.split()) <= MOST_WORDS and len(split(text)) == 1
+    return is_short and bool(_RIGHT.search(text)) and not _BUT.search(text)
 
 
 def _text(answer: Answer) -> str:
