@@ -256,6 +256,7 @@ class Compilation:
             judging=settings.judging,
             stopping=settings.stopping,
             batch_size=settings.batch_size or min(BATCH_SIZE, len(self._data.train)),
+            update=settings.update,
             seed=settings.seed,
             high=settings.score_range[1] if settings.score_range else None,
             low=settings.low_high[0],

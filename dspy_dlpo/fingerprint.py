@@ -30,6 +30,7 @@ def fingerprint(settings: Settings, student: dspy.Module, data: Data, prompt_mod
             "judging": settings.judging,
             "stopping": {name: getattr(settings.stopping, name) for name in ("target", "patience", "max_steps")},
             "batch_size": settings.batch_size,
+            "update": settings.update,
             "frozen": [_frozen(each) for each in settings.frozen],
             "controller": None if settings.controller is None else _shown(settings.controller),
             "score_range": settings.score_range,

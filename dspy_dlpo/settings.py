@@ -19,6 +19,7 @@ from dspy_dlpo.core.history import Record
 from dspy_dlpo.core.judging import Judging
 from dspy_dlpo.core.plan import Stopping
 from dspy_dlpo.core.technique import Technique
+from dspy_dlpo.core.turns import UPDATES
 from dspy_dlpo.host.metric import MetricDoor
 
 
@@ -40,6 +41,7 @@ class Settings:
     budget: Budget
     stopping: Stopping
     batch_size: int | None
+    update: str
     frozen: tuple[str | re.Pattern[str], ...]
     controller: Controller | None
     score_range: tuple[float, float] | None
@@ -60,6 +62,10 @@ class Settings:
         for name in ("prompt_model", "task_model"):
             if getattr(self, name) is not None:
                 _check_type(name, getattr(self, name), dspy.BaseLM)
+        if self.update not in UPDATES:
+            raise ValueError(
+                f"update={self.update!r} must be one of {', '.join(map(repr, UPDATES))}. Pass one of them."
+            )
         self._check_techniques()
         self._check_numbers()
         if not all(isinstance(each, (str, re.Pattern)) and each for each in self.frozen):

@@ -41,6 +41,8 @@ class DLPOTeleprompter(Teleprompter):
         budget: The most that may be spent, instead of `auto`.
         stopping: When to end before the budget does.
         batch_size: Failing examples shown to the critic in a step, at least 1; None for 8, or all if there are fewer.
+        update: Which predictors a step updates: ``"all"`` that the critic finds at fault, the ``"most_blamed"``, or one
+            after the other, ``"in_turn"``.
         frozen: Names of predictors that stay as they are, text that must survive verbatim, and regular expressions
             (``re.compile``): what they match in the instructions survives verbatim. Template holes, fenced code,
             headings and lines that give an output format do so anyway.
@@ -82,6 +84,7 @@ class DLPOTeleprompter(Teleprompter):
         budget: Budget | None = None,
         stopping: Stopping | None = None,
         batch_size: int | None = None,
+        update: str = "all",
         frozen: Sequence[str | re.Pattern[str]] = (),
         controller: Controller | None = None,
         score_range: tuple[float, float] | None = (0.0, 1.0),
@@ -104,6 +107,7 @@ class DLPOTeleprompter(Teleprompter):
             budget=resolve_budget(auto, budget),
             stopping=Stopping() if stopping is None else stopping,
             batch_size=batch_size,
+            update=update,
             frozen=(frozen,) if isinstance(frozen, (str, re.Pattern)) else tuple(frozen),
             controller=controller,
             score_range=score_range,

@@ -21,6 +21,7 @@ from dspy_dlpo.core.roles import Critique, Row, Write
 from dspy_dlpo.core.runs import Runs
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.trials import next_deletions, try_deletions, try_move
+from dspy_dlpo.core.turns import whose_turn
 from dspy_dlpo.core.update import Update
 
 logger = logging.getLogger(__name__)
@@ -267,7 +268,7 @@ class Run:
         plan, chosen = controlled(self.plan, ctx)
         batch = self._batch(bench, ctx, plan.batch_size)
         rows = [self._failed_run(x) for x in batch]
-        gradients = tuple(self.critique(self.prompts, rows, ctx.step))
+        gradients = whose_turn(plan.update, self.critique(self.prompts, rows, ctx.step), self.history)
         updates = [request(plan, self.prompts[each.predictor], each, ctx) for each in gradients]
         replies = self.write(updates, ctx.step)
         edits, dropped = admit_replies(updates, replies)

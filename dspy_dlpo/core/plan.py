@@ -59,6 +59,7 @@ class Plan:
         judging: How proposals are judged.
         stopping: When to end early.
         batch_size: Failing examples shown to the critic in a step, at least 1.
+        update: Which predictors a step updates: ``"all"`` that are blamed, the ``"most_blamed"``, or one ``"in_turn"``.
         seed: Seed of all chance.
         high: The metric's best score; None if unknown.
         low: The metric's lowest score.
@@ -76,6 +77,7 @@ class Plan:
     judging: Judging = field(default_factory=Judging)
     stopping: Stopping = field(default_factory=Stopping)
     batch_size: int = tunable(4, low=2, high=16)
+    update: str = "all"
     seed: int = 0
     high: float | None = 1.0
     low: float = 0.0
