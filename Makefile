@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lowest versions lint clean
 
 $(VENV)/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -21,6 +21,14 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev lint
 	$(BIN)/python -m pytest -n 2
+
+# The oldest Python that is there with the lowest versions of all dependencies; and a run without extras.
+lowest: $(VENV)/.installed-dev
+	$(BIN)/nox --session bare lowest
+
+# All tests on every Python that is there.
+versions: $(VENV)/.installed-dev
+	$(BIN)/nox
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

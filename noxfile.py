@@ -1,7 +1,7 @@
 """The tests on every supported Python, on the lowest and the newest dependencies, and without extras.
 
 ``nox`` runs all of it, ``nox -s lowest`` one session, ``nox -l`` lists them. Pythons are looked for on the PATH and in
-pyenv; a session whose Python the machine does not have is skipped, and named.
+pyenv; a session whose Python the machine does not have is skipped, and named. CI runs ``bare`` and ``lowest``.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def lowest(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "-n", "2", *(session.posargs or ON_LOWEST))
 
 
-@nox.session(python=PYTHONS)
+@nox.session(python=OLDEST)
 def bare(session: nox.Session) -> None:
     """A run without any extra, in an environment that holds nothing else; each missing extra is named."""
     session.install(".")
