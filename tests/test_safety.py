@@ -13,7 +13,7 @@ import pytest
 from scripted import engine, fields, scripted_lm
 
 import dspy_dlpo
-from dspy_dlpo import Budget, DLPOTeleprompter
+from dspy_dlpo import Budget, DLPOTeleprompter, tgd_settings
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.storage import read_history
 from dspy_dlpo.host.secrets import HIDDEN, Redactor
@@ -262,3 +262,36 @@ def test_a_short_key_that_is_a_word_changes_no_prompt(tmp_path):
 
     assert run().best_prompts == run().best_prompts
     assert json.loads((tmp_path / "run" / "run.json").read_text())["task_model"] == "ollama/ollama"
+
+
+# --- frozen by expression ---------------------------------------------------------------------------------------------
+
+
+def test_what_a_regular_expression_matches_survives_and_the_record_says_what_was_dropped():
+    task = simulated_task("object_counting", n_train=40, n_val=20, n_test=1)
+    start = "Answer the question about what I have. Code A-17 applies.\n\n## Form\n\nOutput format: one number."
+    task.program.solve.signature = task.program.solve.signature.with_instructions(start)
+    with dspy.context(lm=simulated_lm()):
+        optimizer = DLPOTeleprompter(task.metric, budget=Budget(metric_calls=250), frozen=[re.compile(r"[A-Z]-\d+")])
+        better = optimizer.compile(task.program, trainset=task.trainset, valset=task.valset)
+    for record in better.detailed_results.history:
+        for text in ("A-17", "## Form", "Output format: one number."):
+            assert text in record.proposal["solve"]
+    assert better.detailed_results.best_prompts["solve"] != start
+
+
+def test_frozen_text_survives_whole_rewrites():
+    task = simulated_task("object_counting", n_train=40, n_val=20, n_test=1)
+    with dspy.context(lm=simulated_lm()):
+        settings = {**tgd_settings(), "frozen": ["Answer the question about what I have."]}
+        optimizer = DLPOTeleprompter(task.metric, budget=Budget(metric_calls=300), **settings)
+        better = optimizer.compile(task.program, trainset=task.trainset, valset=task.valset)
+    history = better.detailed_results.history
+    assert all("Answer the question about what I have." in record.proposal["solve"] for record in history)
+
+
+def test_an_expression_that_matches_nothing_is_told():
+    task = simulated_task("object_counting")
+    optimizer = DLPOTeleprompter(task.metric, frozen=re.compile("zebra"))
+    with dspy.context(lm=simulated_lm()), pytest.raises(ValueError, match="frozen='zebra' matches nothing"):
+        optimizer.compile(task.program, trainset=task.trainset, valset=task.valset)
