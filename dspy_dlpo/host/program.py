@@ -184,10 +184,16 @@ class EvaluationCopies:
 
 
 def repeating(lm: Any, rollout: int) -> Any:
-    """A language model for a repetition, with rollouts of its own to count from; the model itself for the first run."""
+    """A language model for a repetition, with rollouts of its own to count from; the model itself for the first run.
+
+    A model that cannot be copied, as a user's own may be, stays itself: a cache may then answer some of its calls.
+    """
     if not rollout or not isinstance(lm, dspy.BaseLM):
         return lm
-    return lm.copy(rollout_id=(lm.kwargs.get("rollout_id") or 0) + rollout * _ROLLOUTS)
+    try:
+        return lm.copy(rollout_id=(lm.kwargs.get("rollout_id") or 0) + rollout * _ROLLOUTS)
+    except Exception:  # noqa: BLE001 - whatever a user's model raises
+        return lm
 
 
 def _all_predictors(program: dspy.Module) -> list[tuple[str, dspy.Predict]]:

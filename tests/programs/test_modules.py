@@ -154,6 +154,13 @@ def test_attempts_differ_in_a_repetition_too_and_no_cache_answers_them(own, roll
     assert len(asked(lm)) == (rollout + 1) * 3  # the twins ask the same, so that the cache answers one of them
 
 
+def test_a_model_that_cannot_be_copied_is_asked_itself_in_a_repetition():
+    lm = program_lm()
+    lm.kwargs["api_key"] = "of a connection"  # DSPy refuses to copy it beside an engine of its own
+    rows = rows_of(dspy.Predict("question -> answer"), lm, rollout=1)
+    assert {row.failure for row in rows} == {""}
+
+
 def test_what_a_program_builds_as_it_runs_is_asked_afresh_in_a_repetition():
     class Built(dspy.Module):
         def __init__(self):
