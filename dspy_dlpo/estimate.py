@@ -24,7 +24,7 @@ from dspy_dlpo.host.evaluate import as_text
 from dspy_dlpo.host.meter import ModelMeter
 from dspy_dlpo.host.metric import MetricDoor
 from dspy_dlpo.host.prices import Prices
-from dspy_dlpo.host.program import copy_program
+from dspy_dlpo.host.program import call, copy_program
 from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.host.writer import EditInstructions
 from dspy_dlpo.settings import BATCH_SIZE, Data, Settings
@@ -47,7 +47,7 @@ NEARLY_ALL, RUNS_PER_EXAMPLE = 0.8, 6
 # A field of which no example tells anything is taken to be so many tokens long: the answers of inner predictors.
 UNKNOWN_FIELD = 40
 # Modules that call their predictors as often as they need.
-LOOPS = (dspy.ReAct, dspy.BestOfN, dspy.Refine)
+LOOPS = (dspy.ReAct, dspy.ReActV2, dspy.BestOfN, dspy.Refine)
 # Tokens that critic and writer answer.
 CRITIQUE, EDITS = 100, 100
 
@@ -214,7 +214,7 @@ class Estimator:
         for example in examples:
             with meter.role("task", trace=None, **general):
                 try:
-                    metric(example, program(**example.inputs()))
+                    metric(example, call(program, example.inputs()))
                 except Exception as error:  # noqa: BLE001 - whatever a user's program raises: told, not hidden
                     said = Redactor(self._door.models).error(error)
                     raise ValueError(f"The program failed on a probe: {type(error).__name__}: {said}") from None

@@ -17,6 +17,8 @@ from dspy_dlpo.host.prompting import Answer, Ask, PromptModel, quoted
 SHOWN = 1500
 # So many of the failed runs are shown to the writer, too.
 FOR_WRITER = 4
+# What an agent is given holds all its earlier steps: once, at its last step, is enough.
+GROWING = ("trajectory", "history")
 # A critique that finds nothing is one sentence of so many words at most, and says so without a condition.
 MOST_WORDS = 15
 _RIGHT = re.compile(
@@ -101,12 +103,16 @@ def _text(answer: Answer) -> str:
 def _shown(number: int, row: Row, name: str) -> str:
     """One failed run as the critic sees it."""
     lines = [f"Example {number}", *_fields("input", row.inputs)]
-    for call in row.trace:
-        if call.predictor == name and len({step.predictor for step in row.trace}) > 1:
-            lines += [*_fields(f"{name} was given", call.inputs), *_fields(f"{name} answered", call.outputs)]
+    says_more = len(row.trace) > 1 or any(call.outputs != row.outputs for call in row.trace)
+    last = max((i for i, call in enumerate(row.trace) if call.predictor == name), default=-1)
+    for i, call in enumerate(row.trace):
+        if call.predictor == name and says_more:
+            given = {field: text for field, text in call.inputs.items() if i == last or field not in GROWING}
+            lines += [*_fields(f"{name} was given", given), *_fields(f"{name} answered", call.outputs)]
         elif call.predictor != name:
             lines += _fields(f"module {call.predictor or 'unknown'} answered", call.outputs)
-    lines += _fields("program's output", row.outputs)
+    outputs = {field: text for field, text in row.outputs.items() if last < 0 or field not in GROWING}
+    lines += _fields("program's output", outputs)
     lines += _fields("expected", row.expected)
     if row.error:
         lines.append(f"error: {quoted(row.error, SHOWN)}")

@@ -223,7 +223,6 @@ def shown(lm) -> str:
     return next(call.user for call in asked(lm) if call.outputs == ("critique",))
 
 
-@pytest.mark.xfail(strict=True, reason="the critic is not shown the calls of a program's only predictor")
 def test_the_critic_sees_every_call_of_a_predictor_that_is_called_many_times():
     class Loop(dspy.Module):
         def __init__(self):
@@ -240,7 +239,6 @@ def test_the_critic_sees_every_call_of_a_predictor_that_is_called_many_times():
     assert "attempt-a" in shown(lm)
 
 
-@pytest.mark.xfail(strict=True, reason="the critic is not shown what a program's only predictor answered")
 def test_the_critic_sees_what_the_only_predictor_answered_where_the_program_returns_less():
     class Short(dspy.Module):
         def __init__(self):
@@ -263,7 +261,6 @@ def test_the_critic_sees_the_demos_of_the_predictor_under_review():
     assert "a-demo" in shown(lm)
 
 
-@pytest.mark.xfail(strict=True, reason="the critic is shown every prefix of an agent's trajectory")
 def test_the_critic_sees_a_trajectory_once():
     lm = program_lm(
         **{
@@ -278,7 +275,6 @@ def test_the_critic_sees_a_trajectory_once():
     assert first.count("observation_0") <= 1
 
 
-@pytest.mark.xfail(strict=True, reason="probe runs call the program directly: one with aforward only fails")
 def test_a_program_that_is_only_async_can_be_probed_for_an_estimate():
     from test_modules import Async
 
