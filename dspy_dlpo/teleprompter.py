@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -22,6 +23,8 @@ from dspy_dlpo.core.technique import Technique
 from dspy_dlpo.estimate import Estimate, Estimator
 from dspy_dlpo.presets import default_settings
 from dspy_dlpo.settings import Settings, check_data
+
+logger = logging.getLogger(__name__)
 
 
 class DLPOTeleprompter(Teleprompter):
@@ -137,7 +140,7 @@ class DLPOTeleprompter(Teleprompter):
         Args:
             student: The program; not changed.
             trainset: Examples to learn from, with their inputs marked.
-            teacher: Not used; must be None or empty.
+            teacher: Not used: `dspy.BetterTogether` gives the one of another step to all; a warning says so.
             valset: Examples on which the result is chosen and the gain is measured. None splits some off the trainset
                 (``Judging(holdout=)``).
 
@@ -157,7 +160,7 @@ class DLPOTeleprompter(Teleprompter):
                 with the best so far.
         """
         if teacher:
-            raise ValueError("teacher= is not used by this optimizer. Leave it out.")
+            logger.warning("teacher= is not used by this optimizer")
         data = check_data(self.settings, trainset, valset)
         return Compilation(self.settings, student, data).run()
 

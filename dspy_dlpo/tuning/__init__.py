@@ -1,9 +1,11 @@
 """Optuna schedules and tunes the hyperparameters, and shows it; the only room that imports Optuna."""
 
 try:
-    import optuna as _optuna  # noqa: F401 - imported first, so that its absence is told once and clearly
+    # Imported first, so that their absence is told once and clearly.
+    import optuna as _optuna  # noqa: F401
+    import optuna_dashboard as _dashboard  # noqa: F401
 except ModuleNotFoundError as error:
-    if error.name != "optuna":
+    if error.name not in ("optuna", "optuna_dashboard"):
         raise
     raise ImportError('dspy_dlpo.tuning needs Optuna. Install it with: pip install "dspy-dlpo[tune]"') from error
 

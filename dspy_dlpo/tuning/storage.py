@@ -211,7 +211,10 @@ def _guarded(address: Address, make: Any) -> Any:
     except ImportError as error:
         if "dspy-dlpo" in str(error):
             raise
-        raise ImportError(f"The storage {address.shown} needs a driver that is missing: {error}.") from None
+        raise ImportError(
+            f"The storage {address.shown} needs a driver that is missing: {error}. Install it: "
+            'pip install "dspy-dlpo[tune]"'
+        ) from None
     except (sa.exc.SQLAlchemyError, optuna.exceptions.OptunaError, OSError) as error:
         cause = error.__cause__ or error
         said = address.redact(str(cause)).strip().splitlines()

@@ -29,13 +29,8 @@ def test_a_run_works_without_any_extra_and_each_missing_one_is_named():
     ("package", "extra", "storage"),
     [
         ("optuna", "tune", ""),
-        pytest.param("optuna_dashboard", "tune", "", marks=pytest.mark.xfail(strict=True, reason="not named yet")),
-        pytest.param(
-            "psycopg",
-            "tune",
-            "postgresql://user@127.0.0.1:1/db",
-            marks=pytest.mark.xfail(strict=True, reason="not named yet"),
-        ),
+        ("optuna_dashboard", "tune", ""),
+        ("psycopg", "tune", "postgresql://user@127.0.0.1:1/db"),
         ("grpc", "grpc", "grpc://127.0.0.1:1"),
     ],
 )

@@ -85,7 +85,6 @@ def test_its_compile_options_are_named_so_that_better_together_passes_them(task,
     assert provider.jobs
 
 
-@pytest.mark.xfail(strict=True, reason="a teacher is refused, and Better Together ends there")
 def test_a_teacher_meant_for_another_step_does_no_harm(task, provider):
     assert taught(task, provider).flag_compilation_error_occurred is False
 
