@@ -90,7 +90,8 @@ def _made_or_joined(store: Store, name: str, job: Job, n_trials: int) -> optuna.
 def _prepare(store: Store, study: optuna.Study, job: Job, n_trials: int) -> dict[str, object]:
     """Queue all slots, and then say that the study is ready."""
     storage, number = store.storage, study._study_id
-    storage.set_study_system_attr(number, UID, uuid.uuid4().hex[:16])
+    if UID not in storage.get_study_system_attrs(number):  # a maker that was only slow has named it already
+        storage.set_study_system_attr(number, UID, uuid.uuid4().hex[:16])
     _fill(Queue(study, storage, Pulse()), job, n_trials)
     storage.set_study_system_attr(number, SLOTS, n_trials)
     storage.set_study_system_attr(number, DEFINITION, json.dumps(job.definition, sort_keys=True))
