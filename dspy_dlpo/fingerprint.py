@@ -41,12 +41,12 @@ def fingerprint(settings: Settings, student: dspy.Module, data: Data, prompt_mod
             "modules": describe(student),
             "fields": {name: _fields(each.signature) for name, each in student.named_predictors()},
             "models": {name: _model(each.lm) for name, each in student.named_predictors()},
-            "demos": {name: _digest(each.demos) for name, each in student.named_predictors() if each.demos},
+            "demos": {name: digest(each.demos) for name, each in student.named_predictors() if each.demos},
             "configs": {name: _shown(each.config) for name, each in student.named_predictors() if each.config},
             "sources": _sources(student),
             "adapter": type(dspy.settings.adapter).__name__,
         },
-        "data": {"train": _digest(data.train), "val": _digest(data.val)},
+        "data": {"train": digest(data.train), "val": digest(data.val)},
         "metric": _source(settings.metric),
     }
 
@@ -60,9 +60,10 @@ def _shown(value: Any) -> str:
     return re.sub(r" at 0x[0-9a-fA-F]+", "", value if isinstance(value, str) else repr(value))
 
 
-def _digest(examples: Sequence[Any]) -> str:
+def digest(examples: Sequence[Any]) -> str:
+    """A short name for examples: equal for equal texts of all their fields, in any process."""
     text = "\n".join(repr(sorted(as_text(example).items())) for example in examples)
-    return _hashed(_shown(text))
+    return hashed(_shown(text))
 
 
 def _model(lm: Any) -> str | None:
@@ -93,9 +94,9 @@ def _source(thing: Any) -> str:
     name = str(getattr(thing, "__qualname__", type(thing).__qualname__))
     code = getattr(thing, "__code__", None)
     if code is not None and "<lambda>" in name:  # the source of a lambda is the statement around it
-        return f"{name} {_hashed(_code(code))}"
+        return f"{name} {hashed(_code(code))}"
     try:
-        return f"{name} {_hashed(inspect.getsource(thing))}"
+        return f"{name} {hashed(inspect.getsource(thing))}"
     except (OSError, TypeError):
         return name
 
@@ -106,5 +107,6 @@ def _code(code: Any) -> str:
     return f"{code.co_code.hex()} {consts} {code.co_names} {code.co_varnames}"
 
 
-def _hashed(text: str) -> str:
+def hashed(text: str) -> str:
+    """A short name for a text."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

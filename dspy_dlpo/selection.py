@@ -17,7 +17,7 @@ from dspy_dlpo.core.history import Prompts, Scored
 from dspy_dlpo.core.loop import Run
 from dspy_dlpo.core.result import Comparison
 from dspy_dlpo.core.runs import Runs
-from dspy_dlpo.core.sentences import count_words
+from dspy_dlpo.core.sentences import words_of
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def finalists(run: Run, count: int) -> list[Prompts]:
         except (RunEnds, ModelError, MetricError):
             continue
         best.append(prompts)
-    ranked = sorted(best, key=lambda prompts: (-_judged(run, prompts), _words(prompts)))
+    ranked = sorted(best, key=lambda prompts: (-_judged(run, prompts), words_of(prompts.values())))
     return ranked[:count] or chosen[:count]
 
 
@@ -139,7 +139,7 @@ def choose(scored: Sequence[Scored], seed: int) -> tuple[Prompts | None, Compari
     comparison = _comparison(scored, common, best, seed)
     if comparison.difference > 1e-9:
         return scored[best + 1].prompts, comparison
-    return scored[0].prompts, replace(comparison, best=comparison.start, difference=0.0)
+    return scored[0].prompts, replace(comparison, best=comparison.start, difference=0.0, chosen=0)
 
 
 def measured(scored: Sequence[Scored], seed: int) -> Comparison:
@@ -160,6 +160,7 @@ def _comparison(scored: Sequence[Scored], common: Sequence[int], best: int, seed
         examples=len(common),
         candidates=len(gains),
         scores=tuple({x: each.scores[x] for x in common} for each in scored),
+        chosen=best + 1,
     )
 
 
@@ -244,7 +245,3 @@ def _interval(gains: np.ndarray[Any, Any], best: int, seed: int) -> tuple[float,
 def _judged(run: Run, prompts: Prompts) -> float:
     means: Mapping[int, float] = run.runs.means(prompts, run.judging_set)
     return sum(means.values()) / len(means) if means else 0.0
-
-
-def _words(prompts: Prompts) -> int:
-    return sum(map(count_words, prompts.values()))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import click
 
-from dspy_dlpo.core.errors import DLPOError
+from dspy_dlpo.cli.showing import told_shortly
 
 
 @click.command()
@@ -15,7 +17,7 @@ from dspy_dlpo.core.errors import DLPOError
 @click.option("--open", "open_browser", is_flag=True, help="Open a browser.")
 def dashboard(storage: str | None, artifacts: str | None, port: int, writable: bool, open_browser: bool) -> None:
     """Show what tuning has tried: every trial with its prompts, scores and spending. Ctrl-C ends it."""
-    try:
+    with told_shortly(), suppress(KeyboardInterrupt):
         from dspy_dlpo.tuning.dashboard import serve_dashboard
         from dspy_dlpo.tuning.storage import open_store, refuse_shown_password
 
@@ -29,7 +31,3 @@ def dashboard(storage: str | None, artifacts: str | None, port: int, writable: b
                 open_browser=open_browser,
                 on_ready=lambda url: click.echo(f"{url}   (Ctrl-C ends it)"),
             )
-    except (DLPOError, ValueError, ImportError) as error:
-        raise click.ClickException(str(error)) from error
-    except KeyboardInterrupt:
-        click.echo("ended")

@@ -12,10 +12,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from dspy_dlpo.claim import score_on_test
-from dspy_dlpo.cli.showing import console, show_estimate
+from dspy_dlpo.cli.showing import console, named_models, show_estimate, told_shortly
 from dspy_dlpo.core.budget import Budget
 from dspy_dlpo.core.edits import Edit, diff
-from dspy_dlpo.core.errors import DLPOError
 from dspy_dlpo.core.history import LedgerEntry, Prompts, Record
 from dspy_dlpo.core.result import Comparison, DLPOResult
 from dspy_dlpo.core.sentences import split
@@ -43,7 +42,7 @@ def demo(
     """Optimize a small program, offline on a simulated model or on models you name."""
     if name not in task_names():
         raise click.BadParameter(f"no task {name!r}. Pass one of {', '.join(task_names())}.", param_hint="--task")
-    try:
+    with told_shortly():
         task = simulated_task(name, data=data, seed=seed)
         models = _models(seed, task_model, prompt_model)
         log_dir = log_dir or tempfile.mkdtemp(prefix="dlpo-demo-")
@@ -51,17 +50,12 @@ def demo(
         result = _compile(task, models, budget, seed, log_dir)
         with dspy.context(lm=models["task_model"]):
             test = score_on_test(task.program, result, task.metric, task.testset)
-    except (DLPOError, ValueError, TypeError) as error:
-        raise click.ClickException(str(error)) from error
     _conclude(result, test, simulated=not (task_model and prompt_model))
 
 
 def _models(seed: int, task_model: str | None, prompt_model: str | None) -> dict[str, dspy.LM]:
     simulated = simulated_lm(seed)
-    return {
-        "task_model": dspy.LM(task_model) if task_model else simulated,
-        "prompt_model": dspy.LM(prompt_model) if prompt_model else simulated,
-    }
+    return {"task_model": simulated, "prompt_model": simulated, **named_models(task_model, prompt_model)}
 
 
 def _introduce(task: Any, real: bool, budget: int) -> None:

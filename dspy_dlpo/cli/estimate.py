@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 
 import click
-import dspy
 
-from dspy_dlpo.cli.showing import show_estimate
+from dspy_dlpo.cli.showing import named_models, show_estimate, told_shortly
 from dspy_dlpo.core.budget import AUTO, Budget
-from dspy_dlpo.core.errors import DLPOError
 from dspy_dlpo.loading import load_task
 from dspy_dlpo.teleprompter import DLPOTeleprompter
 
@@ -35,18 +33,15 @@ def estimate(
 
     MODULE:TASK is the import path of a dspy_dlpo.Task, or of a function that returns one.
     """
-    try:
+    with told_shortly():
         found = load_task(task)
         optimizer = DLPOTeleprompter(
             found.metric,
             auto=auto,
             budget=None if budget is None else Budget(metric_calls=budget),
-            task_model=dspy.LM(task_model) if task_model else None,
-            prompt_model=dspy.LM(prompt_model) if prompt_model else None,
+            **named_models(task_model, prompt_model),
         )
         said = optimizer.estimate(found.program, trainset=found.trainset, valset=found.valset, probe=probe)
-    except (DLPOError, ValueError, TypeError) as error:
-        raise click.ClickException(str(error)) from error
     if as_json:
         click.echo(json.dumps(said.to_dict(), indent=2))
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from dspy_dlpo.cli.showing import told_shortly
 from dspy_dlpo.simulation import Faults, Settings
 from dspy_dlpo.simulation import serve as serve_simulation
 
@@ -17,8 +18,6 @@ from dspy_dlpo.simulation import serve as serve_simulation
 @click.option("--server-error", default=0.0, show_default=True, help="Share of calls answered with status 500 or 503.")
 def serve(host: str, port: int, seed: int, latency: float, rate_limit: float, server_error: float) -> None:
     """Serve the simulated model behind an OpenAI-compatible endpoint, until Ctrl-C."""
-    try:
+    with told_shortly():
         faults = Faults(rate_limit=rate_limit, server_error=server_error)
         serve_simulation(host, port, engine=Settings(seed=seed, latency=latency, faults=faults))
-    except (ValueError, ImportError) as error:
-        raise click.ClickException(str(error)) from error

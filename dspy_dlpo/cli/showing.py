@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+import dspy
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from dspy_dlpo.core.errors import DLPOError
 from dspy_dlpo.estimate import Estimate
 
 console = Console(highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def told_shortly() -> Iterator[None]:
+    """Errors that a user can mend are told in a line or two, without a traceback."""
+    try:
+        yield
+    except (DLPOError, ValueError, TypeError, ImportError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def named_models(task_model: str | None, prompt_model: str | None) -> dict[str, dspy.LM]:
+    """The models that were named, as arguments of the optimizer."""
+    named = {"task_model": task_model, "prompt_model": prompt_model}
+    return {argument: dspy.LM(model) for argument, model in named.items() if model}
 
 
 def show_estimate(said: Estimate) -> None:

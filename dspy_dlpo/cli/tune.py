@@ -12,11 +12,9 @@ from dataclasses import asdict
 from typing import Any
 
 import click
-import dspy
 from rich.markup import escape
 
-from dspy_dlpo.cli.showing import console, show_estimate
-from dspy_dlpo.core.errors import DLPOError
+from dspy_dlpo.cli.showing import console, named_models, show_estimate, told_shortly
 from dspy_dlpo.loading import load_tasks
 
 # The commands' objectives by what is typed.
@@ -69,14 +67,14 @@ def tune(
     MODULE:TASK is the import path of a dspy_dlpo.Task (or several), or of a function that returns one. The same command
     on another machine, with the same storage and study, helps; the same command again goes on where it stopped.
     """
-    try:
+    with told_shortly(), _can_go_on():
         from dspy_dlpo.tuning import search
         from dspy_dlpo.tuning.storage import refuse_shown_password
 
         refuse_shown_password(storage, artifacts)
         arguments["objective"] = OBJECTIVES[objective]
-        arguments.update({name: dspy.LM(model) for name, model in _models(task_model, prompt_model).items()})
         arguments = {name: value for name, value in arguments.items() if value is not None}
+        arguments.update(named_models(task_model, prompt_model))
         tasks = load_tasks(task)
         if not helper:
             _show_price(search.price(tasks, **_priced(arguments)), only_price)
@@ -89,10 +87,6 @@ def tune(
             return
         with _helpers(max(0, workers - 1), storage, artifacts):
             result = search.tune(tasks, on_trial=_show_trial, **own)
-    except (DLPOError, ValueError, TypeError, ImportError) as error:
-        raise click.ClickException(str(error)) from error
-    except KeyboardInterrupt:
-        raise click.ClickException("stopped; the same command goes on from here") from None
     if as_json:
         shown = {name: getattr(result, name) for name in ("verdict", "params", "line", "trials", "spent", "storage")}
         click.echo(json.dumps({**shown, "claim": asdict(result.claim)}, indent=2))
@@ -100,8 +94,12 @@ def tune(
         _conclude(result)
 
 
-def _models(task_model: str | None, prompt_model: str | None) -> dict[str, str]:
-    return {name: model for name, model in (("task_model", task_model), ("prompt_model", prompt_model)) if model}
+@contextmanager
+def _can_go_on() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise click.ClickException("stopped; the same command goes on from here") from None
 
 
 def _priced(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -113,8 +111,8 @@ def _priced(arguments: dict[str, Any]) -> dict[str, Any]:
 @contextmanager
 def _helpers(count: int, storage: str | None, artifacts: str | None) -> Iterator[None]:
     """Further processes that run this very command; what they are given to keep is in their environment."""
-    environment = dict(os.environ)
-    environment.update({name: value for name, value in _kept(storage, artifacts).items() if value})
+    kept = {"DLPO_STORAGE": storage, "DLPO_ARTIFACTS": artifacts}
+    environment = {**os.environ, **{name: value for name, value in kept.items() if value}}
     command = [sys.executable, "-m", "dspy_dlpo.cli", *sys.argv[1:], "--helper"]
     processes = [subprocess.Popen(command, env=environment) for _ in range(count)]
     try:
@@ -124,10 +122,6 @@ def _helpers(count: int, storage: str | None, artifacts: str | None) -> Iterator
             if process.poll() is None:
                 process.terminate()
             process.wait()
-
-
-def _kept(storage: str | None, artifacts: str | None) -> dict[str, str | None]:
-    return {"DLPO_STORAGE": storage, "DLPO_ARTIFACTS": artifacts}
 
 
 def _while_child_of(parent: int) -> Callable[[], None]:

@@ -12,7 +12,7 @@ from functools import cmp_to_key, lru_cache
 from typing import overload
 
 from dspy_dlpo.core.edits import Dropped, Edit, Edits
-from dspy_dlpo.core.sentences import count_words
+from dspy_dlpo.core.sentences import words_of
 from dspy_dlpo.core.update import Note, TextGradient
 
 Prompts = dict[str, str]
@@ -108,7 +108,7 @@ class Scored:
     @property
     def words(self) -> int:
         """Words of all prompts together."""
-        return sum(count_words(text) for text in self.prompts.values())
+        return words_of(self.prompts.values())
 
 
 def prompts_key(prompts: Mapping[str, str]) -> str:

@@ -10,7 +10,7 @@ from dspy_dlpo.core.acceptance import TOLERANCE, Bar
 from dspy_dlpo.core.checks import check_real, check_whole
 from dspy_dlpo.core.history import Prompts
 from dspy_dlpo.core.runs import Runs
-from dspy_dlpo.core.sentences import count_words
+from dspy_dlpo.core.sentences import words_of
 from dspy_dlpo.core.space import tunable
 
 # A judgement with more than this share of its runs lost in transport says nothing.
@@ -182,7 +182,7 @@ def judge(bench: Bench, prompts: Prompts, bar: Bar, order: Sequence[int] | None 
 
 def is_shorter(prompts: Prompts, than: Prompts) -> bool:
     """Whether prompts have fewer words in all."""
-    return sum(map(count_words, prompts.values())) < sum(map(count_words, than.values()))
+    return words_of(prompts.values()) < words_of(than.values())
 
 
 def _mean_difference(bench: Bench, prompts: Prompts, examples: Sequence[int]) -> float:

@@ -26,6 +26,7 @@ class Comparison:
         examples: Held-out examples that both have run on.
         candidates: Prompts that were compared beside the user's own.
         scores: Score of every compared set of prompts by example; the user's own first.
+        chosen: Which of these was returned; 0 for the user's own.
     """
 
     start: float | None = None
@@ -35,6 +36,7 @@ class Comparison:
     examples: int = 0
     candidates: int = 0
     scores: tuple[Mapping[int, float], ...] = ()
+    chosen: int = 0
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ Inside running text the boundaries are those of the ``sentencex`` library.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 import sentencex
@@ -54,6 +54,11 @@ def bullet_marker(sentence: str) -> str:
     """The marker of an unnumbered bullet with its indentation, such as ``"- "``; empty for anything else."""
     match = re.match(r"\s*[-*+•]\s+", sentence)
     return match.group() if match else ""
+
+
+def words_of(texts: Iterable[str]) -> int:
+    """Words of several texts together."""
+    return sum(map(count_words, texts))
 
 
 def count_words(text: str) -> int:

@@ -15,7 +15,6 @@ from dspy_dlpo.core.errors import DLPOError
 from dspy_dlpo.core.history import History, Record
 from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.result import Comparison, DLPOResult
-from dspy_dlpo.core.sentences import count_words
 from dspy_dlpo.host.program import read_prompts
 from dspy_dlpo.interrupt import INTERRUPTED
 from dspy_dlpo.tuning.blobs import Blobs
@@ -143,6 +142,7 @@ class Attempt:
             history=history,
             spent=spent,
             ended="pruned",
+            complete=False,
         )
         return Outcome(self._job.name(pair.task), pair.seed, result)
 
@@ -155,19 +155,13 @@ class Attempt:
         return outcome.score
 
     def _mean(self, goal: str) -> float:
-        finished = [outcome for outcome in self.outcomes if outcome.result.ended != "pruned"]
+        finished = [outcome for outcome in self.outcomes if outcome.result.complete]
         values = {
-            "score": lambda outcome: self._score(outcome),
-            "words": lambda outcome: float(sum(map(count_words, outcome.result.best_prompts.values()))),
-            "usd": lambda outcome: float(outcome.result.spent["usd"] or 0.0),
+            "score": self._score,
+            "words": lambda outcome: float(outcome.words),
+            "usd": lambda outcome: outcome.usd or 0.0,
         }
         return sum(values[goal](outcome) for outcome in finished) / max(1, len(finished))
-
-
-def forget_runs(blobs: Blobs, root: str) -> None:
-    """Remove the run directories of a trial that has ended well."""
-    for name in blobs.names(f"{root}/"):
-        blobs.remove(name)
 
 
 def _state(program: dspy.Module) -> str:

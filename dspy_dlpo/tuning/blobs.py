@@ -39,6 +39,11 @@ class Blobs(ABC):
     def remove(self, name: str) -> None:
         """Forget a name; nothing happens if it is not there."""
 
+    def remove_all(self, prefix: str) -> None:
+        """Forget all names that begin so."""
+        for name in self.names(prefix):
+            self.remove(name)
+
 
 class SqlBlobs(Blobs):
     """Bytes in a table ``dlpo_blobs`` of a database.

@@ -53,11 +53,6 @@ class Checkpoint:
                 elif path.suffix == ".json":
                     self._replace(path)
 
-    def forget(self) -> None:
-        """Remove all attempts."""
-        for name in self._blobs.names(f"{self._prefix}/"):
-            self._blobs.remove(name)
-
     def _add(self, path: Path) -> None:
         done = self._saved.get(path.name, 0)
         with open(path, "rb") as file:

@@ -16,7 +16,7 @@ from dspy_dlpo.core.errors import DLPOError
 from dspy_dlpo.core.history import Prompts
 from dspy_dlpo.host.program import read_prompts
 from dspy_dlpo.tuning.job import Job
-from dspy_dlpo.tuning.queue import SLOT
+from dspy_dlpo.tuning.queue import DONE, SLOT
 from dspy_dlpo.tuning.storage import Store
 from dspy_dlpo.tuning.worker import lineage, outcome_name
 
@@ -65,9 +65,9 @@ class Claim:
         return f"{gain} {interval}" if self.is_gain else f"no reliable gain: {gain} {interval}; the shipped are kept"
 
 
-def complete_trials(study: optuna.Study) -> list[FrozenTrial]:
-    """The trials that ran to the end on every pair."""
-    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+def ended_trials(study: optuna.Study, *states: TrialState) -> list[FrozenTrial]:
+    """The trials of slots that ended so: complete on every pair, pruned, or either if no state is named."""
+    trials = study.get_trials(deepcopy=False, states=states or DONE)
     return [trial for trial in trials if SLOT in trial.user_attrs]
 
 
@@ -77,7 +77,7 @@ def shipped_trial(study: optuna.Study) -> FrozenTrial:
     Raises:
         DLPOError: If it never ended well.
     """
-    found = next((trial for trial in complete_trials(study) if trial.user_attrs[SLOT] == 0), None)
+    found = next((trial for trial in ended_trials(study, TrialState.COMPLETE) if trial.user_attrs[SLOT] == 0), None)
     if found is None:
         raise DLPOError("The shipped settings never ended well, so nothing can be compared with them. Look at trial 0.")
     return found
@@ -85,7 +85,7 @@ def shipped_trial(study: optuna.Study) -> FrozenTrial:
 
 def best_trial(study: optuna.Study) -> FrozenTrial:
     """The trial with the best score on what was held out; of equals the better in the second objective."""
-    trials = [*complete_trials(study)]
+    trials = ended_trials(study, TrialState.COMPLETE)
     sign = [-1.0 if each.name == "MAXIMIZE" else 1.0 for each in study.directions]
     return min(
         trials,
@@ -106,9 +106,10 @@ def make_claim(job: Job, study: optuna.Study, store: Store, uid: str, slots: int
     for task in range(len(job.tasks)):
         name = f"claim/{uid}/{slots}/{chosen.number}/{task}"
         known = store.blobs.get(name)
-        table = json.loads(known) if known else _table(job, store, uid, task, (shipped, chosen))
-        store.blobs.put(name, json.dumps(table).encode())
-        tables.append(table)
+        if known is None:
+            known = json.dumps(_table(job, store, uid, task, (shipped, chosen))).encode()
+            store.blobs.put(name, known)
+        tables.append(json.loads(known))
     rows = [np.array(table["scores"], dtype=float) for table in tables]  # kind, seed, example
     means = np.mean([each.mean(axis=(1, 2)) for each in rows], axis=0)
     gains = [each[CHOSEN] - each[SHIPPED] for each in rows]

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
-import dspy
-
-from dspy_dlpo.core.budget import Budget
+from dspy_dlpo.core.budget import Budget, resolve_budget
+from dspy_dlpo.core.checks import check_whole
 from dspy_dlpo.core.history import Record
 from dspy_dlpo.core.json_lines import to_json
 from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.task import Task
 from dspy_dlpo.door import Door
-from dspy_dlpo.fingerprint import fingerprint
+from dspy_dlpo.fingerprint import digest, fingerprint, hashed
 from dspy_dlpo.presets import default_settings
 from dspy_dlpo.settings import BATCH_SIZE, Data, check_data
 from dspy_dlpo.teleprompter import DLPOTeleprompter
@@ -62,17 +61,17 @@ class Job:
         """Every task with every seed; all tasks with the first seed come first."""
         return tuple(Pair(task, seed) for seed in self.seeds for task in range(len(self.tasks)))
 
-    @property
+    @cached_property
     def base(self) -> Plan:
         """The shipped settings: the optimizer's defaults, or what `options` holds in their place."""
         return _plan(self.options, self._fewest)
 
-    @property
+    @cached_property
     def space(self) -> Space:
         """What is searched."""
         return Space(self.base, self._fewest)
 
-    @property
+    @cached_property
     def _fewest(self) -> int:
         return min(len(self._data(task).train) for task in self.tasks)
 
@@ -100,12 +99,14 @@ class Job:
             on_record=on_record,
         )
 
-    @property
+    @cached_property
     def definition(self) -> dict[str, str]:
         """What must be the same for all workers of a study, by name."""
         return {
-            "program, data, metric or model": _digest([self._fingerprint(task) for task in range(len(self.tasks))]),
-            "testset": _digest([[_shown(example) for example in task.testset or ()] for task in self.tasks]),
+            "program, data, metric or model": hashed(
+                to_json([self._fingerprint(task) for task in range(len(self.tasks))])
+            ),
+            "testset": hashed(to_json([digest(task.testset or ()) for task in self.tasks])),
             "space of settings": self.space.digest,
             "budget_per_trial": repr(self.budget),
             "seeds": repr(self.seeds),
@@ -163,19 +164,23 @@ def _plan(options: Mapping[str, Any], fewest: int = BATCH_SIZE) -> Plan:
 def make_job(
     task: Task | Sequence[Task],
     *,
-    seeds_per_trial: int,
-    seed: int,
-    budget: Budget,
-    objective: str | Sequence[str],
-    pruning: str,
-    options: Mapping[str, Any],
+    budget_per_trial: Budget | int | None = None,
+    seeds_per_trial: int = 1,
+    seed: int = 0,
+    objective: str | Sequence[str] = "score",
+    pruning: str = "none",
+    **options: Any,
 ) -> Job:
-    """Check what a search is made of.
+    """Check what a search is made of; the arguments are those of `tune`.
 
     Raises:
         TypeError: If something has the wrong type.
         ValueError: If something is missing or cannot be.
     """
+    check_whole("tune", "seeds_per_trial", seeds_per_trial)
+    budget = budget_per_trial
+    if not isinstance(budget, Budget):
+        budget = resolve_budget("light", None) if budget is None else Budget(metric_calls=budget)
     tasks = tuple(task) if isinstance(task, Sequence) else (task,)
     goals = (objective,) if isinstance(objective, str) else tuple(objective)
     if goals not in OBJECTIVES:
@@ -185,14 +190,8 @@ def make_job(
         raise TypeError(f"{own[0]}= is set by the search itself. Leave it out; see the arguments of tune().")
     _check_tasks(tasks)
     pairs = len(tasks) * seeds_per_trial
-    job = Job(
-        tasks,
-        tuple(range(seed, seed + seeds_per_trial)),
-        budget,
-        goals,
-        _pruning(pruning, pairs, len(goals)),
-        dict(options),
-    )
+    seeds = tuple(range(seed, seed + seeds_per_trial))
+    job = Job(tasks, seeds, budget, goals, _pruning(pruning, pairs, len(goals)), options)
     job.definition  # noqa: B018 - looks at every program, model and example before anything is spent
     if "usd" in goals:
         _check_prices(job)
@@ -232,11 +231,3 @@ def _check_prices(job: Job) -> None:
     for number, task in enumerate(job.tasks):
         settings = job.optimizer(job.base, number).settings
         Door(replace(settings, budget=replace(settings.budget, usd=settings.budget.usd or 1.0)), task.program)
-
-
-def _shown(example: Any) -> str:
-    return repr(sorted(example.items())) if isinstance(example, dspy.Example) else repr(example)
-
-
-def _digest(content: Any) -> str:
-    return hashlib.sha256(to_json(content).encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dspy_dlpo.core.result import DLPOResult
-from dspy_dlpo.core.sentences import count_words
+from dspy_dlpo.core.sentences import words_of
 
 
 @dataclass(frozen=True)
@@ -32,22 +32,14 @@ class Outcome:
 
     @property
     def scores(self) -> tuple[float, ...]:
-        """Score of the returned prompts on every held-out example; empty if they were not compared.
-
-        Which of the compared sets was returned is told by its mean: the user's own where they were kept, else the
-        first whose mean is that of the returned.
-        """
-        compared, best = self.result.comparison.scores, self.result.comparison.best
-        if not compared or best is None:
-            return ()
-        kept = self.result.best_prompts == self.result.start_prompts
-        candidates = compared if kept else compared[1:]
-        return next((tuple(each.values()) for each in candidates if abs(_mean(each) - best) < 1e-9), ())
+        """Score of the returned prompts on every held-out example; empty if they were not compared."""
+        comparison = self.result.comparison
+        return tuple(comparison.scores[comparison.chosen].values()) if comparison.scores else ()
 
     @property
     def words(self) -> int:
         """Words of the returned prompts together."""
-        return sum(count_words(text) for text in self.result.best_prompts.values())
+        return words_of(self.result.best_prompts.values())
 
     @property
     def runs(self) -> int:
@@ -64,7 +56,3 @@ class Outcome:
         """Tokens of all models, read and written."""
         roles = [each for each in self.result.spent.values() if isinstance(each, Mapping) and "input_tokens" in each]
         return int(sum(each["input_tokens"] + each["output_tokens"] for each in roles))
-
-
-def _mean(scores: Mapping[int, float]) -> float:
-    return sum(scores.values()) / len(scores) if scores else float("nan")

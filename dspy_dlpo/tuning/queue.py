@@ -99,25 +99,23 @@ class Queue:
 
     def lost(self, slots: int) -> list[int]:
         """Slots without a trial that waits, runs or has ended well, and that have not failed too often."""
-        live, failures = set(), dict.fromkeys(range(slots), 0)
-        for trial in self.trials():
-            slot = trial.user_attrs[SLOT]
-            if trial.state != TrialState.FAIL:
-                live.add(slot)
-            elif slot in failures and RELEASED not in trial.system_attrs:
-                failures[slot] += 1
-        return [slot for slot, count in failures.items() if slot not in live and count <= self._pulse.retries]
+        return [slot for slot, count in self._failures(self.trials(), slots).items() if count <= self._pulse.retries]
 
     def poisoned(self, slots: int) -> dict[int, str]:
         """Slots that have failed too often, and their last errors."""
-        lost = set(self.lost(slots))
-        found: dict[int, str] = {}
-        fine = {each.user_attrs[SLOT] for each in self.trials() if each.state != TrialState.FAIL}
-        for trial in self.trials():
-            slot = trial.user_attrs[SLOT]
-            if slot not in fine and slot not in lost:
-                found[slot] = str(trial.system_attrs.get(ERROR, "its worker died"))
-        return found
+        trials = self.trials()
+        failures = self._failures(trials, slots)
+        errors = {each.user_attrs[SLOT]: str(each.system_attrs.get(ERROR, "its worker died")) for each in trials}
+        return {slot: errors[slot] for slot, count in failures.items() if count > self._pulse.retries}
+
+    def _failures(self, trials: Sequence[FrozenTrial], slots: int) -> dict[int, int]:
+        """How often each slot has failed that has no trial which waits, runs or has ended well."""
+        live = {each.user_attrs[SLOT] for each in trials if _is_live(each)}
+        failures = {slot: 0 for slot in range(slots) if slot not in live}
+        for trial in trials:
+            if trial.user_attrs[SLOT] in failures and RELEASED not in trial.system_attrs:
+                failures[trial.user_attrs[SLOT]] += 1
+        return failures
 
     def _ask(self) -> optuna.Trial | None:
         """The first trial that waits; None if another worker was faster."""

@@ -13,7 +13,7 @@ import dspy
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from dspy_dlpo.core.budget import Budget, resolve_budget
+from dspy_dlpo.core.budget import Budget
 from dspy_dlpo.core.checks import check_whole
 from dspy_dlpo.core.errors import DLPOError
 from dspy_dlpo.core.task import Task
@@ -22,10 +22,10 @@ from dspy_dlpo.host.program import with_prompts
 from dspy_dlpo.teleprompter import DLPOTeleprompter
 from dspy_dlpo.tuning.code import import_line, optimizer_line
 from dspy_dlpo.tuning.display import show_text
-from dspy_dlpo.tuning.final import Claim, best_prompts, claim_from_json, claim_to_json, complete_trials, make_claim
+from dspy_dlpo.tuning.final import Claim, best_prompts, claim_from_json, claim_to_json, ended_trials, make_claim
 from dspy_dlpo.tuning.heart import Heart
 from dspy_dlpo.tuning.job import Job, make_job, plan_settings
-from dspy_dlpo.tuning.queue import SLOT, Pulse, Queue
+from dspy_dlpo.tuning.queue import Pulse, Queue
 from dspy_dlpo.tuning.storage import Store, open_store
 from dspy_dlpo.tuning.study import Opened, open_study
 from dspy_dlpo.tuning.worker import Worker
@@ -182,7 +182,7 @@ class Search:
         **arguments: Any,
     ) -> None:
         check_whole("tune", "n_trials", n_trials, 2)
-        self._job = _job(task, seed=seed, objective=objective, pruning=pruning, **arguments)
+        self._job = make_job(task, seed=seed, objective=objective, pruning=pruning, **arguments)
         self._seed, self._pulse = seed, pulse or Pulse()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._store = open_store(storage, artifacts)
@@ -240,11 +240,21 @@ def price(
 ) -> Price:
     """Tell what `tune` with the same arguments will cost at most; nothing is spent.
 
+    Args:
+        task: As for `tune`, as are the others.
+        n_trials: Settings to try.
+        budget_per_trial: What one run of the optimizer may spend.
+        seeds_per_trial: With how many seeds each setting is tried.
+        **options: Further arguments of `DLPOTeleprompter`.
+
+    Returns:
+        Program runs at most, and US dollars where every price is known.
+
     Raises:
         TypeError: If an argument has the wrong type.
         ValueError: If an argument is illegal.
     """
-    job = _job(task, budget_per_trial=budget_per_trial, seeds_per_trial=seeds_per_trial, **options)
+    job = make_job(task, budget_per_trial=budget_per_trial, seeds_per_trial=seeds_per_trial, **options)
     each = tuple(
         job.optimizer(job.base, number).estimate(found.program, trainset=found.trainset, valset=found.valset)
         for number, found in enumerate(job.tasks)
@@ -263,37 +273,12 @@ def price(
     )
 
 
-def _job(
-    task: Task | Sequence[Task],
-    *,
-    budget_per_trial: Budget | int | None = None,
-    seeds_per_trial: int = 1,
-    seed: int = 0,
-    objective: str | Sequence[str] = "score",
-    pruning: str = "none",
-    **options: Any,
-) -> Job:
-    check_whole("tune", "seeds_per_trial", seeds_per_trial)
-    budget = budget_per_trial
-    if not isinstance(budget, Budget):
-        budget = resolve_budget("light", None) if budget is None else Budget(metric_calls=budget)
-    return make_job(
-        task,
-        seeds_per_trial=seeds_per_trial,
-        seed=seed,
-        budget=budget,
-        objective=objective,
-        pruning=pruning,
-        options=options,
-    )
-
-
 def _result(job: Job, store: Store, opened: Opened, pulse: Pulse) -> TuneResult:
     poisoned = opened.queue.poisoned(opened.slots)
     for slot, why in poisoned.items():
         logger.warning("setting %d was given up after %d attempts: %s", slot, pulse.retries + 1, why)
     claim = _claim(job, store, opened, pulse)
-    trials = {trial.number: trial for trial in complete_trials(opened.study)}
+    trials = {trial.number: trial for trial in ended_trials(opened.study, TrialState.COMPLETE)}
     best, shipped = trials[claim.trial], trials[claim.shipped_trial]
     used = best if claim.is_gain else shipped
     plan, found = job.space.settings(used.params), job.space.settings(best.params)
@@ -308,7 +293,7 @@ def _result(job: Job, store: Store, opened: Opened, pulse: Pulse) -> TuneResult:
         params=dict(best.params),
         trials={
             "complete": len(trials),
-            "pruned": _count(opened.study, TrialState.PRUNED),
+            "pruned": len(ended_trials(opened.study, TrialState.PRUNED)),
             "given up": len(poisoned),
         },
         spent=_spent(opened.study),
@@ -317,12 +302,8 @@ def _result(job: Job, store: Store, opened: Opened, pulse: Pulse) -> TuneResult:
     )
 
 
-def _count(study: optuna.Study, state: TrialState) -> int:
-    return sum(SLOT in trial.user_attrs for trial in study.get_trials(deepcopy=False, states=(state,)))
-
-
 def _spent(study: optuna.Study) -> dict[str, float | None]:
-    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+    trials = ended_trials(study)
     spent: dict[str, float | None] = {}
     for name in ("runs", "tokens", "usd"):
         values = [trial.user_attrs.get(name) for trial in trials]

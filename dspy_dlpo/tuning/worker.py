@@ -13,7 +13,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from dspy_dlpo.core.errors import DLPOError
-from dspy_dlpo.tuning.attempt import Attempt, TrialLost, forget_runs
+from dspy_dlpo.tuning.attempt import Attempt, TrialLost
 from dspy_dlpo.tuning.display import show_text, show_trial
 from dspy_dlpo.tuning.figures import show_study
 from dspy_dlpo.tuning.heart import Heart
@@ -80,7 +80,7 @@ class Worker:
     def _try(self, trial: optuna.Trial) -> None:
         slot = trial.user_attrs[SLOT]
         self._opened.study.sampler = sampler(self._seed, slot)
-        root, number = lineage(self._opened.study.trials[trial.number])
+        root, number = lineage(self._store.storage.get_trial(trial._trial_id))
         attempt: Attempt
         heart = Heart(self._store.storage, trial, self._pulse.every, lambda: attempt.save())
         prefix = f"run/{self._opened.uid}/{root}"
@@ -103,10 +103,10 @@ class Worker:
             return
         self._failures = 0
         if not attempt.was_pruned:
-            forget_runs(self._store.blobs, prefix)
+            self._store.blobs.remove_all(f"{prefix}/")
         logger.info("trial %d ended after %.0f s", trial.number, time.monotonic() - began)
         show_study(self._opened.study)
-        self._on_trial(self._opened.study.trials[trial.number])
+        self._on_trial(self._store.storage.get_trial(trial._trial_id))
 
     def _keep(self, attempt: Attempt, root: int) -> None:
         """Keep the prompts that each pair returned, for the final claim."""

@@ -187,7 +187,7 @@ def test_an_attempt_that_was_taken_for_dead_spoils_nothing(store, tmp_path) -> N
     first.save()
     Checkpoint(store.blobs, "p", 2, last).restore()
     assert (last / "calls.jsonl").read_text() == "one\ntwo\n"
-    second.forget()
+    store.blobs.remove_all("p/")
     assert store.blobs.names("p/") == []
 
 
