@@ -17,7 +17,7 @@ from dspy_dlpo.cli.showing import told_shortly
 @click.option("--open", "open_browser", is_flag=True, help="Open a browser.")
 def dashboard(storage: str | None, artifacts: str | None, port: int, writable: bool, open_browser: bool) -> None:
     """Show what tuning has tried: every trial with its prompts, scores and spending. Ctrl-C ends it."""
-    with told_shortly(), suppress(KeyboardInterrupt):
+    with told_shortly(), suppress(KeyboardInterrupt):  # Ctrl-C while it starts
         from dspy_dlpo.tuning.dashboard import serve_dashboard
         from dspy_dlpo.tuning.storage import open_store, refuse_shown_password
 

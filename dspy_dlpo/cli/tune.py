@@ -77,7 +77,8 @@ def tune(
         arguments.update(named_models(task_model, prompt_model))
         tasks = load_tasks(task)
         if not helper:
-            _show_price(search.price(tasks, **_priced(arguments)), only_price)
+            priced = {name: value for name, value in arguments.items() if name != "study_name"}
+            _show_price(search.price(tasks, **priced), only_price)
         if only_price:
             return
         own = {"storage": storage, "artifacts": artifacts, **arguments}
@@ -100,12 +101,6 @@ def _can_go_on() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         raise click.ClickException("stopped; the same command goes on from here") from None
-
-
-def _priced(arguments: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: value for name, value in arguments.items() if name not in ("study_name", "objective", "pruning", "seed")
-    }
 
 
 @contextmanager
