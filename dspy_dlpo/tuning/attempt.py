@@ -21,6 +21,7 @@ from dspy_dlpo.tuning.blobs import Blobs
 from dspy_dlpo.tuning.checkpoint import Checkpoint
 from dspy_dlpo.tuning.job import Job, Pair
 from dspy_dlpo.tuning.outcome import Outcome
+from dspy_dlpo.tuning.queue import SLOT
 
 # With pruning by steps, a run is looked at so often.
 LOOKS = 10
@@ -71,7 +72,7 @@ class Attempt:
                 break
             if self._job.pruning == "pairs":
                 self._trial.report(self._score(self.outcomes[-1]), number)
-                if number + 1 < len(self._job.pairs) and self._trial.should_prune():
+                if number + 1 < len(self._job.pairs) and self._is_worse():
                     self.was_pruned = True
                     break
         return tuple(float(f"{self._mean(goal):.4g}") for goal in self._job.objective)
@@ -113,6 +114,10 @@ class Attempt:
             raise DLPOError(f"{self._job.name(pair.task)} with seed {pair.seed} ended early: {result.ended}")
         return Outcome(self._job.name(pair.task), pair.seed, result, _state(program))
 
+    def _is_worse(self) -> bool:
+        """Whether the setting is given up; never the shipped ones, as all others are compared with them in the end."""
+        return self._trial.user_attrs[SLOT] != 0 and self._trial.should_prune()
+
     def _look(self, number: int, records: list[Record]) -> None:
         """Report the best judged score so far, a few times in a run, and stop when that is clearly worse."""
         look = number * LOOKS + min(LOOKS - 1, int(LOOKS * records[-1].progress))
@@ -122,7 +127,7 @@ class Attempt:
         self._looked = look
         finished = [self._score(outcome) for outcome in self.outcomes]
         self._trial.report((sum(finished) + best) / (len(finished) + 1), look)
-        if self._trial.should_prune():
+        if self._is_worse():
             raise optuna.TrialPruned
 
     def _unfinished(self, pair: Pair, records: list[Record]) -> Outcome:

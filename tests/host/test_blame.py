@@ -42,6 +42,6 @@ def test_a_critique_that_finds_something_does(text: str) -> None:
 @pytest.mark.parametrize("fault", ["extract", "decide"])
 def test_accepted_edits_go_to_the_predictor_at_fault(fault: str) -> None:
     """`python -m evaluations.blame` measures it over 20 seeds; here are 4."""
-    counts = sum((blamed(fault, seed, runs=250)[0] for seed in range(4)), Counter())
+    counts = sum((blamed(fault, seed, runs=400)[0] for seed in range(4)), Counter())
     assert counts.total() >= 20
     assert counts[fault] >= 0.9 * counts.total()

@@ -8,7 +8,7 @@ import dspy
 import optuna
 import pytest
 from optuna.trial import TrialState
-from searcher import PULSE, small_task
+from searcher import PULSE, search, small_task
 
 from dspy_dlpo import Budget, Constraint, DLPOTeleprompter, Judging, Task, Technique, tunable
 from dspy_dlpo.core.edits import Dropped
@@ -132,6 +132,14 @@ def test_settings_that_learn_slowly_are_given_up_by_steps(storage) -> None:
     pruned = [each for each in trials_of(storage) if each.state == TrialState.PRUNED]
     assert result.trials["pruned"] == len(pruned) > 0
     assert all(0 < each.user_attrs["runs"] < 60 for each in pruned)
+
+
+@pytest.mark.parametrize("pruning", ["steps", "pairs"])
+def test_the_shipped_settings_are_never_given_up_as_the_claim_needs_them(storage, pruning) -> None:
+    with search(storage, 2, pruning=pruning, seeds_per_trial=4) as working:
+        working._opened.study.pruner = optuna.pruners.ThresholdPruner(lower=2.0)  # gives everything up
+        working.work()
+    assert [each.state for each in trials_of(storage)] == [TrialState.COMPLETE, TrialState.PRUNED]
 
 
 def test_two_objectives_are_weighed_together(storage) -> None:
