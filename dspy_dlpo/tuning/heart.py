@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
 
 import optuna
@@ -69,7 +70,8 @@ class Listener:
     """Tells which running trials have lost their worker.
 
     A trial is stale when this process, by its own clock, has seen no new beat of it for a while; one whose process ran
-    on this machine, as soon as that is gone.
+    on this machine, as soon as that is gone. The time between two looks counts as silence for half the grace at most:
+    where the database was away meanwhile nobody could beat, and a worker needs a moment to find that it is back.
 
     Args:
         grace: Seconds without a beat.
@@ -77,15 +79,23 @@ class Listener:
 
     def __init__(self, grace: float) -> None:
         self._grace = grace
-        self._heard: dict[int, tuple[object, float]] = {}
+        self._heard: dict[int, _Heard] = {}
 
     def is_stale(self, trial: FrozenTrial) -> bool:
         """Whether a running trial has lost its worker."""
         if is_gone(str(trial.system_attrs.get(WORKER, ""))):
             return True
         beat, now = trial.system_attrs.get(BEAT), time.monotonic()
-        last, since = self._heard.get(trial._trial_id, (None, now))
-        if beat != last or trial._trial_id not in self._heard:
-            self._heard[trial._trial_id] = (beat, now)
-            return False
-        return now - since > self._grace
+        last = self._heard.get(trial._trial_id)
+        silence = last.silence + min(now - last.at, self._grace / 2) if last and last.beat == beat else 0.0
+        self._heard[trial._trial_id] = _Heard(beat, now, silence)
+        return silence > self._grace
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """What the last look at a trial showed: its beat, when that was, and for how many seconds it had been the same."""
+
+    beat: object
+    at: float
+    silence: float

@@ -10,7 +10,8 @@ from dspy_dlpo.simulation import simulated_lm, simulated_task
 from dspy_dlpo.tuning.queue import Pulse
 from dspy_dlpo.tuning.search import Search
 
-PULSE = Pulse(every=0.5, grace=4.0, poll=0.2)
+# The grace is longer than the longest pause of a worker that waits for its database.
+PULSE = Pulse(every=0.5, grace=20.0, poll=0.2)
 
 
 def small_task(name: str = "object_counting") -> Task:

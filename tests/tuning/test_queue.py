@@ -143,8 +143,20 @@ def test_a_listener_trusts_beats_and_not_clocks(study, store) -> None:
         store.storage.set_trial_system_attr(trial._trial_id, BEAT, beat)
         assert not listener.is_stale(study.trials[0])
         time.sleep(0.06)
-    time.sleep(0.1)
+    for _ in range(2):
+        time.sleep(0.06)
+        assert not listener.is_stale(study.trials[0]), "one silence counts for half the grace at most"
+    time.sleep(0.06)
     assert listener.is_stale(study.trials[0])
+
+
+def test_a_listener_gives_a_worker_time_after_the_database_was_away(study, store) -> None:
+    trial, listener = study.ask(), Listener(0.2)
+    store.storage.set_trial_system_attr(trial._trial_id, WORKER, "elsewhere||#1")
+    assert not listener.is_stale(study.trials[0])
+    time.sleep(0.4)  # nobody could beat or look
+    assert not listener.is_stale(study.trials[0])
+    assert not listener.is_stale(study.trials[0])
 
 
 def test_only_processes_of_this_place_can_be_seen_to_be_gone() -> None:
