@@ -29,6 +29,7 @@ from dspy_dlpo.door import Door
 from dspy_dlpo.fingerprint import fingerprint
 from dspy_dlpo.host.critic import Critic
 from dspy_dlpo.host.evaluate import Evaluator, as_text
+from dspy_dlpo.host.evaluation import Told
 from dspy_dlpo.host.meter import Meter, Tally, summary
 from dspy_dlpo.host.metric import MetricDoor
 from dspy_dlpo.host.prices import Prices
@@ -158,7 +159,8 @@ class Compilation:
         if examples:
             runs = self._runs("val", self._data.val)
             failures: list[str] = []
-            scored = selection.compare(self._start, candidates, runs, examples, failures.append)
+            told = Told(self._student, {x: self._data.val[x] for x in examples}, runs, self._settings.threads)
+            scored = selection.compare(self._start, candidates, runs, examples, failures.append, told)
             if len(scored) < 2 and candidates and failures:
                 return self._best_judged(candidates), Comparison(), failures[0]
             chosen, comparison = selection.choose(scored, self._settings.seed)

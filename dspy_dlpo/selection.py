@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,7 @@ def compare(
     runs: Runs,
     examples: Sequence[int],
     on_failure: Callable[[str], None] = lambda reason: None,
+    around: Callable[[Prompts, Callable[[], None]], None] = lambda prompts, ask: ask(),
 ) -> list[Scored]:
     """Run the user's prompts and the finalists on the validation examples.
 
@@ -79,6 +81,7 @@ def compare(
         runs: The runs on validation examples.
         examples: Which of them.
         on_failure: Told why, if a model or the metric fails for good.
+        around: Given prompts and what runs them on the examples, runs it; the host tells callbacks of it.
 
     Returns:
         Those that were scored, the user's own first; fewer if the budget or a model ends early. The first finalist
@@ -87,7 +90,7 @@ def compare(
     scored: list[Scored] = []
     for prompts in [start, *candidates]:
         try:
-            runs.ask([(prompts, x) for x in examples])
+            around(prompts, partial(runs.ask, [(prompts, x) for x in examples]))
         except (RunEnds, ModelError, MetricError) as error:
             if not isinstance(error, RunEnds):
                 on_failure(str(error))

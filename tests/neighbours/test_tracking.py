@@ -41,7 +41,6 @@ def test_what_mlflow_adds_to_the_parameters_does_not_reach_the_optimizer(tracked
     assert tracked["again"]
 
 
-@pytest.mark.xfail(strict=True, reason="the evaluator is our own and tells no evaluate callback")
 def test_mlflow_keeps_a_run_for_each_evaluation_on_the_valset(tracked):
     assert [f"eval_full_{i}" for i in range(len(tracked["scores"]))] == sorted(tracked["evaluations"])
     shown = [tracked["evaluations"][f"eval_full_{i}"]["eval"] for i in range(len(tracked["scores"]))]
