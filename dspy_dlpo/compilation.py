@@ -28,14 +28,15 @@ from dspy_dlpo.core.storage import RunDirectory
 from dspy_dlpo.door import Door
 from dspy_dlpo.fingerprint import fingerprint
 from dspy_dlpo.host.critic import Critic
-from dspy_dlpo.host.evaluate import Evaluator, as_text
+from dspy_dlpo.host.evaluate import Evaluator
 from dspy_dlpo.host.evaluation import Told
 from dspy_dlpo.host.meter import Meter, Tally, summary
 from dspy_dlpo.host.metric import MetricDoor
 from dspy_dlpo.host.prices import Prices
-from dspy_dlpo.host.program import EvaluationCopies, describe, fields_of, protected_text, with_prompts
+from dspy_dlpo.host.program import EvaluationCopies, demos_of, describe, fields_of, protected_text, with_prompts
 from dspy_dlpo.host.prompting import PromptModel
 from dspy_dlpo.host.secrets import Redactor
+from dspy_dlpo.host.values import as_text
 from dspy_dlpo.host.writer import Writer
 from dspy_dlpo.interrupt import INTERRUPTED, Interrupted, StopSignals
 from dspy_dlpo.recorder import Recorder
@@ -270,7 +271,7 @@ class Compilation:
     def _wired_run(self) -> Run:
         settings = self._settings
         modules = {name: fields_of(self._student, name) for name in self._predictors}
-        critic = Critic(self._model, describe(self._student), self._predictors)
+        critic = Critic(self._model, describe(self._student), self._predictors, demos_of(self._student))
         whole = settings.judging.proposals == "prompts"
         return Run(
             plan=self._plan,

@@ -20,12 +20,12 @@ from dspy_dlpo.core.budget import Budget
 from dspy_dlpo.core.sentences import count_words
 from dspy_dlpo.door import Door
 from dspy_dlpo.host.critic import FOR_WRITER, CritiqueModule
-from dspy_dlpo.host.evaluate import as_text
 from dspy_dlpo.host.meter import ModelMeter
 from dspy_dlpo.host.metric import MetricDoor
 from dspy_dlpo.host.prices import Prices
 from dspy_dlpo.host.program import call, copy_program
 from dspy_dlpo.host.secrets import Redactor
+from dspy_dlpo.host.values import as_text
 from dspy_dlpo.host.writer import EditInstructions
 from dspy_dlpo.settings import BATCH_SIZE, Data, Settings
 

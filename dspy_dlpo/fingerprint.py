@@ -11,8 +11,8 @@ from typing import Any
 
 import dspy
 
-from dspy_dlpo.host.evaluate import as_text
 from dspy_dlpo.host.program import describe, read_prompts
+from dspy_dlpo.host.values import as_text
 from dspy_dlpo.settings import Data, Settings
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import dspy
 
@@ -12,6 +12,7 @@ from dspy_dlpo.core.roles import Row
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.update import TextGradient
 from dspy_dlpo.host.prompting import Answer, Ask, PromptModel, quoted
+from dspy_dlpo.host.surroundings import account_of
 
 # Of a longer value this many characters are shown, from its start and its end.
 SHOWN = 1500
@@ -47,6 +48,14 @@ class CritiqueModule(dspy.Signature):
     critique: str = dspy.OutputField(desc="what the instructions lack or get wrong, one short paragraph for each point")
 
 
+class CritiqueModuleWithDemos(CritiqueModule):
+    """The same for a module that is shown solved examples with every request."""
+
+    __doc__ = CritiqueModule.__doc__
+
+    module_demos: str = dspy.InputField(desc="solved examples that the module is shown with every request; they stay")
+
+
 class Critic:
     """Writes text gradients: the `Critique` role.
 
@@ -54,10 +63,17 @@ class Critic:
         model: The prompt model.
         account: The program in words.
         predictors: The predictors that may be edited.
+        demos: The first demos of predictors that have some, each as text by field.
     """
 
-    def __init__(self, model: PromptModel, account: str, predictors: Sequence[str]) -> None:
-        self._model, self._account, self._predictors = model, account, predictors
+    def __init__(
+        self,
+        model: PromptModel,
+        account: str,
+        predictors: Sequence[str],
+        demos: Mapping[str, Sequence[Mapping[str, str]]] | None = None,
+    ) -> None:
+        self._model, self._account, self._predictors, self._demos = model, account, predictors, demos or {}
         self._shown: dict[str, str] = {}
 
     def __call__(self, prompts: Prompts, rows: Sequence[Row], step: int) -> list[TextGradient]:
@@ -85,8 +101,12 @@ class Critic:
     def _ask(self, name: str, prompts: Prompts, rows: Sequence[Row], step: int) -> Ask:
         found = [_shown(i, row, name) for i, row in enumerate(rows, start=1)]
         shown, self._shown[name] = "\n\n".join(found), "\n\n".join(found[:FOR_WRITER])
-        inputs = {"program": self._account, "module": name, "current_instructions": prompts[name], "failures": shown}
-        return Ask("critic", name, step, CritiqueModule, inputs)
+        program = "\n".join(filter(None, [self._account, account_of(name, rows)]))
+        inputs = {"program": program, "module": name, "current_instructions": prompts[name], "failures": shown}
+        if not self._demos.get(name):
+            return Ask("critic", name, step, CritiqueModule, inputs)
+        demos = [_demo(i, demo) for i, demo in enumerate(self._demos[name], start=1)]
+        return Ask("critic", name, step, CritiqueModuleWithDemos, {**inputs, "module_demos": "\n\n".join(demos)})
 
 
 def says_right(text: str) -> bool:
@@ -122,6 +142,10 @@ def _shown(number: int, row: Row, name: str) -> str:
     return "\n".join([*lines, f"score: {row.score:g}" if row.score is not None else ""])
 
 
+def _demo(number: int, demo: Mapping[str, str]) -> str:
+    return "\n".join([f"Demo {number}", *_fields("", demo)])
+
+
 def _fields(title: str, values: object) -> list[str]:
     items = values.items() if hasattr(values, "items") else ()
-    return [f"{title} {name}: {quoted(value, SHOWN)}" for name, value in items]
+    return [f"{title} {name}: {quoted(value, SHOWN)}".lstrip() for name, value in items]

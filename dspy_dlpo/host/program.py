@@ -15,6 +15,7 @@ import dspy
 
 from dspy_dlpo.core.errors import ProgramError
 from dspy_dlpo.core.history import Prompts, prompts_key
+from dspy_dlpo.host.values import as_text
 
 # The attribute that marks the predictors of an evaluation copy, so that a trace step finds its name even when two
 # predictors share a signature or a module copies itself as it runs.
@@ -28,6 +29,8 @@ _SAMPLERS = (dspy.BestOfN, dspy.Refine)
 _ROLLOUTS = 1000
 # Evaluation copies kept at a time: the incumbent, the proposal and its single edits.
 KEPT_COPIES = 32
+# Demos of a predictor that the critic is shown.
+SHOWN_DEMOS = 3
 
 
 def copy_program(program: dspy.Module) -> dspy.Module:
@@ -145,6 +148,12 @@ def describe(program: dspy.Module) -> str:
         fields = predictor.signature
         lines.append(f"- {name}: {', '.join(fields.input_fields)} -> {', '.join(fields.output_fields)}")
     return "\n".join(lines)
+
+
+def demos_of(program: dspy.Module) -> dict[str, list[dict[str, str]]]:
+    """The first demos of every predictor that has some, as text by field, for the critic."""
+    found = {name: predictor.demos[:SHOWN_DEMOS] for name, predictor in program.named_predictors()}
+    return {name: [as_text(demo) for demo in demos] for name, demos in found.items() if demos}
 
 
 class EvaluationCopies:

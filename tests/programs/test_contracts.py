@@ -253,7 +253,6 @@ def test_the_critic_sees_what_the_only_predictor_answered_where_the_program_retu
     assert "a-chain-of-thought" in shown(lm)
 
 
-@pytest.mark.xfail(strict=True, reason="the critic is not shown the demos of a predictor")
 def test_the_critic_sees_the_demos_of_the_predictor_under_review():
     student, lm = dspy.Predict("question -> answer"), program_lm()
     student.demos = [dspy.Example(question="a-demo", answer="1")]
