@@ -22,6 +22,7 @@ from dspy_dlpo.core.task import Task
 from dspy_dlpo.core.technique import Technique
 from dspy_dlpo.core.update import Constraint, Update
 from dspy_dlpo.estimate import Estimate
+from dspy_dlpo.host.tools import load_program
 from dspy_dlpo.interrupt import Interrupted
 from dspy_dlpo.presets import default_settings, paper_settings, tgd_settings
 from dspy_dlpo.techniques import (
@@ -77,6 +78,7 @@ __all__ = [
     "Technique",
     "Update",
     "default_settings",
+    "load_program",
     "paper_settings",
     "search_space",
     "step_numbers",

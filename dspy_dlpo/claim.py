@@ -15,6 +15,7 @@ from dspy_dlpo.core.runs import Runs
 from dspy_dlpo.host.evaluate import Evaluator
 from dspy_dlpo.host.meter import Meter
 from dspy_dlpo.host.metric import MetricDoor
+from dspy_dlpo.host.parameters import INSTRUCTIONS, Kinds
 from dspy_dlpo.host.program import EvaluationCopies
 
 
@@ -45,7 +46,8 @@ def score_on_test(
         ModelError: If the model cannot be used at all.
     """
     prompts = [result.start_prompts, result.best_prompts]
-    scores = score_prompts(student, prompts, metric, testset, task_model=task_model, num_threads=num_threads)
+    options = {"task_model": task_model, "num_threads": num_threads, "parameters": result.parameters}
+    scores = score_prompts(student, prompts, metric, testset, **options)
     scored = [Scored(each, found) for each, found in zip(prompts, scores, strict=True)]
     return selection.measured(scored, seed=0)
 
@@ -58,16 +60,18 @@ def score_prompts(
     *,
     task_model: dspy.LM | None = None,
     num_threads: int = 8,
+    parameters: Kinds = INSTRUCTIONS,
 ) -> list[Mapping[int, float]]:
     """Score several sets of prompts on test examples, one run of the program per example for each that differs.
 
     Args:
         student: The program; not changed.
-        prompts: Instructions by predictor.
+        prompts: Text parameters by predictor.
         metric: The metric.
         testset: Examples that were neither learned from nor chosen on, at least one.
         task_model: Runs the program; None for the models that it or DSPy's settings name.
         num_threads: Runs in parallel.
+        parameters: The kinds of text that the prompts hold.
 
     Returns:
         Scores by example for each set of prompts, in the order given; an example whose call was lost is left out.
@@ -79,7 +83,7 @@ def score_prompts(
     if not testset:
         raise ValueError("testset is empty. Pass the examples to test on.")
     evaluator = Evaluator(
-        EvaluationCopies(student),
+        EvaluationCopies(student, parameters),
         list(testset),
         MetricDoor(metric, None),
         Meter(),

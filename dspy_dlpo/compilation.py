@@ -32,6 +32,7 @@ from dspy_dlpo.host.evaluate import Evaluator
 from dspy_dlpo.host.evaluation import Told
 from dspy_dlpo.host.meter import Meter, Tally, summary
 from dspy_dlpo.host.metric import MetricDoor
+from dspy_dlpo.host.parameters import explained
 from dspy_dlpo.host.prices import Prices
 from dspy_dlpo.host.program import EvaluationCopies, demos_of, describe, fields_of, protected_text, with_prompts
 from dspy_dlpo.host.prompting import PromptModel
@@ -71,7 +72,10 @@ class Compilation:
         self._plan = self._planned()
         controlled(self._plan, StepContext(0, 0.0, History(), self._plan.seed, self._plan.examples))
         self._redact = Redactor(door.models)
-        self._copies, self._meter = EvaluationCopies(student), Meter(Prices(settings.budget.prices))
+        self._copies, self._meter = (
+            EvaluationCopies(student, settings.parameters),
+            Meter(Prices(settings.budget.prices)),
+        )
         self._metric = MetricDoor(settings.metric, settings.score_range)
         self._signals = StopSignals(self._stop_file())
         self._began, self._ran_before = time.monotonic(), 0.0
@@ -131,7 +135,7 @@ class Compilation:
 
     def _returned(self, chosen: dict[str, str], comparison: Comparison, uncompared: str = "") -> dspy.Module:
         result = self._result(chosen, comparison, uncompared)
-        program = with_prompts(self._student, chosen)
+        program = self._program(chosen)
         program.detailed_results = result
         if self._directory:
             try:
@@ -139,6 +143,9 @@ class Compilation:
             except RunDirectoryError as error:  # all that led to it is on the disk: the program is worth more
                 logger.warning("%s", error)
         return program
+
+    def _program(self, prompts: dict[str, str]) -> dspy.Module:
+        return with_prompts(self._student, prompts, self._settings.parameters)
 
     def _interrupted(self) -> KeyboardInterrupt:
         """What is raised when Ctrl-C is pressed a second time: the best so far, without another call."""
@@ -160,7 +167,7 @@ class Compilation:
         if examples:
             runs = self._runs("val", self._data.val)
             failures: list[str] = []
-            told = Told(self._student, {x: self._data.val[x] for x in examples}, runs, self._settings.threads)
+            told = Told(self._program, {x: self._data.val[x] for x in examples}, runs, self._settings.threads)
             scored = selection.compare(self._start, candidates, runs, examples, failures.append, told)
             if len(scored) < 2 and candidates and failures:
                 return self._best_judged(candidates), Comparison(), failures[0]
@@ -227,6 +234,7 @@ class Compilation:
             ended=self._run.ended,
             log_dir=str(self._directory.path) if self._directory else None,
             complete=self._run.ended_for_good and not uncompared,
+            parameters=self._settings.parameters,
         )
 
     def _where(self) -> str:
@@ -270,8 +278,10 @@ class Compilation:
 
     def _wired_run(self) -> Run:
         settings = self._settings
-        modules = {name: fields_of(self._student, name) for name in self._predictors}
-        critic = Critic(self._model, describe(self._student), self._predictors, demos_of(self._student))
+        about = [explained(settings.parameters)] if explained(settings.parameters) else []
+        modules = {name: "\n".join([fields_of(self._student, name), *about]) for name in self._predictors}
+        account = "\n".join([describe(self._student), *about])
+        critic = Critic(self._model, account, self._predictors, demos_of(self._student))
         whole = settings.judging.proposals == "prompts"
         return Run(
             plan=self._plan,

@@ -7,8 +7,9 @@ from typing import Any
 
 import dspy
 
+from dspy_dlpo.host.parameters import read_prompts
 from dspy_dlpo.host.prices import Prices
-from dspy_dlpo.host.program import editable, read_prompts, unset_models
+from dspy_dlpo.host.program import editable, unset_models
 from dspy_dlpo.settings import Settings
 
 
@@ -27,7 +28,7 @@ class Door:
 
     def __init__(self, settings: Settings, student: dspy.Module) -> None:
         self._settings, self._student = settings, student
-        self.prompts = read_prompts(student)
+        self.prompts = read_prompts(student, settings.parameters)
         self.predictors = editable(self.prompts, settings.frozen)
         self.frozen_text = self._find_frozen_text()
         self.prompt_model = self._find_prompt_model()

@@ -11,7 +11,8 @@ from typing import Any
 
 import dspy
 
-from dspy_dlpo.host.program import describe, read_prompts
+from dspy_dlpo.host.parameters import read_prompts
+from dspy_dlpo.host.program import describe
 from dspy_dlpo.host.values import as_text
 from dspy_dlpo.settings import Data, Settings
 
@@ -31,13 +32,14 @@ def fingerprint(settings: Settings, student: dspy.Module, data: Data, prompt_mod
             "stopping": {name: getattr(settings.stopping, name) for name in ("target", "patience", "max_steps")},
             "batch_size": settings.batch_size,
             "update": settings.update,
+            "parameters": settings.parameters,
             "frozen": [_frozen(each) for each in settings.frozen],
             "controller": None if settings.controller is None else _shown(settings.controller),
             "score_range": settings.score_range,
             "seed": settings.seed,
         },
         "program": {
-            "prompts": read_prompts(student),
+            "prompts": read_prompts(student, settings.parameters),
             "modules": describe(student),
             "fields": {name: _fields(each.signature) for name, each in student.named_predictors()},
             "models": {name: _model(each.lm) for name, each in student.named_predictors()},

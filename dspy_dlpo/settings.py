@@ -21,6 +21,7 @@ from dspy_dlpo.core.plan import Stopping
 from dspy_dlpo.core.technique import Technique
 from dspy_dlpo.core.turns import UPDATES
 from dspy_dlpo.host.metric import MetricDoor
+from dspy_dlpo.host.parameters import KINDS
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Settings:
     stopping: Stopping
     batch_size: int | None
     update: str
+    parameters: tuple[str, ...]
     frozen: tuple[str | re.Pattern[str], ...]
     controller: Controller | None
     score_range: tuple[float, float] | None
@@ -66,6 +68,9 @@ class Settings:
             raise ValueError(
                 f"update={self.update!r} must be one of {', '.join(map(repr, UPDATES))}. Pass one of them."
             )
+        if not self.parameters or any(each not in KINDS for each in self.parameters):
+            names = ", ".join(map(repr, KINDS))
+            raise ValueError(f"parameters={self.parameters!r} must hold one or more of {names}. Pass such names.")
         self._check_techniques()
         self._check_numbers()
         if not all(isinstance(each, (str, re.Pattern)) and each for each in self.frozen):

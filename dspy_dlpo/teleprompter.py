@@ -21,6 +21,7 @@ from dspy_dlpo.core.judging import Judging
 from dspy_dlpo.core.plan import Stopping
 from dspy_dlpo.core.technique import Technique
 from dspy_dlpo.estimate import Estimate, Estimator
+from dspy_dlpo.host.parameters import INSTRUCTIONS
 from dspy_dlpo.presets import default_settings
 from dspy_dlpo.settings import Settings, check_data
 
@@ -30,8 +31,8 @@ logger = logging.getLogger(__name__)
 class DLPOTeleprompter(Teleprompter):
     """Improve the instructions of a DSPy program by textual gradient descent with the seven techniques of DLPO.
 
-    Only instructions change: demos that the program has are kept, and none are chosen. ``DLPOTeleprompter(metric)``
-    alone is ``DLPOTeleprompter(metric, **default_settings())``.
+    Only instructions change, unless `parameters` allows more: demos that the program has are kept, and none are chosen.
+    ``DLPOTeleprompter(metric)`` alone is ``DLPOTeleprompter(metric, **default_settings())``.
 
     Args:
         metric: A DSPy metric, or a GEPA-style feedback metric, unchanged.
@@ -46,6 +47,9 @@ class DLPOTeleprompter(Teleprompter):
         batch_size: Failing examples shown to the critic in a step, at least 1; None for 8, or all if there are fewer.
         update: Which predictors a step updates: ``"all"`` that the critic finds at fault, the ``"most_blamed"``, or one
             after the other, ``"in_turn"``.
+        parameters: The kinds of text that may change: ``"instructions"``, ``"fields"`` (what the fields of signatures
+            mean) and ``"tools"`` (what the tools of `dspy.ReActV2` do; load a saved program with `load_program` then).
+            Where it is not instructions alone, all texts of a predictor are one prompt, each under a heading.
         frozen: Names of predictors that stay as they are, text that must survive verbatim, and regular expressions
             (``re.compile``): what they match in the instructions survives verbatim. Template holes, fenced code,
             headings and lines that give an output format do so anyway.
@@ -88,6 +92,7 @@ class DLPOTeleprompter(Teleprompter):
         stopping: Stopping | None = None,
         batch_size: int | None = None,
         update: str = "all",
+        parameters: Sequence[str] = INSTRUCTIONS,
         frozen: Sequence[str | re.Pattern[str]] = (),
         controller: Controller | None = None,
         score_range: tuple[float, float] | None = (0.0, 1.0),
@@ -111,6 +116,7 @@ class DLPOTeleprompter(Teleprompter):
             stopping=Stopping() if stopping is None else stopping,
             batch_size=batch_size,
             update=update,
+            parameters=(parameters,) if isinstance(parameters, str) else tuple(parameters),
             frozen=(frozen,) if isinstance(frozen, (str, re.Pattern)) else tuple(frozen),
             controller=controller,
             score_range=score_range,

@@ -53,6 +53,7 @@ class DLPOResult:
         ended: Why the run ended.
         log_dir: Where the run directory lies; None if there is none.
         complete: Whether the run came to its own end: no model failed, and nobody asked for it.
+        parameters: The kinds of text that the prompts hold.
     """
 
     verdict: str
@@ -64,6 +65,7 @@ class DLPOResult:
     ended: str = ""
     log_dir: str | None = None
     complete: bool = True
+    parameters: tuple[str, ...] = ("instructions",)
 
     @property
     def curve(self) -> tuple[tuple[int, float], ...]:

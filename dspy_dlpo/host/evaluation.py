@@ -11,7 +11,6 @@ from dspy.utils.callback import with_callbacks
 
 from dspy_dlpo.core.history import Prompts
 from dspy_dlpo.core.runs import Runs
-from dspy_dlpo.host.program import with_prompts
 
 # What DSPy's optimizers call an evaluation on the whole valset.
 METRIC_KEY = "eval_full"
@@ -22,16 +21,20 @@ class Told:
     """Has callbacks hear of each evaluation of prompts on the held-out examples, while it is made.
 
     Args:
-        student: The program; not changed.
+        program: Makes the program with given prompts, to show it to callbacks.
         devset: The examples, by index.
         runs: The runs on them.
         num_threads: Told to callbacks.
     """
 
     def __init__(
-        self, student: dspy.Module, devset: Mapping[int, dspy.Example], runs: Runs, num_threads: int | None
+        self,
+        program: Callable[[Prompts], dspy.Module],
+        devset: Mapping[int, dspy.Example],
+        runs: Runs,
+        num_threads: int | None,
     ) -> None:
-        self._student, self._devset, self._runs, self._threads = student, devset, runs, num_threads
+        self._program, self._devset, self._runs, self._threads = program, devset, runs, num_threads
 
     def __call__(self, prompts: Prompts, ask: Callable[[], None]) -> None:
         """Have the runs of an evaluation made.
@@ -50,7 +53,7 @@ class Told:
 
         evaluation = _Evaluation(devset=list(self._devset.values()), num_threads=self._threads)
         evaluation.run = run
-        evaluation(with_prompts(self._student, dict(prompts)), callback_metadata={"metric_key": METRIC_KEY})
+        evaluation(self._program(dict(prompts)), callback_metadata={"metric_key": METRIC_KEY})
         return None
 
     def _predicted(self, prompts: Prompts, example: int) -> dspy.Prediction:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import copy
-import inspect
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ import dspy
 
 from dspy_dlpo.core.errors import ProgramError
 from dspy_dlpo.core.history import Prompts, prompts_key
+from dspy_dlpo.host.parameters import INSTRUCTIONS, Kinds, write_prompts
 from dspy_dlpo.host.values import as_text
 
 # The attribute that marks the predictors of an evaluation copy, so that a trace step finds its name even when two
@@ -82,33 +82,10 @@ def call(program: dspy.Module, inputs: Mapping[str, Any]) -> Any:
         return pool.submit(contextvars.copy_context().run, asyncio.run, program.acall(**inputs)).result()
 
 
-def read_prompts(program: dspy.Module) -> Prompts:
-    """The instructions of every predictor, by name.
-
-    Raises:
-        ProgramError: If the program has no predictor.
-    """
-    prompts = {name: predictor.signature.instructions for name, predictor in program.named_predictors()}
-    if not prompts:
-        raise ProgramError(
-            "The program has no predictor whose instructions could be optimized. A sub-module with _compiled=True is "
-            "frozen by DSPy: set it to False to optimize it again."
-        )
-    return prompts
-
-
-def write_prompts(program: dspy.Module, prompts: Prompts) -> None:
-    """Give predictors new instructions, each through a new signature, so that no other program changes."""
-    for name, predictor in program.named_predictors():
-        text = inspect.cleandoc(prompts.get(name, ""))
-        if text and text != predictor.signature.instructions:
-            predictor.signature = predictor.signature.with_instructions(text)
-
-
-def with_prompts(program: dspy.Module, prompts: Prompts) -> dspy.Module:
-    """A copy of the program with new instructions."""
+def with_prompts(program: dspy.Module, prompts: Prompts, parameters: Kinds = INSTRUCTIONS) -> dspy.Module:
+    """A copy of the program with new text parameters."""
     copied = copy_program(program)
-    write_prompts(copied, prompts)
+    write_prompts(copied, prompts, parameters)
     return copied
 
 
@@ -161,10 +138,11 @@ class EvaluationCopies:
 
     Args:
         program: The student; not changed.
+        parameters: The kinds of text that prompts hold.
     """
 
-    def __init__(self, program: dspy.Module) -> None:
-        self._program = program
+    def __init__(self, program: dspy.Module, parameters: Kinds = INSTRUCTIONS) -> None:
+        self._program, self._parameters = program, parameters
         self._copies: OrderedDict[tuple[str, int], dspy.Module] = OrderedDict()
 
     def get(self, prompts: Prompts, rollout: int) -> dspy.Module:
@@ -178,7 +156,7 @@ class EvaluationCopies:
         return self._copies[key]
 
     def _build(self, prompts: Prompts, rollout: int) -> dspy.Module:
-        copied = with_prompts(self._program, prompts)
+        copied = with_prompts(self._program, prompts, self._parameters)
         sampled = _sampled(copied)
         models: dict[int, Any] = {}
         for name, predictor in _all_predictors(copied):

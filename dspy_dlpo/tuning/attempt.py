@@ -15,7 +15,7 @@ from dspy_dlpo.core.errors import DLPOError
 from dspy_dlpo.core.history import History, Record
 from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.result import Comparison, DLPOResult
-from dspy_dlpo.host.program import read_prompts
+from dspy_dlpo.host.parameters import read_prompts
 from dspy_dlpo.interrupt import INTERRUPTED
 from dspy_dlpo.tuning.blobs import Blobs
 from dspy_dlpo.tuning.checkpoint import Checkpoint
@@ -132,7 +132,7 @@ class Attempt:
 
     def _unfinished(self, pair: Pair, records: list[Record]) -> Outcome:
         """What a run that was stopped had found: the best on the judging set."""
-        history, start = History(records), read_prompts(self._job.tasks[pair.task].program)
+        history, start = History(records), read_prompts(self._job.tasks[pair.task].program, self._job.parameters)
         best = history.best()
         spent = {
             "metric_calls": records[-1].cost,
@@ -148,6 +148,7 @@ class Attempt:
             spent=spent,
             ended="pruned",
             complete=False,
+            parameters=self._job.parameters,
         )
         return Outcome(self._job.name(pair.task), pair.seed, result)
 

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from dspy_dlpo.claim import score_prompts
 from dspy_dlpo.core.errors import DLPOError
 from dspy_dlpo.core.history import Prompts
-from dspy_dlpo.host.program import read_prompts
+from dspy_dlpo.host.parameters import read_prompts
 from dspy_dlpo.tuning.job import Job
 from dspy_dlpo.tuning.queue import DONE, SLOT
 from dspy_dlpo.tuning.storage import Store
@@ -139,7 +139,7 @@ def claim_from_json(body: bytes) -> Claim:
 def _table(job: Job, store: Store, uid: str, task: int, trials: Sequence[FrozenTrial]) -> dict[str, Any]:
     """Scores by kind of prompts, seed and example; an example that any of them lost is left out."""
     found = job.tasks[task]
-    kinds: list[list[Prompts]] = [[read_prompts(found.program)] * len(job.seeds)]
+    kinds: list[list[Prompts]] = [[read_prompts(found.program, job.parameters)] * len(job.seeds)]
     kinds += [[prompts_of(job, store, uid, trial, task, seed) for seed in job.seeds] for trial in trials]
     scores = score_prompts(
         found.program,
@@ -148,6 +148,7 @@ def _table(job: Job, store: Store, uid: str, task: int, trials: Sequence[FrozenT
         found.testset or (),
         task_model=job.options.get("task_model"),
         num_threads=job.options.get("num_threads") or 8,
+        parameters=job.parameters,
     )
     common = sorted(set.intersection(*(set(each) for each in scores)))
     if not common:

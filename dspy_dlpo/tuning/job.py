@@ -72,6 +72,11 @@ class Job:
         return Space(self.base, self._fewest)
 
     @cached_property
+    def parameters(self) -> tuple[str, ...]:
+        """The kinds of text that trials change."""
+        return self.optimizer(self.base).settings.parameters
+
+    @cached_property
     def _fewest(self) -> int:
         return min(len(self._data(task).train) for task in self.tasks)
 

@@ -288,7 +288,7 @@ def _result(job: Job, store: Store, opened: Opened, pulse: Pulse) -> TuneResult:
         claim=claim,
         optimizer=job.optimizer(plan, seed=job.seeds[0]),
         candidate=job.optimizer(found, seed=job.seeds[0]),
-        program=with_prompts(job.tasks[0].program, best_prompts(job, store, opened.uid, used, 0)),
+        program=with_prompts(job.tasks[0].program, best_prompts(job, store, opened.uid, used, 0), job.parameters),
         line=f"{import_line(chosen)}\n\n{optimizer_line(chosen)}",
         params=dict(best.params),
         trials={

@@ -6,6 +6,7 @@ from scripted import fields, scripted_lm
 
 from dspy_dlpo.core.errors import ProgramError
 from dspy_dlpo.host import program as host
+from dspy_dlpo.host.parameters import read_prompts
 
 
 class Two(dspy.Module):
@@ -53,10 +54,10 @@ def test_a_copy_keeps_language_models_and_aliases():
 
 def test_writing_prompts_into_a_copy_leaves_the_student_alone():
     student = Two()
-    before = host.read_prompts(student)
+    before = read_prompts(student)
     copied = host.with_prompts(student, {"first": "Be brief.", "second": "Be kind."})
-    assert host.read_prompts(copied) == {"first": "Be brief.", "second": "Be kind."}
-    assert host.read_prompts(student) == before
+    assert read_prompts(copied) == {"first": "Be brief.", "second": "Be kind."}
+    assert read_prompts(student) == before
 
 
 def test_a_program_whose_copy_would_share_predictors_is_refused():
@@ -76,13 +77,13 @@ def test_what_cannot_be_copied_is_shared_and_all_else_is_copied():
 
 def test_a_program_without_predictors_is_refused():
     with pytest.raises(ProgramError, match="no predictor"):
-        host.read_prompts(dspy.Module())
+        read_prompts(dspy.Module())
 
 
 def test_calls_of_predictors_with_equal_signatures_are_told_apart():
     lm = scripted_lm(lambda system, user: fields(answer="x"))
     copies = host.EvaluationCopies(Two())
-    program = copies.get(host.read_prompts(Two()), 0)
+    program = copies.get(read_prompts(Two()), 0)
     with dspy.context(lm=lm, trace=[]):
         program(question="q")
         names = [host.predictor_name(program, step[0]) for step in dspy.settings.trace]
@@ -90,12 +91,12 @@ def test_calls_of_predictors_with_equal_signatures_are_told_apart():
 
 
 def test_a_predictor_that_was_copied_while_running_is_still_known():
-    program = host.EvaluationCopies(Two()).get(host.read_prompts(Two()), 0)
+    program = host.EvaluationCopies(Two()).get(read_prompts(Two()), 0)
     assert host.predictor_name(program, program.second.deepcopy()) == "second"
 
 
 def test_repetitions_ask_with_another_rollout_and_the_first_run_with_none():
-    prompts = host.read_prompts(Two())
+    prompts = read_prompts(Two())
     copies = host.EvaluationCopies(Two())
     assert "rollout_id" not in copies.get(prompts, 0).first.config
     assert copies.get(prompts, 2).first.config["rollout_id"] == 2

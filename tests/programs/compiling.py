@@ -10,7 +10,8 @@ from dspy_dlpo.core.roles import RunRequest
 from dspy_dlpo.host.evaluate import Evaluator
 from dspy_dlpo.host.meter import Meter
 from dspy_dlpo.host.metric import MetricDoor
-from dspy_dlpo.host.program import EvaluationCopies, read_prompts
+from dspy_dlpo.host.parameters import read_prompts
+from dspy_dlpo.host.program import EvaluationCopies
 
 
 def examples(numbers, **extra):

@@ -1,0 +1,82 @@
+"""Tool descriptions of agents, which DSPy does not save: a parameter beside them that it does."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import dspy
+from dspy.predict.parameter import Parameter
+
+# The attribute of an agent under which DSPy finds, saves and loads the descriptions of its tools.
+_ATTRIBUTE = "tool_descriptions"
+# ReActV2 makes it, and its description says how an answer is handed in.
+_SUBMIT = "submit"
+
+
+class ToolDescriptions(Parameter):
+    """The descriptions of an agent's tools, as state that ``program.save`` writes and ``program.load`` reads.
+
+    Args:
+        tools: The agent's own tools, by name.
+    """
+
+    def __init__(self, tools: Mapping[str, dspy.Tool]) -> None:
+        self._tools = tools
+
+    @classmethod
+    def attach(cls, agent: dspy.Module) -> None:
+        """Have an agent's tool descriptions saved with its program."""
+        setattr(agent, _ATTRIBUTE, cls(agent.tools))
+
+    def dump_state(self, json_mode: bool = True) -> dict[str, str]:
+        """The description of every tool, by name."""
+        return {name: tool.desc or "" for name, tool in self._tools.items()}
+
+    def load_state(self, state: Mapping[str, str]) -> None:
+        """Give the tools that are still there these descriptions."""
+        for name, text in state.items():
+            if name in self._tools:
+                self._tools[name].desc = text
+
+    def reset(self) -> None:
+        """Nothing: what a tool does stays true."""
+
+
+def own_tools(program: dspy.Module) -> dict[str, list[str]]:
+    """The tools of every `dspy.ReActV2` by its path; one that several agents share belongs to the first."""
+    seen: set[int] = set()
+    found: dict[str, list[str]] = {}
+    for path, agent in program.named_sub_modules(type_=dspy.ReActV2):
+        found[path] = [name for name, tool in agent.tools.items() if name != _SUBMIT and id(tool) not in seen]
+        seen |= {id(tool) for tool in agent.tools.values()}
+    return found
+
+
+def load_program(program: dspy.Module, path: str | os.PathLike[str], **options: Any) -> dspy.Module:
+    """Load a saved program, with the tool descriptions that ``program.load`` alone would leave out.
+
+    Args:
+        program: A program of the same shape as the one that was saved; changed.
+        path: The JSON file that ``program.save`` wrote.
+        options: For ``program.load``.
+
+    Returns:
+        The program.
+
+    Raises:
+        ValueError: If the path does not end with ``.json``.
+        OSError: If the file cannot be read.
+    """
+    path = Path(path)
+    if path.suffix != ".json":
+        raise ValueError(f"path={str(path)!r} must end with .json. Save the program with program.save('name.json').")
+    state = json.loads(path.read_text(encoding="utf-8"))
+    for name, agent in program.named_sub_modules(type_=dspy.ReActV2):
+        if f"{name}.{_ATTRIBUTE}".removeprefix("self.") in state:
+            ToolDescriptions.attach(agent)
+    program.load(path, **options)
+    return program
