@@ -15,7 +15,6 @@ from dspy_dlpo.core.errors import (
 from dspy_dlpo.core.history import History, Record, StepContext
 from dspy_dlpo.core.judging import Judging
 from dspy_dlpo.core.plan import Stopping
-from dspy_dlpo.core.result import DLPOResult
 from dspy_dlpo.core.schedule import Schedule
 from dspy_dlpo.core.space import search_space, tunable, with_params
 from dspy_dlpo.core.task import Task
@@ -25,6 +24,7 @@ from dspy_dlpo.estimate import Estimate
 from dspy_dlpo.host.tools import load_program
 from dspy_dlpo.interrupt import Interrupted
 from dspy_dlpo.presets import default_settings, paper_settings, tgd_settings
+from dspy_dlpo.report import DLPOResult
 from dspy_dlpo.techniques import (
     Annealing,
     Contrastive,

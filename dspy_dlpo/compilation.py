@@ -22,7 +22,7 @@ from dspy_dlpo.core.history import History, StepContext
 from dspy_dlpo.core.loop import Run
 from dspy_dlpo.core.memory import Memory, open_run
 from dspy_dlpo.core.plan import Plan
-from dspy_dlpo.core.result import Comparison, DLPOResult
+from dspy_dlpo.core.result import Comparison
 from dspy_dlpo.core.runs import Runs
 from dspy_dlpo.core.storage import RunDirectory
 from dspy_dlpo.door import Door
@@ -41,6 +41,7 @@ from dspy_dlpo.host.values import as_text
 from dspy_dlpo.host.writer import Writer
 from dspy_dlpo.interrupt import INTERRUPTED, Interrupted, StopSignals
 from dspy_dlpo.recorder import Recorder
+from dspy_dlpo.report.result import DLPOResult
 from dspy_dlpo.settings import BATCH_SIZE, Data, Settings
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dspy_dlpo.core.result import DLPOResult
+from dspy_dlpo.report.result import DLPOResult
 
 logger = logging.getLogger(__name__)
 

@@ -16,8 +16,9 @@ from dspy_dlpo.cli.showing import console, named_models, show_estimate, told_sho
 from dspy_dlpo.core.budget import Budget
 from dspy_dlpo.core.edits import Edit, diff
 from dspy_dlpo.core.history import LedgerEntry, Prompts, Record
-from dspy_dlpo.core.result import Comparison, DLPOResult
+from dspy_dlpo.core.result import Comparison
 from dspy_dlpo.core.sentences import split
+from dspy_dlpo.report.result import DLPOResult
 from dspy_dlpo.simulation import simulated_lm, simulated_task, task_names
 from dspy_dlpo.teleprompter import DLPOTeleprompter
 

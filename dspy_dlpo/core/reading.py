@@ -19,7 +19,15 @@ def record_from_json(line: str) -> Record:
         ValueError: If the line is no JSON.
         KeyError: If a field is missing.
     """
-    data = json.loads(line)
+    return record_from_data(json.loads(line))
+
+
+def record_from_data(data: Mapping[str, Any]) -> Record:
+    """The record that plain data hold.
+
+    Raises:
+        KeyError: If a field is missing.
+    """
     return Record(
         **{
             **data,

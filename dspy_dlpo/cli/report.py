@@ -1,0 +1,40 @@
+"""``dlpo report``: what happened in a run, as a page to read."""
+
+from __future__ import annotations
+
+import webbrowser
+from pathlib import Path
+
+import click
+
+from dspy_dlpo.cli.showing import told_shortly
+from dspy_dlpo.core.errors import RunDirectoryError
+from dspy_dlpo.report.result import DLPOResult
+
+
+@click.command()
+@click.argument("run", type=click.Path())
+@click.option("--output", type=click.Path(dir_okay=False), help="File to write; report.html in the run directory.")
+@click.option("--open", "open_browser", is_flag=True, help="Open the page in a browser.")
+def report(run: str, output: str | None, open_browser: bool) -> None:
+    """Write the report of a run: one HTML page that holds all it needs.
+
+    RUN is a run directory (log_dir), of a run that has ended, goes on or was killed; or a file that result.save()
+    wrote.
+    """
+    with told_shortly():
+        result = DLPOResult.load(run)
+        path = Path(output) if output else _beside(Path(run))
+        try:
+            result.to_html(path)
+        except OSError as error:
+            raise RunDirectoryError(f"{path} cannot be written: {error}. Pass another file as --output.") from error
+    click.echo(result.verdict)
+    click.echo(str(path))
+    if open_browser:
+        webbrowser.open(path.resolve().as_uri())
+
+
+def _beside(run: Path) -> Path:
+    """Where the report goes, unless told otherwise."""
+    return run / "report.html" if run.is_dir() else run.with_suffix(".html")

@@ -1,0 +1,115 @@
+"""A result, read back from a run directory or from the file that `DLPOResult.save` wrote."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dspy_dlpo.core.errors import RunDirectoryError
+from dspy_dlpo.core.history import History, Prompts
+from dspy_dlpo.core.json_lines import parse_lines
+from dspy_dlpo.core.reading import record_from_data, record_from_json
+from dspy_dlpo.core.result import Comparison
+from dspy_dlpo.core.storage import HISTORY
+from dspy_dlpo.report.directory import RESULT, Calls, check_directory, read_calls, read_object, read_settings
+from dspy_dlpo.report.result import DLPOResult
+
+# Why a run has "ended" that has not.
+NOT_ENDED = "not ended: it is still running, or was stopped in the middle"
+
+
+def load_result(path: str | os.PathLike[str]) -> DLPOResult:
+    """Read a result from a run directory, whether the run has ended or not, or from a file that was saved.
+
+    Raises:
+        RunDirectoryError: If there is no run, or it cannot be read.
+    """
+    path = Path(path)
+    if path.is_file():
+        return _from_data(read_object(path), path)
+    check_directory(path)
+    history = _history(path)
+    ended = _from_data(read_object(path / RESULT), path / RESULT) if (path / RESULT).is_file() else None
+    if ended is not None and (not len(history) or _same(history, ended.history)):
+        return dataclasses.replace(ended, log_dir=str(path))
+    return _unended(path, history, "" if ended is None else ended.verdict)
+
+
+def _history(path: Path) -> History:
+    try:
+        return History(parse_lines(path / HISTORY, record_from_json) if (path / HISTORY).exists() else ())
+    except RunDirectoryError as error:
+        raise RunDirectoryError(f"{str(error).rstrip('.')}. Pass another run, or restore the file.") from error
+
+
+def _same(first: History, second: History) -> bool:
+    """Whether two histories tell of the same records."""
+    return [(each.kind, each.step, each.cost) for each in first] == [
+        (each.kind, each.step, each.cost) for each in second
+    ]
+
+
+def _from_data(data: Mapping[str, Any], path: Path) -> DLPOResult:
+    """The result that plain data hold."""
+    try:
+        compared = dict(data["comparison"])
+        compared["interval"] = tuple(compared["interval"])
+        compared["scores"] = tuple({int(x): score for x, score in each.items()} for each in compared["scores"])
+        known = {each.name for each in dataclasses.fields(DLPOResult)}
+        fields = {name: value for name, value in data.items() if name in known}
+        fields["comparison"] = Comparison(**compared)
+        fields["history"] = History([record_from_data(each) for each in data["history"]])
+        if "parameters" in fields:
+            fields["parameters"] = tuple(fields["parameters"])
+        return DLPOResult(**fields)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunDirectoryError(
+            f"{path} is no result of this version: {type(error).__name__} {error}. Pass another run, or read it with "
+            "the version that wrote it."
+        ) from error
+
+
+def _unended(path: Path, history: History, earlier: str) -> DLPOResult:
+    """What is known of a run that has not ended, or was taken up again after its end."""
+    calls, best = read_calls(path), history.best()
+    start = history[0].prompts if history else _prompts(read_settings(path))
+    said = _so_far(history, calls)
+    if earlier:
+        said = f"this run was taken up again and has not ended (before: {earlier}): {said}"
+    else:
+        said = f"this run has not ended: {said}"
+    bill = {"metric_calls": calls.metric_calls, "usd": _usd(calls), "seconds": sum(each.seconds for each in history)}
+    lost = {"lost": calls.lost} if any(calls.lost.values()) else {}
+    return DLPOResult(
+        verdict=f"{said}; nothing was compared on held-out examples, so no gain can be claimed",
+        start_prompts=start,
+        best_prompts=start if best is None else best.prompts,
+        comparison=Comparison(),
+        history=history,
+        spent={**bill, **calls.spent, **lost},
+        ended=f"{calls.ended}; the choice on held-out examples has not ended" if calls.ended else NOT_ENDED,
+        log_dir=str(path),
+        complete=False,
+    )
+
+
+def _so_far(history: History, calls: Calls) -> str:
+    best = history.best()
+    if best is None:
+        return f"{calls.metric_calls} runs of the program, and no record yet"
+    mean = sum(best.scores.values()) / max(1, len(best.scores))
+    return f"the best so far scores {mean:.2f} on {len(best.scores)} training examples"
+
+
+def _usd(calls: Calls) -> float | None:
+    money = [each["usd"] for each in calls.spent.values()]
+    return None if None in money else float(sum(money))
+
+
+def _prompts(settings: Mapping[str, Any]) -> Prompts:
+    program = settings.get("program")
+    found = program.get("prompts") if isinstance(program, dict) else None
+    return {str(name): str(text) for name, text in found.items()} if isinstance(found, dict) else {}

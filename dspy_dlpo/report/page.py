@@ -1,0 +1,163 @@
+"""What the report shows: all of it plain data, the texts as they are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from dspy_dlpo.core.errors import RunDirectoryError
+from dspy_dlpo.report.curve import draw_curve
+from dspy_dlpo.report.directory import Calls, read_calls, read_settings
+from dspy_dlpo.report.examples import ChangedExample, changed_examples
+from dspy_dlpo.report.facts import Group, Spending, money, setting_groups, spending
+from dspy_dlpo.report.headline import Headline, headline
+from dspy_dlpo.report.interval import draw_interval
+from dspy_dlpo.report.prompts import PromptPair, prompt_pairs
+from dspy_dlpo.report.result import DLPOResult
+from dspy_dlpo.report.story import Chapter, TriedEdit, chapters, ledger
+from dspy_dlpo.report.svg import STAND_INS, chart
+
+# Width and height in pixels, and columns of the legend, by the screens that a chart is for.
+CURVES = {"wide": (900, 400, 3), "narrow": (340, 430, 1)}
+INTERVALS = {"wide": (620, 90), "narrow": (340, 90)}
+
+
+@dataclass(frozen=True)
+class Page:
+    """All that the template of the page needs.
+
+    Args:
+        result: The result.
+        headline: The outcome in figures.
+        notes: What a reader must know of the run or of the report.
+        prompts: Every prompt before and after.
+        returned: The record after which the returned prompts were in force; None if that is not recorded.
+        chapters: Every record.
+        ledger: Every judged edit.
+        examples: The examples that changed.
+        spending: What was spent.
+        settings: What determined the run, in groups.
+        seed: The seed; None if it is not recorded.
+        charts: SVG elements by name.
+        money: US dollars, as text.
+        version: Of this package.
+    """
+
+    result: DLPOResult
+    headline: Headline
+    notes: tuple[str, ...]
+    prompts: tuple[PromptPair, ...]
+    returned: int | None
+    chapters: tuple[Chapter, ...]
+    ledger: tuple[TriedEdit, ...]
+    examples: tuple[ChangedExample, ...]
+    spending: Spending
+    settings: tuple[Group, ...]
+    seed: Any
+    charts: Mapping[str, str]
+    money: str
+    version: str
+
+
+def write_page(result: DLPOResult, path: str | os.PathLike[str]) -> Path:
+    """Write the report of a run.
+
+    Raises:
+        ImportError: If the extra "report" is not installed.
+        OSError: If the file cannot be written.
+    """
+    from dspy_dlpo.report.rendering import render
+
+    text = render(make_page(result))
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+    return Path(path)
+
+
+def make_page(result: DLPOResult) -> Page:
+    """Gather what the page shows, from the result and from the run directory where it still lies.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+    """
+    calls, settings, notes = _directory(result)
+    told, shown = chapters(result.history), headline(result, settings)
+    arguments = settings.get("settings")
+    return Page(
+        result=result,
+        headline=shown,
+        notes=notes,
+        prompts=prompt_pairs(result.start_prompts, result.best_prompts),
+        returned=next((each.step for each in result.history if each.proposal == result.best_prompts), None),
+        chapters=tuple(told),
+        ledger=tuple(ledger(told)),
+        examples=tuple(changed_examples(result.history, calls)),
+        spending=spending(result.spent),
+        settings=tuple(setting_groups(settings)),
+        seed=arguments.get("seed") if isinstance(arguments, Mapping) else None,
+        charts={**_curves(result), **_intervals(shown)},
+        money=money(result.spent.get("usd")),
+        version=version("dspy-dlpo"),
+    )
+
+
+def _directory(result: DLPOResult) -> tuple[Calls, dict[str, Any], tuple[str, ...]]:
+    """What the run directory adds, and what is to be said of it."""
+    notes: tuple[str, ...] = (
+        () if result.complete else ("This run did not come to its own end, so another call can go on from here.",)
+    )
+    if result.log_dir is None:
+        said = "The run had no log_dir, so neither its settings nor the answers on single examples are recorded."
+        return Calls(), {}, (*notes, said)
+    try:
+        calls, settings = read_calls(result.log_dir), read_settings(result.log_dir)
+    except RunDirectoryError as error:
+        return Calls(), {}, (*notes, f"Settings and examples are not shown. {error}")
+    if calls.unreadable:
+        notes += (f"{calls.unreadable:,} lines of calls.jsonl cannot be read and are left out.",)
+    if not settings:
+        notes += (f"There is no run.json in {result.log_dir}, so the settings are not shown.",)
+    return calls, settings, notes
+
+
+def _curves(result: DLPOResult) -> dict[str, str]:
+    """The curve, for each kind of screen."""
+    if not result.history:
+        return {}
+    runs = max(each.cost for each in result.history)
+    last = next((each.score for each in reversed(result.history) if each.score is not None), None)
+    scored = "" if last is None else f"; the last judged score is {last:.2f}"
+    return {
+        f"curve_{screen}": chart(
+            f"curve-{screen}",
+            (wide, high),
+            partial(draw_curve, history=result.history, palette=STAND_INS, columns=columns),
+            title="Judged score over runs of the program",
+            description=f"{len(result.history)} records over {runs} runs of the program{scored}. The story tells each.",
+        )
+        for screen, (wide, high, columns) in CURVES.items()
+    }
+
+
+def _intervals(shown: Headline) -> dict[str, str]:
+    """The interval of the gain, for each kind of screen."""
+    if shown.difference is None:
+        return {}
+    draw = partial(
+        draw_interval, difference=shown.difference, interval=shown.interval, palette=STAND_INS, unit=shown.unit
+    )
+    return {
+        f"interval_{screen}": chart(
+            f"interval-{screen}",
+            size,
+            draw,
+            title="The gain and its 95 % interval",
+            description=f"{shown.gain}; {shown.interval[0]:+.3g} to {shown.interval[1]:+.3g}. {shown.meaning}",
+        )
+        for screen, size in INTERVALS.items()
+    }
