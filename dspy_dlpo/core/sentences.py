@@ -17,6 +17,8 @@ _TABLE = re.compile(r"\s*\|")
 _BULLET = re.compile(r"\s*(?:[-*+•]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)])\s+\S")
 _HEADING = re.compile(r"\s{0,3}(?:#{1,6}\s|={3,}\s*$|-{3,}\s*$)")
 _WHOLE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{[^{}\n]*\}|`[^`\n]+`", re.DOTALL)
+# Half of a pair, which a model's JSON may hold and sentencex cannot take.
+_LONE = re.compile("[\ud800-\udfff]")
 _ENDS = re.compile(r"[.!?:;。！？：；…][\"'”’)\]]*\s*$")
 # After these marks a sentence ends even where no white space follows.
 CLOSING_MARKS = "。！？…」』”"
@@ -110,7 +112,7 @@ def _continues_bullet(line: str) -> bool:
 
 def _prose(text: str) -> list[str]:
     """Split running text into sentences, holes and inline code kept whole."""
-    masked = _WHOLE.sub(lambda match: "x" * len(match.group()), text)
+    masked = _LONE.sub("x", _WHOLE.sub(lambda match: "x" * len(match.group()), text))
     lengths = [len(piece) for line in _logical_lines(masked) for piece in _segment(line)]
     pieces, position = [], 0
     for length in lengths:

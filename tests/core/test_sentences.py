@@ -131,3 +131,9 @@ def test_running_text_is_no_block(text: str) -> None:
 @pytest.mark.parametrize(("text", "marker"), [("- a", "- "), ("  * a", "  * "), ("1. a", ""), ("a", ""), ("-a", "")])
 def test_bullet_marker_keeps_its_indentation(text: str, marker: str) -> None:
     assert bullet_marker(text) == marker
+
+
+def test_half_of_a_surrogate_pair_is_kept() -> None:
+    text = "One \ud83d here. Two there."
+    assert split(text) == ("One \ud83d here. ", "Two there.")
+    assert join(split(text)) == text
