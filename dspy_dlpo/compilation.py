@@ -117,13 +117,19 @@ class Compilation:
         Raises:
             Interrupted: If Ctrl-C is pressed a second time.
         """
+        result = None
         try:
             with self._signals.watching():
-                return self._ran()
+                program = self._ran()
+            result = program.detailed_results
+            return program
         except KeyboardInterrupt:
             raise self._interrupted() from None
         finally:
             self._close()
+            on_end = getattr(self._settings.on_record, "on_end", None)
+            if on_end is not None:
+                on_end(result)
 
     def _ran(self) -> dspy.Module:
         run, account = self._run, self._account
@@ -251,7 +257,12 @@ class Compilation:
         settings = self._settings
         calls, for_val = settings.budget.metric_calls, (self._n_finalists + 1) * self._n_val
         for_pruning = int(calls * PRUNING_SHARE) if settings.prunes and calls else 0
-        account = Account(settings.budget, for_val + for_pruning, kept=settings.judging.wave, used=self._used)
+        account = Account(
+            settings.budget,
+            for_val + for_pruning,
+            kept=settings.judging.width or settings.judging.wave,
+            used=self._used,
+        )
         account.stop = lambda: self._signals.reason
         self._recorder.take_up(account)
         account.reserved = max(0, account.reserved - self._recorder.count_val(self._start))
@@ -311,8 +322,14 @@ class Compilation:
             redact=self._redact,
             hooks=self._recorder.hooks(which, self._account.may_start),
         )
+        judging = settings.judging
         runs = Runs(
-            evaluator, self._account, settings.judging.wave, lambda request: self._recorder.is_recorded(which, request)
+            evaluator,
+            self._account,
+            judging.wave,
+            lambda request: self._recorder.is_recorded(which, request),
+            width=judging.width or (judging.wave if self._directory else None),
+            ahead=judging.speculate,
         )
         self._recorder.restore(which, runs)
         return runs

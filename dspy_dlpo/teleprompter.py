@@ -63,7 +63,8 @@ class DLPOTeleprompter(Teleprompter):
         log_dir: Directory for the run's records, private to you; None for none. The same call with the same directory
             goes on where an earlier one ended or was killed, at no cost for what was paid already; with a higher budget
             it goes on further. A file ``stop`` in it ends the run.
-        on_record: Called with every `Record` as it is made.
+        on_record: Called with every `Record` as it is made, such as ``progress.ProgressBar(budget)``. If it has a method
+            ``on_end``, that is called at the end with the `DLPOResult`, or None if there is none.
 
     Raises:
         TypeError: If an argument has the wrong type.

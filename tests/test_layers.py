@@ -11,7 +11,7 @@ ROOT = Path(dspy_dlpo.__file__).parent
 # Lowest first. What shares a row may not import each other, unless it is the same room.
 ROWS = (
     ("core",),
-    ("techniques", "report"),
+    ("techniques", "report", "progress"),
     ("host",),
     ("selection",),
     ("optimizer",),
