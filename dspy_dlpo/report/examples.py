@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from dspy_dlpo.core.attribution import proposal
 from dspy_dlpo.core.edits import Edit
@@ -79,49 +80,63 @@ def flips(history: History) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
 def changed_examples(history: History, calls: Calls) -> list[ChangedExample]:
     """The examples that a record gained or lost and of which runs are recorded, in the order of the trainset."""
     changes: dict[int, list[Change]] = {}
-    for record, whole in zip(history, flips(history), strict=True):
-        for x, gained, entry in _links(record, *whole):
-            before, after = _runs(record, entry, x, gained, calls)
-            edit, kept = (None, True) if entry is None else (entry.edit, entry.kept)
-            change = Change(record.step, gained, record.accepted and kept, edit, before, after)
-            changes.setdefault(x, []).append(change)
+    for record, whole in zip(history, flips(history), strict=True) if calls.runs else ():
+        for entry, links in _links(record, *whole):
+            edit, in_force = (None, True) if entry is None else (entry.edit, entry.kept and record.accepted)
+            tried = _Tried(record, entry)
+            for x, gained in links:
+                before, after = tried.runs(x, gained, calls)
+                changes.setdefault(x, []).append(Change(record.step, gained, in_force, edit, before, after))
     examples = (_example(x, each) for x, each in sorted(changes.items()))
     return [each for each in examples if each is not None]
 
 
-def _links(record: Record, gained: Sequence[int], lost: Sequence[int]) -> list[tuple[int, bool, LedgerEntry | None]]:
-    """Example, whether it was gained, and by which edit: of the ledger, else of an accepted record as a whole."""
-    links: list[tuple[int, bool, LedgerEntry | None]] = []
+Links = list[tuple[int, bool]]
+
+
+def _links(record: Record, gained: Sequence[int], lost: Sequence[int]) -> list[tuple[LedgerEntry | None, Links]]:
+    """Examples, and whether each was gained, by the edit behind them; of the record as a whole if none is known."""
+    found: list[tuple[LedgerEntry | None, Links]] = []
     for entry in record.ledger:
-        links += [(x, True, entry) for x in entry.gained] + [(x, False, entry) for x in entry.lost]
-    if not links and record.accepted:
-        links += [(x, True, None) for x in gained]
-        links += [(x, False, None) for x in lost]
-    return links
-
-
-def _runs(
-    record: Record, entry: LedgerEntry | None, x: int, gained: bool, calls: Calls
-) -> tuple[Row | None, Row | None]:
-    """A run before the change and one after it: the pair that shows it best."""
-    before = _extreme(calls.rows(record.prompts, x), lowest=gained)
-    for prompts in _changed_prompts(record, entry):
-        after = _extreme(calls.rows(prompts, x), lowest=not gained)
-        if after is not None and (before is None or (_score(after) > _score(before)) is gained):
-            return before, after
-    return before, None
-
-
-def _changed_prompts(record: Record, entry: LedgerEntry | None) -> list[Prompts]:
-    """The prompts with the change that may have run: with one edit, with all that survived, with all."""
-    found = [record.proposal]
-    try:
-        if entry is not None:
-            found.insert(0, proposal(record.prompts, [entry.edit]))
-        found.append(proposal(record.prompts, [each.edit for each in record.ledger]))
-    except (IndexError, KeyError):  # edits of another version, or of no sentence that there is
-        return found
+        if entry.gained or entry.lost:
+            found.append((entry, [(x, True) for x in entry.gained] + [(x, False) for x in entry.lost]))
+    if not found and record.accepted:
+        found.append((None, [(x, True) for x in gained] + [(x, False) for x in lost]))
     return found
+
+
+class _Tried:
+    """The prompts that may have run with a change: the proposal, with its edit alone, with all edits of the record."""
+
+    def __init__(self, record: Record, entry: LedgerEntry | None) -> None:
+        self._record, self._entry = record, entry
+
+    def runs(self, x: int, gained: bool, calls: Calls) -> tuple[Row | None, Row | None]:
+        """A run before the change and one after it: the pair that shows it."""
+        before = _extreme(calls.rows(self._record.prompts, x), lowest=gained)
+        for name in ("_proposal", "_alone", "_together"):
+            after = _extreme(calls.rows(getattr(self, name), x), lowest=not gained)
+            if after is not None and (before is None or (_score(after) > _score(before)) is gained):
+                return before, after
+        return before, None
+
+    @property
+    def _proposal(self) -> Prompts:
+        return self._record.proposal
+
+    @cached_property
+    def _alone(self) -> Prompts:
+        return self._with([] if self._entry is None else [self._entry.edit])
+
+    @cached_property
+    def _together(self) -> Prompts:
+        return self._with([each.edit for each in self._record.ledger])
+
+    def _with(self, edits: Sequence[Edit]) -> Prompts:
+        try:
+            return proposal(self._record.prompts, edits)
+        except (IndexError, KeyError):  # edits of a sentence or a predictor that is not there: of a broken record
+            return self._record.proposal
 
 
 def _extreme(rows: Sequence[Row], *, lowest: bool) -> Row | None:

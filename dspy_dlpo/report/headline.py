@@ -43,12 +43,12 @@ def headline(result: DLPOResult, settings: Mapping[str, Any]) -> Headline:
     in_points = _score_range(settings) == [0.0, 1.0]
     scale, unit = (100.0, "points") if in_points else (1.0, "")
     gain = f"{compared.difference * scale:+.1f} points" if in_points else f"{compared.difference:+.3g}"
-    shown = Headline(f"{compared.start:.2f}", f"{compared.best:.2f}", gain)
-    if len(compared.scores) < 2:
-        return shown
+    start, best = f"{compared.start:.2f}", f"{compared.best:.2f}"
+    if len(compared.scores) < 2:  # nothing else was found to compare
+        return Headline(start, best)
     low, high = (each * scale for each in compared.interval)
     meaning = _meaning(result, low, high, unit)
-    return Headline(shown.start, shown.best, gain, meaning, compared.difference * scale, (low, high), unit)
+    return Headline(start, best, gain, meaning, compared.difference * scale, (low, high), unit)
 
 
 def _score_range(settings: Mapping[str, Any]) -> Any:

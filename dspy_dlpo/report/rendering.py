@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dspy_dlpo.report.page import Page
@@ -12,6 +12,8 @@ from dspy_dlpo.report.templates import environment, read_asset
 
 # Bytes of a page; what is shown of each text, and how many of each kind, is halved until it fits.
 LARGEST = 950_000
+# Texts are cut down to so many characters before anything is left out.
+SHORT = 500
 # It always fits before so many times: then hardly anything is left of the texts.
 MOST_TIMES = 14
 
@@ -33,7 +35,9 @@ class Limits:
     examples: int = 150
 
     def halved(self) -> Limits:
-        """Half of it all; at least a little."""
+        """Half of each text; where little is left of them, half of it all."""
+        if self.text > SHORT:
+            return replace(self, text=self.text // 2)
         return Limits(max(60, self.text // 2), max(10, self.chapters // 2), self.rows // 2, self.examples // 2)
 
 
