@@ -377,6 +377,8 @@ class Compilation:
             "seconds": self._seconds(),
             **roles,
         }
+        if self._run.runs.speculated:
+            bill["speculated"] = self._run.runs.speculated
         if self._memory.lost_runs or self._memory.lost_asks:
             bill["lost"] = {"metric_calls": self._memory.lost_runs, "prompt_calls": self._memory.lost_asks}
         return bill

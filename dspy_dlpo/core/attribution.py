@@ -98,7 +98,8 @@ def _clear_gain(bench: Bench, prompts: Prompts, bar: Bar) -> Judgement | None:
     So many gains are no noise, so none is confirmed; losses are.
     """
     failing, passing = bench.failing(), bench.passing()
-    bench.runs.ask([(prompts, x) for x in failing])
+    rest = [(prompts, x) for x in passing]
+    bench.runs.ask([(prompts, x) for x in failing], rest)
     new, old = bench.runs.means(prompts, failing), bench.scores
     gains = sum(new[x] > old[x] + TOLERANCE for x in new)
     losses = sum(new[x] < old[x] - TOLERANCE for x in new)
@@ -106,7 +107,8 @@ def _clear_gain(bench: Bench, prompts: Prompts, bar: Bar) -> Judgement | None:
     for start in range(0, len(passing), bench.runs.wave):
         if losses > most:
             return None
-        changes = bench.changes([(prompts, x) for x in passing[start : start + bench.runs.wave]])
+        done = start + bench.runs.wave
+        changes = bench.changes(rest[start:done], rest[done:])
         losses += sum(change < 0 for change in changes)
     if losses > most:
         return None
@@ -123,7 +125,8 @@ def _without_losers(bench: Bench, alive: list[_Account], allowed: float) -> list
     for start in range(0, len(passing), bench.runs.wave):
         if not alive:
             break
-        _attribute(bench, alive, passing[start : start + bench.runs.wave])
+        done = start + bench.runs.wave
+        _attribute(bench, alive, passing[start:done], passing[done:])
         alive = _affordable(alive, allowed)
     return alive
 
@@ -136,9 +139,15 @@ def _affordable(accounts: list[_Account], allowed: float) -> list[_Account]:
     return [account for account in accounts if not account.reason]
 
 
-def _attribute(bench: Bench, accounts: list[_Account], examples: Sequence[int]) -> None:
-    """Run all edits together on examples, and book each change of score on the edits that cause it."""
+def _attribute(bench: Bench, accounts: list[_Account], examples: Sequence[int], then: Sequence[int] = ()) -> None:
+    """Run all edits together on examples, and book each change of score on the edits that cause it.
+
+    The examples that will be run on next, if the edits survive, may go out along.
+    """
     together = proposal(bench.incumbent, [account.edit for account in accounts])
+    pairs = [(together, x) for x in examples]
+    if bench.runs.can_pay_for(3 * len(pairs)):  # with every change confirmed; else the last waves matter
+        bench.runs.ask(pairs, [(together, x) for x in then])
     changes: dict[int, float] = {}
     for start in range(0, len(examples), bench.runs.wave):
         wave = examples[start : start + bench.runs.wave]
@@ -164,7 +173,8 @@ def _alone(bench: Bench, accounts: list[_Account], pending: dict[int, float]) ->
     while any(untried.values()):
         tries = {x: _likeliest(accounts, left, pending[x]) for x, left in untried.items() if left}
         pairs = [(proposal(bench.incumbent, [accounts[i].edit]), x) for x, i in tries.items()]
-        for (x, i), change in zip(tries.items(), bench.changes(pairs), strict=True):
+        later = [(proposal(bench.incumbent, [accounts[i].edit]), x) for x in tries for i in untried[x] if i != tries[x]]
+        for (x, i), change in zip(tries.items(), bench.changes(pairs, later), strict=True):
             untried[x].remove(i)
             if change * pending[x] > 0:
                 _book(accounts[i], x, change)

@@ -213,6 +213,10 @@ class Account:
             counts.append(0.0 if not math.isfinite(free) else free / (MARGIN * each) if each > 0 else math.inf)
         return max(0.0, min(counts))
 
+    def can_pay_for(self, runs: int) -> bool:
+        """Whether so many runs more can be paid for; those that the run directory remembers are among them."""
+        return runs <= self.affordable() + self.recorded
+
     def release(self) -> None:
         """Make what was set aside available."""
         self.reserved = 0

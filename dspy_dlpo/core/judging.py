@@ -26,7 +26,12 @@ class Judging:
             way, one decision for the whole proposal on the whole training set.
         first: Training examples of the judging set at the start, at least 1. It grows when the score on it saturates or
             the steps stall.
-        wave: Program runs that go out together, at least 1.
+        wave: Program runs between two looks at whether a judgement can stop, at least 1.
+        width: Program runs that go out together at most, where no decision stands between them; at least `wave`. None
+            for all of them, as many at a time as there are threads; with a run directory one wave, as a crash may lose
+            all that are in flight, and that many runs of the budget are kept for it.
+        speculate: Program runs that go out together with a wave although a decision may make them needless, at least
+            0. That saves waiting where there are threads to spare, and costs runs; no decision changes.
         trials: Whether single sentences are tried without, or in another place, once the first gains slow down.
         confirm: Whether a change of an example's score counts only when a second run agrees: True, False, or ``"auto"``
             (until 20 repeated runs have shown no change).
@@ -40,6 +45,8 @@ class Judging:
     by: str = "edit"
     first: int = tunable(24, low=8, high=64)
     wave: int = 8
+    width: int | None = None
+    speculate: int = 0
     trials: bool = True
     confirm: bool | str = "auto"
     finalists: int = 3
@@ -52,6 +59,9 @@ class Judging:
         _one_of("confirm", self.confirm, (True, False, "auto"))
         for name in ("first", "wave", "finalists"):
             check_whole("Judging", name, getattr(self, name))
+        check_whole("Judging", "speculate", self.speculate, low=0)
+        if self.width is not None:
+            check_whole("Judging", "width", self.width, low=self.wave)
         check_real("Judging", "holdout", self.holdout, 0, 1, below=True)
 
 
@@ -107,13 +117,14 @@ class Bench:
         failing = set(self.failing())
         return tuple(x for x in self.examples if x not in failing)
 
-    def changes(self, pairs: Sequence[tuple[Prompts, int]]) -> list[float]:
+    def changes(self, pairs: Sequence[tuple[Prompts, int]], then: Sequence[tuple[Prompts, int]] = ()) -> list[float]:
         """Signed change of score against the incumbent for each pair of prompts and example; 0 within the noise.
 
         The missing runs are made. While noise is assumed, a change counts only when a second run of the proposal
-        agrees, and the incumbent is run a second time too.
+        agrees, and the incumbent is run a second time too. What will be asked next goes out along, where that is
+        allowed.
         """
-        self.runs.ask(pairs)
+        self.runs.ask(pairs, then)
         if self.confirms:
             flipped = [(prompts, x) for prompts, x in pairs if self._change(prompts, x)]
             self.runs.repeat([*flipped, *((self.incumbent, x) for _, x in flipped)])
@@ -165,8 +176,10 @@ def judge(bench: Bench, prompts: Prompts, bar: Bar, order: Sequence[int] | None 
     """
     order = [*bench.failing(), *bench.passing()] if order is None else order
     margin, shorter = bar.lowest - bench.mean, is_shorter(prompts, bench.incumbent)
+    pairs = [(prompts, x) for x in order]
     for start in range(0, len(order), bench.runs.wave):
-        bench.changes([(prompts, x) for x in order[start : start + bench.runs.wave]])
+        done = start + bench.runs.wave
+        bench.changes(pairs[start:done], pairs[done:])
         best_possible = _best_possible(bench, prompts, order, start + bench.runs.wave)
         if not Bar(margin, bar.strict).passes(best_possible, shorter=shorter):
             return _judgement(bench, prompts, False, f"cannot reach the bar of {bar.lowest:.3f} any more")

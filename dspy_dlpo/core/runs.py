@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from dspy_dlpo.core.budget import Account, BudgetSpent
+from dspy_dlpo.core.budget import Account, BudgetSpent, RunEnds
 from dspy_dlpo.core.history import Prompts, prompts_key
 from dspy_dlpo.core.roles import Forward, Row, RunRequest
 
@@ -20,8 +20,10 @@ class Runs:
     Args:
         forward: Makes the runs of a wave.
         account: Pays for them, before they are made.
-        wave: Runs that go out together. Decisions read finished waves, so the number of threads changes nothing.
+        wave: Runs between two decisions. Decisions read finished waves, so the number of threads changes nothing.
         is_recorded: Whether a run was paid for by an earlier process, and will be answered at no cost.
+        width: Runs that go out together at most, where no decision stands between them; None for all.
+        ahead: Runs that may go out with a wave although a decision may make them needless; 0 for none.
     """
 
     def __init__(
@@ -30,9 +32,14 @@ class Runs:
         account: Account,
         wave: int = 8,
         is_recorded: Callable[[RunRequest], bool] = lambda request: False,
+        *,
+        width: int | None = None,
+        ahead: int = 0,
     ) -> None:
         self.account = account
         self.wave = wave
+        self.speculated = 0  # runs that went out ahead of the decision that they were for
+        self._width, self._ahead = width, ahead
         self._forward = forward
         self._is_recorded = is_recorded
         self._rows: dict[tuple[str, int], list[Row]] = {}
@@ -63,19 +70,38 @@ class Runs:
         """The score of each run by example, for the examples that have run."""
         return {x: scores for x in examples if (scores := self.scores(prompts, x))}
 
-    def ask(self, requests: Sequence[tuple[Prompts, int]]) -> None:
+    def ask(self, requests: Sequence[tuple[Prompts, int]], then: Sequence[tuple[Prompts, int]] = ()) -> None:
         """Make the first run of each pair of prompts and example that has none, and try once more what was lost.
+
+        Args:
+            requests: The pairs.
+            then: What will be asked next if nothing speaks against it; some of it goes out along where that is allowed.
 
         Raises:
             BudgetSpent: When a wave cannot be paid for; the waves before it are kept.
         """
-        for _ in range(2):
-            missing = {
-                (prompts_key(prompts), x): (prompts, x) for prompts, x in requests if not self.scores(prompts, x)
-            }
+        for attempt in range(2):
+            missing = self._missing(requests)
             if not missing:
                 return
-            self._make(list(missing.values()))
+            self._make([*missing, *(self._ahead_of(missing, then) if not attempt else ())])
+
+    def _missing(self, requests: Sequence[tuple[Prompts, int]]) -> list[tuple[Prompts, int]]:
+        pairs = {(prompts_key(prompts), x): (prompts, x) for prompts, x in requests}
+        return [pair for pair in pairs.values() if not self.scores(*pair)]
+
+    def _ahead_of(
+        self, missing: Sequence[tuple[Prompts, int]], then: Sequence[tuple[Prompts, int]]
+    ) -> list[tuple[Prompts, int]]:
+        """What goes out along with runs, as far as the account can pay for more than these."""
+        room = self._ahead if self._width is None else min(self._ahead, self._width - len(missing))
+        if room <= 0 or not then or not self.can_pay_for(len(missing) + room):
+            return []
+        known = {(prompts_key(prompts), x) for prompts, x in missing}
+        found = [pair for pair in self._missing(then) if (prompts_key(pair[0]), pair[1]) not in known]
+        found = found[:room]
+        self.speculated += len(found)
+        return found
 
     def repeat(self, requests: Sequence[tuple[Prompts, int]], at_least: int = 2) -> None:
         """Run pairs of prompts and example again, each until it has `at_least` runs.
@@ -86,6 +112,10 @@ class Runs:
         unique = {(prompts_key(prompts), x): (prompts, x) for prompts, x in requests}
         for _ in range(at_least):
             self._make([pair for pair in unique.values() if len(self.scores(*pair)) < at_least])
+
+    def can_pay_for(self, runs: int) -> bool:
+        """Whether the account pays for so many runs and a wave more."""
+        return self.account.can_pay_for(runs + self.wave)
 
     @property
     def noisy(self) -> bool:
@@ -113,20 +143,32 @@ class Runs:
             self._variances.append((row.score - math.fsum(earlier) / len(earlier)) ** 2 / 2)
 
     def _make(self, pairs: Sequence[tuple[Prompts, int]]) -> None:
-        for wave in _chunks(pairs, self.wave):
-            requests = [RunRequest(prompts, x, len(self.rows(prompts, x))) for prompts, x in wave]
-            self.account.charge(len(wave), sum(map(self._is_recorded, requests)))
-            rows = self._forward(requests)
-            for request, row in zip(requests, rows, strict=True):
-                if row is not None:
-                    self.restore(prompts_key(request.prompts), request.example, row)
-            missing = sum(row is None for row in rows)
-            if missing:
-                self.account.refund(missing)
-                self.account.check()
-                raise BudgetSpent
+        """Make runs, as many together as may be; of what cannot all be paid for, the first waves."""
+        size = len(pairs) if self._width is None else max(1, self._width // self.wave) * self.wave
+        for start in range(0, len(pairs), max(1, size)):
+            self._send(pairs[start : start + size])
 
-
-def _chunks(items: Sequence[tuple[Prompts, int]], size: int) -> Iterator[Sequence[tuple[Prompts, int]]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+    def _send(self, pairs: Sequence[tuple[Prompts, int]]) -> None:
+        requests: list[RunRequest] = []
+        ended: RunEnds | None = None
+        for start in range(0, len(pairs), self.wave):
+            wave = [
+                RunRequest(prompts, x, len(self.rows(prompts, x))) for prompts, x in pairs[start : start + self.wave]
+            ]
+            try:
+                self.account.charge(len(wave), sum(map(self._is_recorded, wave)))
+            except RunEnds as end:
+                ended = end
+                break
+            requests += wave
+        rows = self._forward(requests) if requests else []
+        for request, row in zip(requests, rows, strict=True):
+            if row is not None:
+                self.restore(prompts_key(request.prompts), request.example, row)
+        missing = sum(row is None for row in rows)
+        if missing:
+            self.account.refund(missing)
+            self.account.check()
+            raise BudgetSpent
+        if ended is not None:
+            raise ended

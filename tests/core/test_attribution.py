@@ -33,8 +33,8 @@ def scorer(needs):
     return score
 
 
-def judged(needs, *, wave=4, confirm=False, edits=None, bar=None):
-    bench = bench_of(scorer(needs), len(needs), prompt="Start. ", wave=wave, confirm=confirm)
+def judged(needs, *, wave=4, confirm=False, edits=None, bar=None, ahead=0):
+    bench = bench_of(scorer(needs), len(needs), prompt="Start. ", wave=wave, confirm=confirm, ahead=ahead)
     edits = tuple(rule(i) for i in range(N_RULES)) if edits is None else edits
     return bench, *judge_edits(bench, edits, bar or Bar(bench.mean))
 
@@ -70,6 +70,24 @@ def test_each_change_is_booked_on_the_edit_that_causes_it(needs, wave: int, conf
 
 
 causes = st.one_of(single, st.sampled_from([("pair", 0, 1), ("pair", 2, 3)]))
+
+
+@given(
+    st.lists(causes, min_size=1, max_size=24),
+    st.integers(1, 9),
+    st.integers(1, 40),
+    st.sampled_from([False, True, "auto"]),
+    st.sampled_from([0.0, -0.1, -0.3]),
+)
+def test_what_runs_ahead_changes_no_decision(needs, wave: int, ahead: int, confirm, offset: float) -> None:
+    mean = bench_of(scorer(needs), len(needs), prompt="Start. ").mean
+    options = {"wave": wave, "confirm": confirm, "bar": Bar(mean + offset)}
+    slow, prompts, judgement, ledger = judged(needs, **options)
+    fast, *found = judged(needs, **options, ahead=ahead)
+    assert found[0] == prompts
+    assert (found[1].passed, found[1].score, found[1].reason) == (judgement.passed, judgement.score, judgement.reason)
+    assert found[2] == ledger
+    assert 0 <= fast.runs.account.spent - slow.runs.account.spent <= fast.runs.speculated
 
 
 @given(st.lists(causes, min_size=1, max_size=24), st.integers(1, 9))

@@ -50,9 +50,11 @@ def test_early_stop_decides_as_the_full_evaluation(table, offset, strict, shorte
     bar = Bar(math.fsum(old) / len(old) + offset, strict)
     order = list(range(len(old)))
     chance.shuffle(order)
-    bench = bench_on(old, new, prompt=LONG if shorter else SHORT, wave=wave, high=high, confirm=confirm)
-    assert judge(bench, NEW, bar, order).passed == fully(old, new, bar, shorter)
-    assert judge(bench, NEW, bar).passed == fully(old, new, bar, shorter)
+    for ahead in (0, 3):
+        options = {"wave": wave, "high": high, "confirm": confirm, "ahead": ahead}
+        bench = bench_on(old, new, prompt=LONG if shorter else SHORT, **options)
+        assert judge(bench, NEW, bar, order).passed == fully(old, new, bar, shorter)
+        assert judge(bench, NEW, bar).passed == fully(old, new, bar, shorter)
 
 
 @given(tables, st.integers(0, 99), st.integers(1, 5), st.integers(0, 3))
@@ -245,6 +247,8 @@ def test_shorter_means_fewer_words_in_all() -> None:
         {"first": 2.5},
         {"first": True},
         {"wave": 0},
+        {"width": 7},
+        {"speculate": -1},
         {"finalists": 0},
         {"holdout": 1.0},
         {"holdout": -0.1},

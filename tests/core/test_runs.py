@@ -1,4 +1,5 @@
 from collections import Counter
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -72,8 +73,7 @@ def test_a_score_of_zero_is_a_score() -> None:
     assert runs.account.spent == 1
 
 
-@given(st.integers(1, 9), st.integers(0, 30))
-def test_waves_are_as_wide_as_set(wave: int, count: int) -> None:
+def sizes_of(count: int, wave: int, width: int | None, limit: int = 99) -> list[int]:
     sizes = []
     world = World(lambda text, x, rollout: 0.0)
 
@@ -81,10 +81,50 @@ def test_waves_are_as_wide_as_set(wave: int, count: int) -> None:
         sizes.append(len(requests))
         return world(requests)
 
-    Runs(forward, Account(Budget(99)), wave).ask([(A, x) for x in range(count)])
+    runs = Runs(forward, Account(Budget(limit)), wave, width=width)
+    with suppress(BudgetSpent):
+        runs.ask([(A, x) for x in range(count)])
+    return sizes
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 30))
+def test_so_many_whole_waves_go_out_together_as_the_width_holds(wave: int, times: int, count: int) -> None:
+    sizes, width = sizes_of(count, wave, wave * times + wave - 1), wave * times
     assert sum(sizes) == count
-    assert all(size == wave for size in sizes[:-1])
-    assert all(1 <= size <= wave for size in sizes)
+    assert all(size == width for size in sizes[:-1])
+    assert all(1 <= size <= width for size in sizes)
+
+
+def test_without_a_width_all_runs_between_two_decisions_go_out_together() -> None:
+    assert sizes_of(30, 8, None) == [30]
+
+
+@given(st.integers(1, 9), st.integers(0, 30), st.integers(1, 40))
+def test_what_the_budget_pays_for_does_not_hang_on_the_width(wave: int, count: int, limit: int) -> None:
+    assert sum(sizes_of(count, wave, wave, limit)) == sum(sizes_of(count, wave, None, limit))
+
+
+def test_what_comes_next_goes_out_along_where_that_is_allowed() -> None:
+    world = World(lambda text, x, rollout: 0.0)
+    runs = Runs(world, Account(Budget(99)), 4, ahead=6)
+    runs.ask([(A, x) for x in range(4)], [(A, x) for x in range(12)])
+    assert [(request.prompts, request.example) for request in world.requests] == [(A, x) for x in range(10)]
+    assert runs.speculated == 6
+    runs.ask([(A, x) for x in range(4, 10)])
+    assert runs.account.spent == 10, "what was made ahead is not made again"
+
+
+@pytest.mark.parametrize(("options", "made"), [({}, 4), ({"ahead": 6, "width": 4}, 4), ({"ahead": 6, "width": 8}, 8)])
+def test_nothing_goes_out_along_that_there_is_no_width_for(options, made) -> None:
+    runs = Runs(World(lambda text, x, rollout: 0.0), Account(Budget(99)), 4, **options)
+    runs.ask([(A, x) for x in range(4)], [(A, x) for x in range(4, 12)])
+    assert runs.account.spent == made
+
+
+def test_nothing_goes_out_along_where_the_budget_comes_to_its_end() -> None:
+    runs = Runs(World(lambda text, x, rollout: 0.0), Account(Budget(13)), 4, ahead=6)
+    runs.ask([(A, x) for x in range(4)], [(A, x) for x in range(4, 12)])
+    assert runs.account.spent == 4
 
 
 def test_a_wave_that_cannot_be_paid_for_is_not_made() -> None:

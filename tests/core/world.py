@@ -41,15 +41,22 @@ class World:
         return Row(request.example, score, failure="" if score is not None else "transport")
 
 
-def runs_of(score: Score, limit: int = 10**6, wave: int = 8) -> Runs:
-    return Runs(World(score), Account(Budget(limit)), wave)
+def runs_of(score: Score, limit: int = 10**6, wave: int = 8, ahead: int = 0) -> Runs:
+    return Runs(World(score), Account(Budget(limit)), wave, ahead=ahead)
 
 
 def bench_of(
-    score: Score, examples: int, *, prompt: str = "Start.", wave: int = 8, confirm=False, high: float | None = 1.0
+    score: Score,
+    examples: int,
+    *,
+    prompt: str = "Start.",
+    wave: int = 8,
+    confirm=False,
+    high: float | None = 1.0,
+    ahead: int = 0,
 ) -> Bench:
     """A bench whose incumbent has run on all examples."""
-    runs = runs_of(score, wave=wave)
+    runs = runs_of(score, wave=wave, ahead=ahead)
     incumbent = {"solve": prompt}
     runs.ask([(incumbent, x) for x in range(examples)])
     return Bench(runs, incumbent, tuple(range(examples)), high, confirm)
