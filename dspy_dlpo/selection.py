@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from dspy_dlpo.core.budget import SELECTION_SHARE, RunEnds
 from dspy_dlpo.core.errors import MetricError, ModelError
@@ -19,6 +18,9 @@ from dspy_dlpo.core.loop import Run
 from dspy_dlpo.core.result import Comparison
 from dspy_dlpo.core.runs import Runs
 from dspy_dlpo.core.sentences import words_of
+
+if TYPE_CHECKING:
+    import numpy as np
 
 logger = logging.getLogger(__name__)
 
@@ -134,7 +136,7 @@ def choose(scored: Sequence[Scored], seed: int) -> tuple[Prompts | None, Compari
         return None, Comparison()
     if len(scored) < 2:  # nothing better was found to compare
         alone = {x: scored[0].scores[x] for x in common}
-        mean = float(np.mean(list(alone.values())))
+        mean = math.fsum(alone.values()) / len(alone)
         return None, Comparison(start=mean, best=mean, examples=len(common), scores=(alone,))
     start, others = _table(scored, common)
     means = (others - start).mean(axis=1)
@@ -168,6 +170,8 @@ def _comparison(scored: Sequence[Scored], common: Sequence[int], best: int, seed
 
 
 def _table(scored: Sequence[Scored], common: Sequence[int]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    import numpy as np  # takes longer to import than all of this package
+
     rows = np.array([[each.scores[x] for x in common] for each in scored])
     return rows[0], rows[1:]
 
@@ -235,6 +239,8 @@ def _interval(gains: np.ndarray[Any, Any], best: int, seed: int) -> tuple[float,
     Each resample chooses again, and its error is that of the candidate it flatters most: so the more candidates there
     are, the wider the interval. Errors are widened by ``sqrt(n / (n - 1))``, as resamples vary less than samples do.
     """
+    import numpy as np
+
     rng = np.random.default_rng(int.from_bytes(random.Random(f"{seed}/bootstrap").randbytes(8), "big"))
     n = gains.shape[1]
     means = gains.mean(axis=1)

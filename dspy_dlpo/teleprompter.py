@@ -12,7 +12,6 @@ from typing import Any
 import dspy
 from dspy.teleprompt import Teleprompter
 
-from dspy_dlpo.compilation import Compilation
 from dspy_dlpo.core.acceptance import Acceptance
 from dspy_dlpo.core.budget import Budget, resolve_budget
 from dspy_dlpo.core.controller import Controller
@@ -20,7 +19,7 @@ from dspy_dlpo.core.history import Record
 from dspy_dlpo.core.judging import Judging
 from dspy_dlpo.core.plan import Stopping
 from dspy_dlpo.core.technique import Technique
-from dspy_dlpo.estimate import Estimate, Estimator
+from dspy_dlpo.estimate import Estimate
 from dspy_dlpo.host.parameters import INSTRUCTIONS
 from dspy_dlpo.presets import default_settings
 from dspy_dlpo.settings import Settings, check_data
@@ -63,8 +62,8 @@ class DLPOTeleprompter(Teleprompter):
         log_dir: Directory for the run's records, private to you; None for none. The same call with the same directory
             goes on where an earlier one ended or was killed, at no cost for what was paid already; with a higher budget
             it goes on further. A file ``stop`` in it ends the run.
-        on_record: Called with every `Record` as it is made, such as ``progress.ProgressBar(budget)``. If it has a method
-            ``on_end``, that is called at the end with the `DLPOResult`, or None if there is none.
+        on_record: Called with every `Record` as it is made, such as ``progress.ProgressBar(budget)``. Its method
+            ``on_end``, if it has one, is called at the end with the `DLPOResult`, or None if there is none.
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -166,6 +165,8 @@ class DLPOTeleprompter(Teleprompter):
             Interrupted: If Ctrl-C is pressed a second time; it holds the best so far. The first Ctrl-C ends the run
                 with the best so far.
         """
+        from dspy_dlpo.compilation import Compilation  # what only a run needs is imported for it
+
         if teacher:
             logger.warning("teacher= is not used by this optimizer")
         data = check_data(self.settings, trainset, valset)
@@ -197,4 +198,6 @@ class DLPOTeleprompter(Teleprompter):
                 fails, or nothing but time limits the run and no probe tells how much of it a run takes.
             ProgramError: If the program has no instructions to optimize.
         """
+        from dspy_dlpo.estimator import Estimator
+
         return Estimator(self.settings, student, check_data(self.settings, trainset, valset)).estimate(probe)

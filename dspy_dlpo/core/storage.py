@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from dspy_dlpo.core.errors import RunDirectoryError
 from dspy_dlpo.core.history import History, Record, prompts_key
 from dspy_dlpo.core.json_lines import parse_lines, to_json
@@ -33,6 +31,8 @@ class RunDirectory:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
+        from filelock import FileLock, Timeout  # only where a run is remembered
+
         self.path = Path(path)
         self._files: dict[str, int] = {}
         self._lock = FileLock(self.path / LOCK, timeout=0, mode=0o600)

@@ -1,0 +1,278 @@
+"""What a run will cost, before anything is spent: calls, tokens and money of both models, as ranges.
+
+The upper end of the program runs is the budget, which is never exceeded. All else is estimated: the length of requests
+is counted, the growth of prompts is bounded by the techniques, the length of answers is guessed from the labels, and
+the number of steps that a budget pays for was measured on the simulated model. A few probe runs replace what is guessed
+of the program by measurements.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dspy
+
+from dspy_dlpo.core.budget import Budget
+from dspy_dlpo.core.sentences import count_words
+from dspy_dlpo.door import Door
+from dspy_dlpo.estimate import Estimate, ModelEstimate, Span
+from dspy_dlpo.host.critic import FOR_WRITER, CritiqueModule
+from dspy_dlpo.host.meter import ModelMeter
+from dspy_dlpo.host.metric import MetricDoor
+from dspy_dlpo.host.prices import Prices
+from dspy_dlpo.host.program import call, copy_program
+from dspy_dlpo.host.secrets import Redactor
+from dspy_dlpo.host.values import as_text
+from dspy_dlpo.host.writer import EditInstructions
+from dspy_dlpo.settings import BATCH_SIZE, Data, Settings
+
+# No end of a range is further from the other than this factor.
+WIDEST = 3.0
+MOST_PROBES = 3
+CHARACTERS_PER_TOKEN = 4
+# Tokens of a word of instructions, the space included.
+TOKENS_PER_WORD = 1.4
+# Prompts grow by this share of what the techniques allow, on average over a run of 300; with the fourth root of longer
+# ones. Below, the ends of the range relative to it.
+GROWTH, GROWTH_RANGE = 0.3, (0.6, 2.5)
+# Steps of a run: STEPS * runs ** 0.3 * examples ** 0.2, of at most so many runs an example.
+STEPS, MOST_RUNS_PER_EXAMPLE = 0.45, 25
+# Where no technique limits prompts, they are taken to grow by so many words.
+UNLIMITED_GROWTH = 300
+# A run uses nearly all of its budget, unless every example is right before; that takes so many runs an example.
+NEARLY_ALL, RUNS_PER_EXAMPLE = 0.8, 6
+# A field of which no example tells anything is taken to be so many tokens long: the answers of inner predictors.
+UNKNOWN_FIELD = 40
+# Modules that call their predictors as often as they need.
+LOOPS = (dspy.ReAct, dspy.ReActV2, dspy.BestOfN, dspy.Refine)
+# Tokens that critic and writer answer.
+CRITIQUE, EDITS = 100, 100
+
+
+@dataclass(frozen=True)
+class _Use:
+    """What one run of the program asks of one predictor."""
+
+    lm: Any
+    calls: float
+    tokens_in: float
+    tokens_out: float
+
+
+class Estimator:
+    """Estimates what a run will cost.
+
+    Args:
+        settings: The optimizer's arguments.
+        student: The program; not run unless probes are asked for, and not changed.
+        data: Its examples.
+
+    Raises:
+        ValueError: If no language model is configured, or a price is needed and unknown.
+        ProgramError: If the program has no instructions to optimize.
+    """
+
+    def __init__(self, settings: Settings, student: dspy.Module, data: Data) -> None:
+        self._settings, self._student, self._data = settings, student, data
+        self._door = Door(settings, student)
+        self._prices = Prices(settings.budget.prices)
+        self._task_model = settings.task_model or dspy.settings.lm
+
+    def estimate(self, probes: int = 0) -> Estimate:
+        """Estimate, after at most `probes` runs of the program.
+
+        Raises:
+            ValueError: If `probes` is not 0 to 3, or nothing but time limits the run and no probe tells how much of it
+                a run takes.
+        """
+        if isinstance(probes, bool) or not isinstance(probes, int) or not 0 <= probes <= MOST_PROBES:
+            raise ValueError(f"probe={probes!r} must be a whole number from 0 to {MOST_PROBES}. Pass such a number.")
+        uses, seconds = self._probed(probes) if probes else (self._counted(), math.nan)
+        runs = self._runs(uses, seconds)
+        task = [self._task(use, runs) for use in _by_model(uses)]
+        notes = [] if probes else self._warnings()
+        return Estimate(runs, (*task, self._prompt(runs.high)), min(probes, len(self._data.train)), tuple(notes))
+
+    # --- one run of the program ------------------------------------------------------------------------------------
+
+    def _counted(self) -> list[_Use]:
+        """What a run of the program asks, from the texts of its requests: each predictor is taken to be called once."""
+        examples = [as_text(example) for example in self._data.train[:20]]
+        uses = []
+        for _, predictor in self._student.named_predictors():
+            signature, lm = predictor.signature, predictor.lm or self._task_model
+            inputs = {name: _typical(name, examples) for name in signature.input_fields}
+            adapter = dspy.settings.adapter or dspy.ChatAdapter()
+            tokens_in = _rendered(adapter, signature, list(predictor.demos), inputs)
+            tokens_out = 5.0 + sum(
+                6 + len(_typical(name, examples)) / CHARACTERS_PER_TOKEN for name in signature.output_fields
+            )
+            uses.append(_Use(lm, 1.0, tokens_in, tokens_out))
+        return uses
+
+    def _probed(self, probes: int) -> tuple[list[_Use], float]:
+        """What a run of the program asks, and how many seconds it takes, measured on a few examples."""
+        program, meter, began = self._fresh_program(), ModelMeter(), time.monotonic()
+        metric = MetricDoor(self._settings.metric, None)
+        general = {} if self._settings.task_model is None else {"lm": self._settings.task_model}
+        examples = self._data.train[:probes]
+        for example in examples:
+            with meter.role("task", trace=None, **general):
+                try:
+                    metric(example, call(program, example.inputs()))
+                except Exception as error:  # noqa: BLE001 - whatever a user's program raises: told, not hidden
+                    said = Redactor(self._door.models).error(error)
+                    raise ValueError(f"The program failed on a probe: {type(error).__name__}: {said}") from None
+        count, tallies = len(examples), meter.tallies()
+        used = [(lm, tallies[str(i)]) for i, lm in enumerate(meter.models)]
+        if any(tally.cache_hits or tally.unreported for _, tally in used):
+            return self._counted(), math.nan  # a cache answered, or no tokens were told: nothing was measured
+        uses = [_Use(lm, t.calls / count, t.input_tokens / count, t.output_tokens / count) for lm, t in used]
+        return uses, (time.monotonic() - began) / count
+
+    def _fresh_program(self) -> dspy.Module:
+        """A copy of the program whose predictors ask past any cache."""
+        program = copy_program(self._student)
+        for _, predictor in program.named_predictors():
+            predictor.config = {**predictor.config, "rollout_id": time.time_ns() % 2**31}
+        return program
+
+    def _warnings(self) -> list[str]:
+        """What counting cannot see; a metric that asks a model is one of them, and does not show."""
+        loops = [name for name, module in self._student.named_sub_modules() if isinstance(module, LOOPS)]
+        if not loops:
+            return []
+        return [f"{', '.join(loops)} may call a model many times in one run: pass probe=3 to count how often."]
+
+    # --- the run ---------------------------------------------------------------------------------------------------
+
+    def _runs(self, uses: Sequence[_Use], seconds: float) -> Span:
+        """How many runs of the program the budget allows, and how many it will be at least."""
+        high = min(self._allowed(self._settings.budget, uses, seconds).values(), default=math.inf)
+        if not math.isfinite(high):
+            raise ValueError(
+                "Only the time is limited, and how long a run of the program takes is not known. Pass probe=3, or "
+                "another limit."
+            )
+        high = max(1.0, math.floor(high))
+        enough = RUNS_PER_EXAMPLE * len(self._data.train)
+        return Span(math.floor(max(high / WIDEST, min(NEARLY_ALL * high, enough))), high)
+
+    def _allowed(self, budget: Budget, uses: Sequence[_Use], seconds: float) -> dict[str, float]:
+        """How many runs of the program each limit allows."""
+        tokens = sum(use.tokens_in + use.tokens_out for use in uses)
+        costs = [self._cost(use.lm, use.calls, use.tokens_in, use.tokens_out) for use in uses]
+        each = {
+            "metric_calls": 1.0,
+            "lm_calls": sum(use.calls for use in uses),
+            "tokens": tokens,
+            "usd": math.nan if None in costs else math.fsum(cost or 0.0 for cost in costs),
+            "seconds": seconds / self._settings.threads,
+        }
+        return {name: limit / each[name] for name, limit in budget.limits.items() if each[name] > 0}
+
+    def _task(self, use: _Use, runs: Span) -> ModelEstimate:
+        grown = [self._growth(runs.high, share) * use.calls for share in GROWTH_RANGE]
+        tokens_in = _narrow(runs.low * (use.tokens_in + grown[0]), runs.high * (use.tokens_in + grown[1]))
+        tokens_out = _narrow(0.8 * runs.low * use.tokens_out, 1.2 * runs.high * use.tokens_out)
+        return self._model("task", use.lm, _narrow(runs.low * use.calls, runs.high * use.calls), tokens_in, tokens_out)
+
+    def _growth(self, runs: float, share: float = 1.0) -> float:
+        """Tokens by which instructions grow on average over a run, and over all predictors."""
+        limits = [getattr(technique, "max_words", None) for technique in self._settings.techniques]
+        limit = min((each for each in limits if isinstance(each, int)), default=None)
+        prompts, editable = self._door.prompts, self._door.predictors
+        room = [UNLIMITED_GROWTH if limit is None else max(0, limit - count_words(prompts[name])) for name in editable]
+        grown = min(1.0, share * GROWTH * (runs / 300) ** 0.25)
+        return grown * TOKENS_PER_WORD * sum(room) / len(prompts)
+
+    def _prompt(self, runs: float) -> ModelEstimate:
+        """What critic and writer are asked; each step asks both."""
+        n = len(self._data.train)
+        steps = max(1.0, STEPS * min(runs, MOST_RUNS_PER_EXAMPLE * n) ** 0.3 * n**0.2)
+        critic, writer = self._asked(runs)
+        low, high = steps / math.sqrt(WIDEST), steps * math.sqrt(WIDEST)
+        tokens_in = Span(low * (critic + writer), high * (critic + writer))
+        tokens_out = Span(low * (CRITIQUE + EDITS), high * (CRITIQUE + EDITS))
+        return self._model("prompt", self._door.prompt_model, Span(2 * low, 2 * high), tokens_in, tokens_out)
+
+    def _asked(self, runs: float) -> tuple[float, float]:
+        """Tokens of a typical request to the critic, and to the writer."""
+        adapter = dspy.ChatAdapter(use_json_adapter_fallback=False)
+        batch = self._settings.batch_size or min(BATCH_SIZE, len(self._data.train))
+        example = max((_shown(example) for example in self._data.train[:20]), key=len)
+        prompt = max(self._door.prompts.values(), key=len) + " word" * int(self._growth(runs) / TOKENS_PER_WORD)
+        critic = {"program": "", "module": "", "current_instructions": prompt, "failures": example * batch}
+        words = " " * (CRITIQUE + 150) * CHARACTERS_PER_TOKEN  # the critique, the advice of the techniques, the limits
+        writer = {"module": "", "purpose": "", "current_instructions": prompt, "critique": words, "advice": ""}
+        seen = {"failures": example * min(FOR_WRITER, batch), "limits": ""}
+        return (
+            _rendered(adapter, CritiqueModule, [], critic),
+            _rendered(adapter, EditInstructions, [], {**writer, **seen}),
+        )
+
+    def _model(self, role: str, lm: Any, calls: Span, tokens_in: Span, tokens_out: Span) -> ModelEstimate:
+        costs = [
+            self._cost(lm, getattr(calls, end), getattr(tokens_in, end), getattr(tokens_out, end))
+            for end in ("low", "high")
+        ]
+        usd = None if costs[0] is None or costs[1] is None else Span(costs[0], costs[1])
+        name = str(getattr(lm, "model", "unknown"))
+        return ModelEstimate(role, name, _whole(calls), _whole(tokens_in), _whole(tokens_out), usd)
+
+    def _cost(self, lm: Any, calls: float, tokens_in: float, tokens_out: float) -> float | None:
+        """US dollars of so many calls, priced as calls of average length."""
+        count = max(1.0, calls)
+        usage = {"prompt_tokens": round(tokens_in / count), "completion_tokens": round(tokens_out / count)}
+        each = self._prices.cost(lm, usage)
+        return None if each is None else each * calls
+
+
+def _by_model(uses: Sequence[_Use]) -> list[_Use]:
+    """Uses of the same model together."""
+    by_model: dict[int, list[_Use]] = {}
+    for use in uses:
+        by_model.setdefault(id(use.lm), []).append(use)
+    return [
+        _Use(
+            group[0].lm,
+            sum(use.calls for use in group),
+            sum(use.tokens_in for use in group),
+            sum(use.tokens_out for use in group),
+        )
+        for group in by_model.values()
+    ]
+
+
+def _rendered(adapter: Any, signature: Any, demos: list[Any], inputs: Mapping[str, str]) -> float:
+    """Tokens of a request as the adapter writes it."""
+    try:
+        messages = adapter.format(signature, demos, dict(inputs))
+    except Exception:  # noqa: BLE001 - an adapter of the user's own may want inputs of certain types
+        return (len(signature.instructions) + sum(map(len, inputs.values()))) / CHARACTERS_PER_TOKEN + 100
+    return sum(len(str(message.get("content") or "")) for message in messages) / CHARACTERS_PER_TOKEN
+
+
+def _typical(name: str, examples: Sequence[Mapping[str, str]]) -> str:
+    """Text as long as a field is on average in the examples; of a guessed length where they do not have it."""
+    found = [len(example[name]) for example in examples if name in example]
+    return "x" * int(sum(found) / len(found) if found else UNKNOWN_FIELD * CHARACTERS_PER_TOKEN)
+
+
+def _shown(example: dspy.Example) -> str:
+    """An example as long as the critic sees it: inputs, labels, outputs, and the labels of the lines."""
+    labels = " ".join(as_text(example.labels()).values())
+    return " ".join([*as_text(example.inputs()).values(), labels, labels, " " * 60])
+
+
+def _whole(span: Span) -> Span:
+    return Span(math.ceil(span.low), max(math.ceil(span.low), math.floor(span.high)))
+
+
+def _narrow(low: float, high: float) -> Span:
+    """A range no wider than `WIDEST`, with the same upper end."""
+    return Span(max(low, high / WIDEST), high)
