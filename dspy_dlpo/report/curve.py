@@ -61,6 +61,7 @@ def draw_curve(figure: Any, history: Sequence[Record], palette: Palette, *, colu
     """
     axes = figure.subplots()
     _in_force(axes, history, palette)
+    _start(axes, history, palette)
     _bars(axes, history, palette)
     for kind in _MARKERS:
         _records(axes, [each for each in history if each.kind == kind], kind, palette)
@@ -85,6 +86,13 @@ def _in_force(axes: Any, history: Sequence[Record], palette: Palette) -> None:
         if points:
             x, y = zip(*points, (end, points[-1][1]), strict=True)
             axes.plot(x, y, drawstyle="steps-post", linewidth=2, label=label, zorder=2, **style)
+
+
+def _start(axes: Any, history: Sequence[Record], palette: Palette) -> None:
+    scores = [(each.cost, each.score) for each in history if each.kind == "start" and each.score is not None]
+    if scores:
+        style = {"marker": "^", "markersize": 8, "color": palette.line, "label": "your prompts", "zorder": 3}
+        axes.plot(*zip(*scores, strict=True), linestyle="", **style)
 
 
 def in_force(history: Sequence[Record]) -> Points:

@@ -223,7 +223,7 @@ def test_plot_draws_every_record_and_leaves_pyplot_alone(one) -> None:
         capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) == sum(record.kind in ("step", "trial", "prune") for record in one.history)
+    assert int(done.stdout) == sum(record.kind in ("start", "step", "trial", "prune") for record in one.history)
 
 
 def test_a_summary_names_what_changed(one, without_gain) -> None:

@@ -26,7 +26,7 @@ from dspy_dlpo.report.page import make_page
 from dspy_dlpo.report.prompts import MOST_TO_COPY, prompt_pairs
 from dspy_dlpo.report.rendering import LARGEST, render
 from dspy_dlpo.report.story import chapters
-from dspy_dlpo.report.texts import clean
+from dspy_dlpo.report.texts import clean, exact
 
 # --- differences ------------------------------------------------------------------------------------------------------
 
@@ -77,6 +77,12 @@ def test_prompts_that_changed_come_first_and_very_long_ones_cannot_be_copied() -
 def test_what_a_file_cannot_hold_is_shown_by_something_that_it_can() -> None:
     assert clean("a\ud800b\x00c\x1bd\r\ne\tf\x7f") == "a\ufffdb␀c␛d\ne\tf␡"
     clean("\udfff").encode()
+
+
+def test_marks_that_reorder_a_text_are_seen_and_copied_as_they_are() -> None:
+    text = "a\u202eb\r\n<\ud800>"
+    assert clean(text) == "a[U+202E]b\n<\ufffd>"
+    assert exact(text) == "a\u202eb&#13;\n&lt;?&gt;"
 
 
 # --- the story --------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ def environment() -> Any:
         ImportError: If jinja2 is not installed.
     """
     jinja2 = extra("jinja2", "The report")
-    from dspy_dlpo.report.texts import clean, cut
+    from dspy_dlpo.report.texts import clean, cut, exact
 
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER),
@@ -27,7 +27,7 @@ def environment() -> Any:
         lstrip_blocks=True,
         finalize=lambda value: clean(value) if type(value) is str else value,
     )
-    made.filters["cut"] = cut
+    made.filters.update(cut=cut, exact=exact)
     return made
 
 
