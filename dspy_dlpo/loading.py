@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
+import inspect
 import os
 import sys
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from dspy_dlpo.core.task import Task
@@ -44,17 +48,43 @@ def _load(path: str) -> Any:
         raise ValueError(f"{path!r} is no path of a task. Pass MODULE:NAME, such as my_module:task.")
     sys.path.insert(0, os.getcwd())
     try:
-        found = getattr(importlib.import_module(module_name), name)
+        found = _named(path, importlib.import_module(module_name), name)
+        return found() if _needs_nothing(found) else found
     except ModuleNotFoundError as error:
-        raise ValueError(f"{path!r}: {error}. Run from the directory that holds the module.") from error
-    except AttributeError as error:
-        raise ValueError(f"{path!r}: {error}. Name a Task of that module.") from error
+        if not f"{module_name}.".startswith(f"{error.name}."):
+            raise  # a module that the task's own module imports
+        near = difflib.get_close_matches(module_name, [file.stem for file in Path().glob("*.py")], n=1)
+        hint = f"Did you mean {near[0]}:{name}?" if near else "Run from the directory that holds the module."
+        raise ValueError(f"{path!r}: {error}. {hint}") from error
     finally:
         sys.path.pop(0)
-    return found() if callable(found) else found
+
+
+def _named(path: str, module: ModuleType, name: str) -> Any:
+    if hasattr(module, name):
+        return getattr(module, name)
+    tasks = [each for each, value in vars(module).items() if _is_task(value)]
+    near = difflib.get_close_matches(name, tasks, n=1)
+    hint = f"Did you mean {module.__name__}:{near[0]}?" if near else "Name a Task of that module."
+    raise ValueError(f"{path!r}: module {module.__name__!r} has no attribute {name!r}. {hint}")
+
+
+def _needs_nothing(found: Any) -> bool:
+    """Whether something is a function that can be called without arguments."""
+    if not callable(found):
+        return False
+    try:
+        inspect.signature(found).bind()
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _checked(path: str, task: Any) -> Task:
-    if not all(hasattr(task, each) for each in ("program", "metric", "trainset")):
+    if not _is_task(task):
         raise ValueError(f"{path!r} is a {type(task).__name__}. Name a dspy_dlpo.Task, or a function that returns one.")
     return task  # type: ignore[no-any-return]
+
+
+def _is_task(found: Any) -> bool:
+    return all(hasattr(found, each) for each in ("program", "metric", "trainset"))

@@ -51,14 +51,14 @@ def test_the_demo_reads_questions_from_a_file(tmp_path):
     path.write_text("\n".join(map(json.dumps, rows)))
     done = run("demo", "--data", str(path), "--budget", "100", "--log-dir", str(tmp_path / "run"))
     assert done.exit_code == 0, done.output
-    assert "20 questions" in done.output
+    assert "20 examples)" in done.output
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("--task", "chess"), "no task 'chess'. Pass one of"),
-        (("--budget", "0"), "Budget(metric_calls=0) must be a whole number of at least 1"),
+        (("--budget", "0"), "0 is not in the range x>=1. See dlpo demo --help."),
         (("--data", "nowhere.jsonl"), "does not exist"),
     ],
 )

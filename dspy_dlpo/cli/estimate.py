@@ -6,20 +6,21 @@ import json
 
 import click
 
+from dspy_dlpo.cli.options import auto_option, budget_option, json_option, model_options, task_argument
 from dspy_dlpo.cli.showing import named_models, show_estimate, told_shortly
-from dspy_dlpo.core.budget import AUTO, Budget
+from dspy_dlpo.cli.streams import stdout_kept
+from dspy_dlpo.core.budget import Budget
 from dspy_dlpo.loading import load_task
 from dspy_dlpo.teleprompter import DLPOTeleprompter
 
 
 @click.command()
-@click.argument("task", metavar="MODULE:TASK")
-@click.option("--auto", type=click.Choice(sorted(AUTO, key=AUTO.__getitem__)), default="light", show_default=True)
-@click.option("--budget", type=int, help="Runs of the program that may be spent, instead of --auto.")
+@task_argument
+@auto_option
+@budget_option
 @click.option("--probe", default=0, show_default=True, help="Runs of the program to make and measure, at most 3.")
-@click.option("--task-model", help="The model that runs the program, such as openai/gpt-4o-mini.")
-@click.option("--prompt-model", help="The model that writes edits, such as openai/gpt-4o.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@model_options
+@json_option
 def estimate(
     task: str,
     auto: str,
@@ -33,7 +34,7 @@ def estimate(
 
     MODULE:TASK is the import path of a dspy_dlpo.Task, or of a function that returns one.
     """
-    with told_shortly():
+    with told_shortly(), stdout_kept(as_json):
         found = load_task(task)
         optimizer = DLPOTeleprompter(
             found.metric,

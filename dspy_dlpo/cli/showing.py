@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-import click
 import dspy
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from dspy_dlpo.core.errors import DLPOError
+from dspy_dlpo.cli.failing import told_shortly
 from dspy_dlpo.estimate import Estimate
 
+__all__ = ["console", "named_models", "show_estimate", "told_shortly"]
+
 console = Console(highlight=False, soft_wrap=True)
-
-
-@contextmanager
-def told_shortly() -> Iterator[None]:
-    """Errors that a user can mend are told in a line or two, without a traceback."""
-    try:
-        yield
-    except (DLPOError, ValueError, TypeError, ImportError) as error:
-        raise click.ClickException(str(error)) from error
 
 
 def named_models(task_model: str | None, prompt_model: str | None) -> dict[str, dspy.LM]:

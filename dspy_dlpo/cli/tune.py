@@ -14,7 +14,9 @@ from typing import Any
 import click
 from rich.markup import escape
 
+from dspy_dlpo.cli.failing import Stopped
 from dspy_dlpo.cli.showing import console, named_models, show_estimate, told_shortly
+from dspy_dlpo.cli.streams import stdout_kept
 from dspy_dlpo.loading import load_tasks
 
 # The commands' objectives by what is typed.
@@ -67,7 +69,7 @@ def tune(
     MODULE:TASK is the import path of a dspy_dlpo.Task (or several), or of a function that returns one. The same command
     on another machine, with the same storage and study, helps; the same command again goes on where it stopped.
     """
-    with told_shortly(), _can_go_on():
+    with told_shortly(), _can_go_on(), stdout_kept(as_json):
         from dspy_dlpo.tuning import search
         from dspy_dlpo.tuning.storage import refuse_shown_password
 
@@ -100,7 +102,7 @@ def _can_go_on() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        raise click.ClickException("stopped; the same command goes on from here") from None
+        raise Stopped("stopped. The same command goes on from here.") from None
 
 
 @contextmanager

@@ -36,8 +36,8 @@ class ProgressBar:
         console: Where to show it; None for standard error.
 
     Example:
-        ``DLPOTeleprompter(metric, auto="light", on_record=ProgressBar("light"))`` ends with the run. In a ``with`` block it
-        begins at once and may show what comes after the run, too.
+        ``DLPOTeleprompter(metric, auto="light", on_record=ProgressBar("light"))`` begins with the first record and ends
+        with the run. In a ``with`` block it begins at once.
     """
 
     def __init__(

@@ -16,8 +16,8 @@ _MOVES = re.compile(r"(?:\n|\x1b\[A)+")
 class WholeLines:
     """A text stream that passes on whole lines and drops what redraws its line.
 
-    DSPy's bars (`dspy.Parallel` in a program, `dspy.Evaluate` in a metric) and all that tqdm draws begin with a carriage
-    return. A dozen of them at a time, one for each thread, cannot be read beside another bar.
+    DSPy's bars (`dspy.Parallel` in a program, `dspy.Evaluate` in a metric) and all that tqdm draws begin with a
+    carriage return. A dozen of them at a time, one for each thread, cannot be read beside another bar.
 
     Args:
         stream: The stream that it stands for.
