@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +49,16 @@ def plot_curve(history: Sequence[Record]) -> Figure:
     """
     figure: Figure = extra("matplotlib.figure", "plot()").Figure(figsize=(8, 4.2), layout="constrained")
     draw_curve(figure, history, Palette())
+    # Notebooks show figures of pyplot by themselves; this one is none, so that pyplot's state stays untouched.
+    figure._repr_png_ = partial(_png, figure)  # type: ignore[attr-defined]
     return figure
+
+
+def _png(figure: Figure) -> bytes:
+    """A figure as a picture, on paper of its own."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=90)
+    return buffer.getvalue()
 
 
 def draw_curve(figure: Any, history: Sequence[Record], palette: Palette, *, columns: int = 3) -> None:

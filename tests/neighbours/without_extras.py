@@ -7,13 +7,19 @@ extras is hidden first, so that it says the same everywhere.
 from __future__ import annotations
 
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable
 from importlib.abc import MetaPathFinder
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dspy_dlpo import DLPOResult
 
 EXTRAS = {
     "tune": ("optuna", "optuna_dashboard", "plotly", "psycopg", "scipy"),
     "grpc": ("grpc",),
+    "report": ("matplotlib", "pandas"),  # jinja2 comes with DSPy
     "serve": ("starlette", "uvicorn"),
     "evaluate": ("datasets", "math_verify", "matplotlib", "textgrad"),
 }
@@ -47,8 +53,8 @@ def complaint(action: Callable[[], object]) -> str:
     return "nothing"
 
 
-def compile_once() -> str:
-    """The verdict of a small run."""
+def compile_once(log_dir: str) -> DLPOResult:
+    """The result of a small run."""
     import dspy
 
     from dspy_dlpo import Budget, DLPOTeleprompter
@@ -56,8 +62,8 @@ def compile_once() -> str:
 
     task = simulated_task("object_counting", n_train=20, n_val=8, n_test=2)
     with dspy.context(lm=simulated_lm()):
-        optimizer = DLPOTeleprompter(task.metric, budget=Budget(metric_calls=60))
-        return optimizer.compile(task.program, trainset=task.trainset, valset=task.valset).detailed_results.verdict
+        optimizer = DLPOTeleprompter(task.metric, budget=Budget(metric_calls=60), log_dir=log_dir)
+        return optimizer.compile(task.program, trainset=task.trainset, valset=task.valset).detailed_results
 
 
 def tuning() -> object:
@@ -93,7 +99,19 @@ def main() -> None:
     """Check all of it."""
     warnings.simplefilter("error", ImportWarning)
     hide(*(package for packages in EXTRAS.values() for package in packages))
+    with tempfile.TemporaryDirectory() as folder:
+        check(folder)
+
+
+def check(folder: str) -> None:
+    """Check it, with a run directory in a folder."""
+    result = compile_once(f"{folder}/run")
+    assert result._repr_html_(), "a notebook shows a summary"
     said = {
+        "result.to_html()": ("report", complaint(lambda: result.to_html(f"{folder}/report.html"))),
+        "result.plot()": ("report", complaint(result.plot)),
+        "result.to_pandas()": ("report", complaint(result.to_pandas)),
+        "dlpo report": ("report", command("report", f"{folder}/run")),
         "import dspy_dlpo.tuning": ("tune", complaint(tuning)),
         "dlpo tune": ("tune", command("tune", "some:task")),
         "dlpo dashboard": ("tune", command("dashboard")),
@@ -101,7 +119,7 @@ def main() -> None:
         "serve()": ("serve", complaint(serving)),
         "dlpo serve": ("serve", command("serve", "--port", "0")),
     }
-    lines = [f"a run: {compile_once()}"]
+    lines = [f"a run: {result.verdict}"]
     for what, (extra, text) in said.items():
         lines.append(f"{what}: {text.strip()}")
         assert f'pip install "dspy-dlpo[{extra}]"' in text, f"{what} does not name the extra {extra}"
