@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 # With fewer held-out examples no claim is made.
 TOO_FEW = 30
 RESAMPLES = 4000
+# Numbers held at a time while resampling: 8 MB.
+RESAMPLED_AT_ONCE = 1_000_000
 
 
 def plan_selection(metric_calls: float, n_val: int, finalists: int) -> tuple[int, int]:
@@ -244,7 +246,11 @@ def _interval(gains: np.ndarray[Any, Any], best: int, seed: int) -> tuple[float,
     rng = np.random.default_rng(int.from_bytes(random.Random(f"{seed}/bootstrap").randbytes(8), "big"))
     n = gains.shape[1]
     means = gains.mean(axis=1)
-    resampled = np.stack([gains[:, rng.integers(0, n, n)].mean(axis=1) for _ in range(RESAMPLES)], axis=1)
+    parts, at_once = [], max(1, RESAMPLED_AT_ONCE // gains.size)
+    for start in range(0, RESAMPLES, at_once):
+        drawn = rng.integers(0, n, (min(at_once, RESAMPLES - start), n))
+        parts.append(gains[:, drawn].mean(axis=2))
+    resampled = np.concatenate(parts, axis=1)
     errors = (resampled - means[:, None]) * np.sqrt(n / max(1, n - 1))
     high_error = float(np.quantile(errors.max(axis=0), 0.975))
     low_error = float(np.quantile(errors[best], 0.025))

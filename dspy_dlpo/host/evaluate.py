@@ -18,7 +18,7 @@ from dspy_dlpo.host.metric import MetricDoor
 from dspy_dlpo.host.program import EvaluationCopies, call, predictor_name, repeating
 from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.host.threads import AbandonedError, in_threads
-from dspy_dlpo.host.tracing import FailedCalls, Trace
+from dspy_dlpo.host.tracing import Trace
 from dspy_dlpo.host.values import as_text
 
 logger = logging.getLogger(__name__)
@@ -150,8 +150,7 @@ class Evaluator:
         program, request = job
         example = self._examples[request.example]
         row = self._row(request)
-        watched = dspy.context(callbacks=[*dspy.settings.callbacks, FailedCalls()])
-        with watched, self._meter.role("task", trace=Trace(), lm=self._general_model(request.rollout)) as task:
+        with self._meter.role("task", trace=Trace(), lm=self._general_model(request.rollout)) as task:
             try:
                 prediction = call(program, example.inputs())
             except Exception as error:  # noqa: BLE001 - one example may fail; the error is kept in its row

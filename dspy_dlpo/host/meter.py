@@ -9,11 +9,12 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import dspy
-from dspy.utils.callback import ACTIVE_CALL_ID, BaseCallback
+from dspy.utils.callback import ACTIVE_CALL_ID
 from dspy.utils.usage_tracker import UsageTracker
 
 from dspy_dlpo.host.prices import Prices, tokens_of
 from dspy_dlpo.host.threads import PULSE, Pulse
+from dspy_dlpo.host.tracing import FailedCalls
 
 ROLE = "dlpo_role"
 
@@ -68,10 +69,11 @@ class Scope:
         return self
 
 
-class Meter(BaseCallback, UsageTracker):
+class Meter(FailedCalls, UsageTracker):
     """Counts language-model calls by role, under any number of threads, with DSPy's history on or off.
 
-    It is DSPy's callback and usage tracker at once. DSPy reports usage for every call that no cache answered; a call
+    It is DSPy's callback and usage tracker at once, and as the former it traces failed calls too: what DSPy does for a
+    callback takes longer than what ours do. DSPy reports usage for every call that no cache answered; a call
     without usage and without an error is a cache hit. Where a program puts its own usage tracker in place, that one
     passes on what it is told; where it takes callbacks away, calls show by their usage. Retries within one call are not
     seen.

@@ -32,16 +32,16 @@ class FailedCalls(BaseCallback):
 
     def __init__(self) -> None:
         super().__init__()
-        self._open: dict[str, tuple[dspy.Predict, dict[str, Any]]] = {}
+        self._calls: dict[str, tuple[dspy.Predict, dict[str, Any]]] = {}
 
     def on_module_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
         """A call begins."""
         if isinstance(instance, dspy.Predict):
-            self._open[call_id] = instance, inputs.get("kwargs", {})
+            self._calls[call_id] = instance, inputs.get("kwargs", {})
 
     def on_module_end(self, call_id: str, outputs: Any | None, exception: Exception | None = None) -> None:
         """A call ended."""
-        predictor, inputs = self._open.pop(call_id, (None, {}))
+        predictor, inputs = self._calls.pop(call_id, (None, {}))
         if predictor is None or not isinstance(exception, Exception) or dspy.settings.trace is None:
             return
         if is_retryable_lm_error(exception) or is_dead(exception):
