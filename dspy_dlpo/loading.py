@@ -65,8 +65,8 @@ def _named(path: str, module: ModuleType, name: str) -> Any:
         return getattr(module, name)
     tasks = [each for each, value in vars(module).items() if _is_task(value)]
     near = difflib.get_close_matches(name, tasks, n=1)
-    hint = f"Did you mean {module.__name__}:{near[0]}?" if near else "Name a Task of that module."
-    raise ValueError(f"{path!r}: module {module.__name__!r} has no attribute {name!r}. {hint}")
+    hint = f"Did you mean {module.__name__}:{near[0]}? " if near else ""
+    raise ValueError(f"{path!r}: {module.__name__!r} has no attribute {name!r}. {hint}Name a Task of that module.")
 
 
 def _needs_nothing(found: Any) -> bool:

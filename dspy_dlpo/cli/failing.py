@@ -46,7 +46,7 @@ def told_shortly() -> Iterator[None]:
         if is_debugging():
             text = "".join(traceback.format_exception(error))
             sys.stderr.write(Redactor().error(text))
-        raise click.ClickException(_told(error)) from error
+        raise click.ClickException(described(error)) from error
 
 
 def is_debugging() -> bool:
@@ -55,7 +55,8 @@ def is_debugging() -> bool:
     return bool(context and context.meta.get(DEBUG))
 
 
-def _told(error: Exception) -> str:
+def described(error: Exception) -> str:
+    """An error in a line or two, without keys."""
     said = Redactor().error(error).strip()
     if isinstance(error, DLPOError) or (isinstance(error, _TOLD) and _is_raised_here(error)):
         return said

@@ -8,6 +8,7 @@ from dspy_dlpo.cli.commands import Commands
 from dspy_dlpo.cli.compile import compile_task
 from dspy_dlpo.cli.dashboard import dashboard
 from dspy_dlpo.cli.demo import demo
+from dspy_dlpo.cli.doctor import doctor
 from dspy_dlpo.cli.estimate import estimate
 from dspy_dlpo.cli.failing import EXIT_CODES
 from dspy_dlpo.cli.report import report
@@ -38,6 +39,6 @@ def main() -> None:
 
 
 main.add("Optimize", demo, compile_task, tune)
-main.add("Before", estimate)
+main.add("Before", doctor, estimate)
 main.add("After", report, dashboard)
 main.add("Simulation", serve)

@@ -1,0 +1,1 @@
+"""What ``dlpo doctor`` checks."""

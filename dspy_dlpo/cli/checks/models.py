@@ -1,0 +1,170 @@
+"""Whether models answer, in a form that can be used, and what a call costs: at most two small calls a model."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import dspy
+
+from dspy_dlpo.cli.checks.finding import FAIL, OK, WARNING, Finding
+from dspy_dlpo.cli.free import is_free, is_simulated
+from dspy_dlpo.core.errors import ModelError
+from dspy_dlpo.core.roles import Row, TraceStep
+from dspy_dlpo.core.update import Update
+from dspy_dlpo.host.critic import Critic
+from dspy_dlpo.host.dead import one_line
+from dspy_dlpo.host.meter import Meter
+from dspy_dlpo.host.parameters import read_prompts
+from dspy_dlpo.host.program import describe, fields_of
+from dspy_dlpo.host.prompting import Answer, Ask, AskHooks, PromptModel
+from dspy_dlpo.host.secrets import Redactor
+from dspy_dlpo.host.values import as_text
+from dspy_dlpo.host.writer import Writer
+
+# Seconds without a sign of life after which a model does not answer.
+PATIENCE = 60.0
+# What a critic and a writer are asked about where there is no task.
+_EXAMPLE = dspy.Example(question="What is the capital of France?", answer="Paris").with_inputs("question")
+
+
+class SmallQuestion(dspy.Signature):
+    """Answer in one word."""
+
+    question: str = dspy.InputField()
+    answer: str = dspy.OutputField()
+
+
+class _Talk:
+    """A few calls of one model."""
+
+    def __init__(self, lm: Any) -> None:
+        self.meter, self.answers = Meter(), list[Answer]()
+        hooks = AskHooks(on_answer=lambda ask, answer, tally: self.answers.append(answer))
+        # The seed gives the rollout: another one each time, so that no cache answers.
+        self.model = PromptModel(
+            lm, self.meter, time.time_ns(), call_timeout=PATIENCE, redact=Redactor([lm]), hooks=hooks
+        )
+
+
+def check_task_model(lm: Any) -> Iterator[Finding]:
+    """Ask the task model one small question."""
+    about, talk = f"task model {name_of(lm)}", _Talk(lm)
+    try:
+        [answer] = talk.model.ask([Ask("task", "doctor", 0, SmallQuestion, {"question": "Are you there?"})])
+    except ModelError as error:
+        yield dead(about, error)
+        return
+    if answer.error:
+        yield Finding(FAIL, about, f"does not answer: {one_line(answer.error)}", "Try again, or name another model.")
+        return
+    if answer.fields:
+        yield Finding(OK, about, "answers")
+    else:
+        yield Finding(WARNING, about, "answers, but not in the form that DSPy asks for", "Try a stronger model.")
+    yield cost(about, lm, talk.meter)
+
+
+def check_prompt_model(lm: Any, program: dspy.Module | None = None, example: Any = None) -> Iterator[Finding]:
+    """Ask for one critique and for edits, as a run does.
+
+    Args:
+        lm: The model.
+        program: The program of a task; None for a small one of our own.
+        example: One of its examples, which is taken to have gone wrong.
+    """
+    about, talk = f"prompt model {name_of(lm)}", _Talk(lm)
+    program, example = program or dspy.Predict("question -> answer"), example or _EXAMPLE
+    name, prompt = next(iter(read_prompts(program).items()))
+    try:
+        critic = Critic(talk.model, describe(program), [name])
+        gradients = critic({name: prompt}, [_failed(name, example)], 0)
+        yield _form(about, "a critique", bool(gradients), talk.answers[-1])
+        if not gradients:
+            return
+        write = Writer(talk.model, {name: fields_of(program, name)}, {name: prompt}, failures=critic.failures)
+        [reply] = write([Update(name, prompt, tuple(gradients))], 0)
+        yield _form(about, "edits", not reply.error, talk.answers[-1])
+    except ModelError as error:
+        yield dead(about, error)
+        return
+    yield cost(about, lm, talk.meter)
+
+
+def _failed(name: str, example: Any) -> Row:
+    """A run of a program that answered nothing of use."""
+    inputs, expected = as_text(example.inputs()), as_text(example.labels())
+    outputs = dict.fromkeys(expected, "I do not know.")
+    return Row(0, 0.0, inputs, expected, outputs, trace=(TraceStep(name, inputs, outputs),))
+
+
+def _form(about: str, what: str, usable: bool, answer: Answer) -> Finding:
+    """Whether a reply has the form asked for, or can be used at all."""
+    if usable and answer.fields:
+        return Finding(OK, about, f"writes {what} in the form asked for")
+    if usable:
+        return Finding(WARNING, about, f"writes {what} in another form, which could be read", "Try a stronger model.")
+    if answer.error:
+        return Finding(FAIL, about, f"does not answer: {one_line(answer.error)}", "Try again, or name another model.")
+    return Finding(FAIL, about, f"does not write {what} that can be read", "Name a stronger --prompt-model.")
+
+
+def cost(about: str, lm: Any, meter: Meter) -> Finding:
+    """What a call cost."""
+    total = meter.total()
+    calls = max(1, total.calls)
+    tokens = f"{total.input_tokens // calls} tokens in and {total.output_tokens // calls} out"
+    many = f"{total.calls} call{'s' * (total.calls != 1)} of {tokens}"
+    if is_simulated(lm):
+        return Finding(OK, about, f"{many}; simulated, so free")
+    if total.unreported:
+        return Finding(WARNING, about, "tells no tokens: a budget of tokens or money cannot be kept", "Use --budget.")
+    if not total.unpriced:
+        return Finding(OK, about, f"{many}: ${total.usd:.6f} in all")
+    if is_free(lm):
+        return Finding(OK, about, f"{many}; on this machine, no price known")
+    way_out = f"To limit money, pass Budget(usd=..., prices={{{name_of(lm)!r}: (in, out)}}) in a script."
+    return Finding(WARNING, about, f"{many}; the price is unknown, so --max-usd is refused", way_out)
+
+
+def dead(about: str, error: Exception) -> Finding:
+    """A model that will never answer, with the way out that fits."""
+    said = one_line(Redactor().error(error)).split("cannot be used: ", 1)[-1]
+    return Finding(FAIL, about, f"cannot be used: {said[:300]}", _way_out(said.lower()))
+
+
+def _way_out(said: str) -> str:
+    ways = {
+        ("auth", "api key", "api_key", "401", "403"): "Set the key of the provider, such as OPENAI_API_KEY.",
+        ("refused", "connect", "getaddrinfo", "name or service"): "Start the server, or correct api_base.",
+        ("quota", "billing", "402"): "Look at the account at the provider.",
+    }
+    found = [way for words, way in ways.items() if any(word in said for word in words)]
+    return found[0] if found else "Name a model as PROVIDER/MODEL, such as openai/gpt-4o-mini."
+
+
+def name_of(lm: Any) -> str:
+    """A model's name."""
+    return str(getattr(lm, "model", type(lm).__name__))
+
+
+def check_cache(models: Sequence[Any]) -> Finding:
+    """The state of DSPy's cache."""
+    cache = dspy.cache
+    uncached = [name_of(lm) for lm in models if not getattr(lm, "cache", True)]
+    where = []
+    if getattr(cache, "enable_memory_cache", False):
+        where.append("in memory")
+    folder = getattr(cache, "disk_cache_dir", None) if getattr(cache, "enable_disk_cache", False) else None
+    if folder:
+        if not os.access(folder, os.W_OK):
+            return Finding(WARNING, "cache", f"{folder} cannot be written", "Set DSPY_CACHEDIR to another directory.")
+        size = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file()) / 1e6
+        where.append(f"in {folder} ({size:,.0f} MB)")
+    if not where:
+        return Finding(OK, "cache", "off: a call that is made again is paid again")
+    without = f"; not for {', '.join(dict.fromkeys(uncached))}" if uncached else ""
+    return Finding(OK, "cache", f"on, {' and '.join(where)}{without}: a call that is made again is free")

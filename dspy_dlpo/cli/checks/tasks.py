@@ -1,0 +1,121 @@
+"""Whether a task can be optimized: its program, its data, its metric."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import dspy
+
+from dspy_dlpo import Task
+from dspy_dlpo.cli.checks.finding import FAIL, OK, WARNING, Finding
+from dspy_dlpo.core.errors import DLPOError, MetricError
+from dspy_dlpo.host.dead import one_line
+from dspy_dlpo.host.meter import Meter
+from dspy_dlpo.host.metric import MetricDoor
+from dspy_dlpo.host.parameters import read_prompts
+from dspy_dlpo.host.program import call, copy_program
+from dspy_dlpo.host.secrets import Redactor
+from dspy_dlpo.host.values import as_text
+from dspy_dlpo.selection import TOO_FEW
+from dspy_dlpo.teleprompter import DLPOTeleprompter
+
+# With fewer examples to learn from, rules are fitted to them by chance.
+FEW = 20
+MOST_CALLS = 2
+LOOPS = (dspy.ReAct, dspy.ReActV2, dspy.BestOfN, dspy.Refine)
+
+
+def check_program(task: Task) -> Finding:
+    """Whether the program has instructions to optimize."""
+    try:
+        names = list(read_prompts(task.program))
+    except (DLPOError, ValueError, TypeError, AttributeError) as error:
+        return Finding(FAIL, "program", one_line(str(error)), "Pass a dspy.Module with predictors.")
+    return Finding(OK, "program", f"{len(names)} predictor{'s' * (len(names) != 1)}: {', '.join(names)}")
+
+
+def check_data(task: Task) -> Iterator[Finding]:
+    """Whether there are enough examples, with marked inputs, and none is in two sets."""
+    try:
+        data = _checked(task)
+    except (ValueError, TypeError) as error:
+        yield Finding(FAIL, "data", one_line(str(error)))
+        return
+    n_train, n_val, n_test = len(data.train), len(data.val), len(task.testset or ())
+    said = f"{n_train} examples to learn from, {n_val} to choose on, {n_test} for the final claim"
+    yield Finding(OK, "data", said)
+    if n_train < FEW:
+        yield Finding(WARNING, "trainset", f"{n_train} examples are few to learn from", f"Pass {FEW} or more.")
+    if n_val < TOO_FEW:
+        yield Finding(
+            WARNING,
+            "valset",
+            f"{n_val} examples are too few to tell whether a gain is real",
+            f"Pass {TOO_FEW} or more.",
+        )
+    if not n_test:
+        yield Finding(WARNING, "testset", "none: there will be no final claim", "Pass Task(testset=) to have one.")
+    sets = {"trainset": data.train, "valset": data.val, "testset": task.testset or ()}
+    yield from _shared(sets)
+
+
+def _checked(task: Task) -> Any:
+    from dspy_dlpo.settings import check_data as checked
+
+    return checked(DLPOTeleprompter(task.metric).settings, task.trainset, task.valset)
+
+
+def _shared(sets: dict[str, Sequence[Any]]) -> Iterator[Finding]:
+    keys = {
+        name: [json.dumps(as_text(each.inputs()), sort_keys=True) for each in found] for name, found in sets.items()
+    }
+    repeated = len(keys["trainset"]) - len(set(keys["trainset"]))
+    if repeated:
+        yield Finding(WARNING, "trainset", f"{repeated} examples stand there twice", "Take each once.")
+    for first, second in (("trainset", "valset"), ("trainset", "testset"), ("valset", "testset")):
+        shared = len(set(keys[first]) & set(keys[second]))
+        if shared:
+            said = f"{shared} of {len(keys[second])} inputs of the {second} are in the {first} too"
+            yield Finding(WARNING, "data", f"{said}: its score flatters", "Take them out of one of the two.")
+
+
+def calls_of(program: dspy.Module) -> int | None:
+    """Calls of one run of the program; None if it may take many."""
+    if any(isinstance(module, LOOPS) for _, module in program.named_sub_modules()):
+        return None
+    return len(list(program.named_predictors()))
+
+
+def check_metric(task: Task, lm: Any, score_range: tuple[float, float] = (0.0, 1.0)) -> Iterator[Finding]:
+    """Run the program and the metric on one example.
+
+    Args:
+        task: The task; its program takes few calls.
+        lm: Runs the predictors without a model of their own; None for the one that DSPy's settings name.
+        score_range: Lowest and highest legal score.
+    """
+    example, meter, redact = task.trainset[0], Meter(), Redactor()
+    general = {} if lm is None else {"lm": lm}
+    with meter.role("task", trace=[], **general):
+        try:
+            prediction = call(copy_program(task.program), example.inputs())
+        except Exception as error:  # noqa: BLE001 - whatever a user's program raises is what is looked for
+            said = f"failed on the first example: {type(error).__name__}: {one_line(redact.error(error))[:300]}"
+            yield Finding(FAIL, "program", said, "Run it on trainset[0] yourself.")
+            return
+    try:
+        with meter.role("metric", trace=[]):
+            verdict = MetricDoor(task.metric, score_range)(example, prediction)
+    except MetricError as error:
+        yield Finding(FAIL, "metric", one_line(redact.error(error)), "On the command line: --score-range LOW HIGH.")
+        return
+    except Exception as error:  # noqa: BLE001 - the metric is the user's, too
+        said = f"failed on the first example: {type(error).__name__}: {one_line(redact.error(error))[:300]}"
+        yield Finding(FAIL, "metric", said, "Call metric(trainset[0], program(...)) yourself.")
+        return
+    words = ", with feedback" if verdict.feedback else ""
+    asked = meter.totals().get("metric", {}).get("calls", 0)
+    models = f"; it asks a model ({asked} calls)" if asked else ""
+    yield Finding(OK, "metric", f"gives the first example a score of {verdict.score:g}{words}{models}")
