@@ -116,7 +116,7 @@ class _Tried:
         before = _extreme(calls.rows(self._record.prompts, x), lowest=gained)
         for name in ("_proposal", "_alone", "_together"):
             after = _extreme(calls.rows(getattr(self, name), x), lowest=not gained)
-            if after is not None and (before is None or (_score(after) > _score(before)) is gained):
+            if after is not None and (before is None or _shows(before, after, gained)):
                 return before, after
         return before, None
 
@@ -141,6 +141,12 @@ class _Tried:
 
 def _extreme(rows: Sequence[Row], *, lowest: bool) -> Row | None:
     return (min if lowest else max)(rows, key=_score) if rows else None
+
+
+def _shows(before: Row, after: Row, gained: bool) -> bool:
+    """Whether two runs show a gain, or a loss."""
+    change = _score(after) - _score(before)
+    return change > TOLERANCE if gained else change < -TOLERANCE
 
 
 def _score(row: Row) -> float:

@@ -175,7 +175,7 @@ def test_the_ledger_is_filtered(pages, page, two) -> None:
     assert rows.count() == len(two.ledger)
     page.get_by_label("Predictor").select_option("decide")
     assert rows.count() == sum(entry.edit.predictor == "decide" for entry in two.ledger)
-    page.get_by_label("Outcome").select_option("in force")
+    page.get_by_label("Outcome").select_option("kept")
     kept = [e for r in two.history if r.accepted for e in r.ledger if e.kept and e.edit.predictor == "decide"]
     assert rows.count() == len(kept)
     page.get_by_label("Text").fill("no such text")

@@ -175,7 +175,8 @@ def test_linked_examples_have_answers_from_before_and_after_that_show_the_change
             assert example.inputs
             assert example.expected
             for change in example.changes:
-                assert (change.after.score > change.before.score) is change.gained
+                rose = change.after.score - change.before.score
+                assert rose > 0 if change.gained else rose < 0
 
 
 def test_the_curve_begins_anew_when_the_judging_set_grows() -> None:
