@@ -108,9 +108,9 @@ def make_page(result: DLPOResult) -> Page:
 
 def _directory(result: DLPOResult) -> tuple[Calls, dict[str, Any], tuple[str, ...]]:
     """What the run directory adds, and what is to be said of it."""
-    notes: tuple[str, ...] = (
-        () if result.complete else ("This run did not come to its own end, so another call can go on from here.",)
-    )
+    notes: tuple[str, ...] = ()
+    if not result.complete and result.log_dir is not None:
+        notes = ("This run did not come to its own end: the same call with its log_dir goes on from there.",)
     if result.log_dir is None:
         said = "The run had no log_dir, so neither its settings nor the answers on single examples are recorded."
         return Calls(), {}, (*notes, said)

@@ -99,7 +99,6 @@ class Chapter:
         chosen: Numbers that a controller chose.
         gained: Training examples that it gained as a whole, against the prompts in force.
         lost: Training examples that it lost as a whole.
-        batch: Training examples that the critic was shown, or that were drawn.
     """
 
     step: int
@@ -121,7 +120,6 @@ class Chapter:
     chosen: Mapping[str, float]
     gained: tuple[int, ...]
     lost: tuple[int, ...]
-    batch: tuple[int, ...]
 
 
 def chapters(history: History) -> list[Chapter]:
@@ -159,7 +157,6 @@ def _chapter(record: Record, cost: int, whole: tuple[tuple[int, ...], tuple[int,
         chosen=record.chosen,
         gained=whole[0] if record.accepted else (),
         lost=whole[1] if record.accepted else (),
-        batch=record.batch,
     )
 
 
