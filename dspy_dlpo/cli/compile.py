@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from dspy_dlpo.core.budget import AUTO, Budget
 from dspy_dlpo.door import Door
 from dspy_dlpo.loading import load_task
 from dspy_dlpo.progress import ProgressBar
+from dspy_dlpo.progress.streams import whole_lines
 
 _TASK_THREADS = 8
 
@@ -204,8 +205,9 @@ def _claimed(job: _Job, result: DLPOResult, quiet: bool, as_json: bool) -> tuple
         return None, "not made: --max-usd does not pay for it"
     if not (quiet or as_json):
         console.print(f"[dim]final test on {len(testset)} examples[/dim]")
-    lm = job.task_model
-    return claim(job.task.program, result, job.task.metric, testset, task_model=lm, num_threads=job.num_threads), ""
+    options = {"task_model": job.task_model, "num_threads": job.num_threads}
+    with nullcontext() if quiet else whole_lines():
+        return claim(job.task.program, result, job.task.metric, testset, **options), ""
 
 
 def _write(program: dspy.Module, output: str) -> None:

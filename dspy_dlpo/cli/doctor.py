@@ -136,5 +136,6 @@ def _agreed(models: list[Any]) -> bool:
     costly = list(dict.fromkeys(name_of(lm) for lm in models if not is_free(lm)))
     if not costly:
         return True
-    said = f"Call {', '.join(costly)} at most {MOST_CALLS} times each, at their prices? The requests are small."
+    names = ", ".join(costly)
+    said = f"Call {names} at most {MOST_CALLS} times in each role? The requests are small; the provider's prices apply."
     return click.confirm(said, default=True, err=True)

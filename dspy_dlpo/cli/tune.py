@@ -31,7 +31,13 @@ OBJECTIVES = {"score": "score", "score,words": ("score", "words"), "score,usd": 
 )
 @click.option("--storage", help="URL or SQLite file; DLPO_STORAGE, else dlpo-tuning.db, by default. No password here.")
 @click.option("--study", "study_name", default="dlpo-tuning", show_default=True, help="Name of the study.")
-@click.option("--objective", type=click.Choice(list(OBJECTIVES)), default="score", show_default=True)
+@click.option(
+    "--objective",
+    type=click.Choice(list(OBJECTIVES)),
+    default="score",
+    show_default=True,
+    help="What is sought: a higher score, with fewer words or dollars beside it.",
+)
 @click.option("--budget-per-trial", default=600, show_default=True, help="Program runs of one run of the optimizer.")
 @click.option(
     "--seeds-per-trial", default=1, show_default=True, help="Runs of the optimizer for each setting and task."

@@ -16,7 +16,7 @@ from rich.text import Text
 from dspy_dlpo.core.budget import Budget, resolve_budget
 from dspy_dlpo.core.history import Record
 from dspy_dlpo.progress.pace import Pace, amounts, clock, in_words
-from dspy_dlpo.progress.streams import whole_lines
+from dspy_dlpo.progress.streams import pass_on, whole_lines
 from dspy_dlpo.progress.telling import edit_lines, news, worth_telling
 
 
@@ -155,8 +155,7 @@ class ProgressBar:
         if self._progress is not None and _is_terminal(stream):
             self._out.print(Text.from_ansi(line))
         else:
-            stream.write(line + "\n")
-            stream.flush()
+            pass_on(line, stream)
 
 
 class _Clock(ProgressColumn):

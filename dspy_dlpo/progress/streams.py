@@ -64,8 +64,14 @@ class WholeLines:
         return getattr(self._stream, name)
 
 
+def pass_on(line: str, stream: Any) -> None:
+    """Write a line to the stream that it was meant for."""
+    stream.write(line + "\n")
+    stream.flush()
+
+
 @contextmanager
-def whole_lines(emit: Callable[[str, Any], None]) -> Iterator[None]:
+def whole_lines(emit: Callable[[str, Any], None] = pass_on) -> Iterator[None]:
     """Standard output and error pass on whole lines; what had replaced them inside stays.
 
     Args:

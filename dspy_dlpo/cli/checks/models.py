@@ -133,7 +133,7 @@ def cost(about: str, lm: Any, meter: Meter) -> Finding:
 def dead(about: str, error: Exception) -> Finding:
     """A model that will never answer, with the way out that fits."""
     said = one_line(Redactor().error(error)).split("cannot be used: ", 1)[-1]
-    return Finding(FAIL, about, f"cannot be used: {said[:300]}", _way_out(said.lower()))
+    return Finding(FAIL, about, f"cannot be used: {said[:200]}", _way_out(said.lower()))
 
 
 def _way_out(said: str) -> str:
