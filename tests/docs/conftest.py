@@ -1,0 +1,3 @@
+"""A browser for the tests of the built pages."""
+
+from browser import browser, page  # noqa: F401
