@@ -7,6 +7,7 @@ import re
 import time
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,9 @@ from dspy_dlpo.cli.outcome import Outcome
 from dspy_dlpo.cli.showing import console, named_models, show_estimate, told_shortly
 from dspy_dlpo.cli.streams import can_ask, stdout_kept
 from dspy_dlpo.core.budget import AUTO, Budget
+from dspy_dlpo.core.errors import DLPOError
 from dspy_dlpo.door import Door
+from dspy_dlpo.interrupt import INTERRUPTED
 from dspy_dlpo.loading import load_task
 from dspy_dlpo.progress import ProgressBar
 from dspy_dlpo.progress.streams import whole_lines
@@ -146,11 +149,8 @@ def _new_directory(name: str) -> str:
     """A directory under ``runs/`` that does not exist yet, named by task and time."""
     label = re.sub(r"[^\w.-]+", "-", name).strip("-.")
     path = Path("runs") / f"{label}-{time.strftime('%Y%m%d-%H%M%S')}"
-    number = 2
-    while path.exists():
-        path = path.with_name(f"{path.name.rsplit('_', 1)[0]}_{number}")
-        number += 1
-    return str(path)
+    others = (path.with_name(f"{path.name}-{number}") for number in count(2))
+    return str(next(each for each in chain([path], others) if not each.exists()))
 
 
 def _estimated(job: _Job, *, ask: bool, show: bool) -> Estimate:
@@ -191,7 +191,12 @@ def _compiled(job: _Job, estimate: Estimate, quiet: bool, as_json: bool) -> Outc
     )
     if outcome.is_interrupted or outcome.failed:
         return outcome
-    test, untested = _claimed(job, result, quiet, as_json)
+    try:
+        test, untested = _claimed(job, result, quiet, as_json)
+    except KeyboardInterrupt:
+        test, untested = None, INTERRUPTED
+    except DLPOError as error:
+        return replace(outcome, untested=str(error), test_failed=True)
     return replace(outcome, test=test, untested=untested)
 
 
@@ -239,4 +244,7 @@ def _end(outcome: Outcome, require_gain: bool, log_dir: str) -> None:
         raise failing.Stopped(f"interrupted. {goes_on}")
     if outcome.failed:
         raise click.ClickException(f"the run ended early: {outcome.result.ended.rstrip('.')}. {goes_on}")
-    click.get_current_context().exit(outcome.exit_code(require_gain))
+    if outcome.test_failed:
+        raise click.ClickException(f"the final test failed. The program is written; --log-dir {log_dir} tries again.")
+    if require_gain and not outcome.is_reliable_gain:
+        click.get_current_context().exit(failing.NO_GAIN)

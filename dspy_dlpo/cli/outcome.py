@@ -8,7 +8,6 @@ from typing import Any
 from rich.markup import escape
 
 from dspy_dlpo import DLPOResult, Estimate
-from dspy_dlpo.cli import failing
 from dspy_dlpo.cli.showing import console
 from dspy_dlpo.core.history import Prompts
 from dspy_dlpo.core.result import Comparison
@@ -30,6 +29,7 @@ class Outcome:
         estimate: What was expected before.
         unit: The metric's highest score is 1, so that scores are told in percent.
         simulated: Whether a simulated model took part.
+        test_failed: Whether the claim on the testset was tried and failed.
     """
 
     result: DLPOResult
@@ -39,6 +39,7 @@ class Outcome:
     estimate: Estimate | None = None
     unit: bool = True
     simulated: bool = False
+    test_failed: bool = False
 
     @property
     def is_reliable_gain(self) -> bool:
@@ -48,22 +49,14 @@ class Outcome:
 
     @property
     def is_interrupted(self) -> bool:
-        """Whether Ctrl-C ended the run."""
-        return self.result.ended == INTERRUPTED
+        """Whether Ctrl-C ended the run, or the final test."""
+        return INTERRUPTED in (self.result.ended, self.untested)
 
     @property
     def failed(self) -> bool:
         """Whether the run ended early, and nobody asked for it."""
         asked = self.is_interrupted or self.result.ended.endswith("asks for it")
         return not self.result.complete and not asked
-
-    def exit_code(self, require_gain: bool = False) -> int:
-        """The code that the command ends with."""
-        if self.is_interrupted:
-            return failing.INTERRUPTED
-        if self.failed:
-            return failing.FAILED
-        return failing.NO_GAIN if require_gain and not self.is_reliable_gain else failing.DONE
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
@@ -59,11 +60,11 @@ class ProgressBar:
         self._runs = int(record.spent.get("metric_calls", 0))
         if record.score is not None and (record.accepted or record.kind in ("start", "growth")):
             self._score = f"score {record.score:.2f}"
-        doing = "choosing" if record.kind == "prune" else f"{record.kind} {record.step}"
+        doing = {"start": "start", "prune": "choosing"}.get(record.kind, f"{record.kind} {record.step}")
         if worth_telling(record):
             self._line(record.kind, record.step, news(record))
             if self._shows_edits and record.kind not in ("start", "growth"):
-                self._out.print("\n".join(edit_lines(record)))
+                self._indented(edit_lines(record))
         if self._progress is not None:
             self._show(f"{self._score}  {doing}")
 
@@ -140,6 +141,14 @@ class ProgressBar:
         runs = f"{self._runs:,}/{limit:,} runs" if limit else f"{self._runs:,} runs"
         head = f"{kind:<6s} {number:3s}  {runs:>14s}  {clock(self.seconds):>6s}"
         self._out.print(f"[dim]{head}[/dim]  {text}")
+
+    def _indented(self, lines: list[str]) -> None:
+        """Lines below a record; on a terminal long ones go on below themselves."""
+        for line in lines:
+            if self._progress is None:
+                self._out.print(f"     {line}")
+            else:
+                self._out.print(Padding(Text.from_markup(line), (0, 0, 0, 5)), soft_wrap=False)
 
     @property
     def seconds(self) -> float:

@@ -77,8 +77,8 @@ def in_words(seconds: float) -> str:
     """The time left as it can be trusted: in minutes."""
     minutes = round(seconds / 60)
     if minutes < 1:
-        return "under a minute left"
-    return f"about {minutes} min left" if minutes < 60 else f"about {minutes // 60} h {minutes % 60:02d} min left"
+        return "<1 min left"
+    return f"~{minutes} min left" if minutes < 60 else f"~{minutes // 60} h {minutes % 60:02d} min left"
 
 
 def clock(seconds: float) -> str:

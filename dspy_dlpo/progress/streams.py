@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 import threading
@@ -80,12 +81,25 @@ def whole_lines(emit: Callable[[str, Any], None] = pass_on) -> Iterator[None]:
     out, err = sys.stdout, sys.stderr
     ours = WholeLines(out, lambda line: emit(line, out)), WholeLines(err, lambda line: emit(line, err))
     sys.stdout, sys.stderr = ours  # type: ignore[assignment]
+    moved = [*_moved(out, ours[0]), *_moved(err, ours[1])]
     try:
         yield
     finally:
+        for handler, stream in moved:
+            handler.setStream(stream)
         if sys.stdout is ours[0]:
             sys.stdout = out
         if sys.stderr is ours[1]:
             sys.stderr = err
         for each in ours:
             each.end()
+
+
+def _moved(old: Any, new: Any) -> list[tuple[Any, Any]]:
+    """Have the log handlers that write to a stream write to another; each with the stream that it had."""
+    loggers = [logging.root, *logging.root.manager.loggerDict.values()]
+    handlers = {handler for logger in loggers for handler in getattr(logger, "handlers", ())}
+    found = [each for each in handlers if isinstance(each, logging.StreamHandler) and each.stream is old]
+    for handler in found:
+        handler.setStream(new)
+    return [(handler, old) for handler in found]

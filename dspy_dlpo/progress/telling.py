@@ -28,21 +28,20 @@ def news(record: Record) -> str:
 
 
 def edit_lines(record: Record) -> list[str]:
-    """What an accepted record changed, as diff lines with what each edit gained and lost."""
+    """What an accepted record changed, as diff lines; of an edit that was looked at alone, what it gained and lost."""
     effects = {entry.edit.text.strip(): entry for entry in record.ledger if entry.kept}
     lines = []
     for name in sorted(record.proposal):
         for line in diff_lines(record.prompts.get(name, ""), record.proposal[name]):
             entry = effects.get(line[2:])
-            effect = f"  [dim]({_effect(entry)})[/dim]" if entry and record.kind == "step" else ""
-            lines.append(f"     {coloured(line)}{effect}")
+            lines.append(coloured(line) + (_effect(entry) if entry and record.kind == "step" else ""))
     return lines
 
 
 def _effect(entry: LedgerEntry) -> str:
-    """What an edit was found to do, in words."""
-    found = f"+{len(entry.gained)} -{len(entry.lost)} examples"
-    return found if entry.gained or entry.lost else escape(entry.reason)
+    if not (entry.gained or entry.lost):
+        return ""
+    return f"  [dim](+{len(entry.gained)} -{len(entry.lost)} examples)[/dim]"
 
 
 def diff_lines(before: str, after: str) -> list[str]:

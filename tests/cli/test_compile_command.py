@@ -195,3 +195,40 @@ def test_the_second_ctrl_c_ends_at_once_and_still_writes_the_program(here):
     assert "Traceback" not in err
     assert "not compared on valset" in out
     assert (here / "run" / "program.json").exists()
+
+
+DYING = """
+import dspy
+from my_module import *
+
+class Dying(dspy.Module):
+    def __init__(self):
+        super().__init__()
+        self.solve = known.program.solve
+
+    def forward(self, question):
+        if question in {each.question for each in sets[2]}:
+            raise dspy.utils.exceptions.LMAuthError("no key", model="none")
+        return self.solve(question=question)
+
+task = Task(Dying(), known.metric, *sets)
+"""
+
+
+def test_a_final_test_that_fails_keeps_what_was_found(here):
+    (here / "dying.py").write_text(DYING)
+    done = dlpo("compile", "dying:task", "--budget", "60", "--log-dir", "run")
+    assert done.returncode == 1, done.stdout
+    assert "Verdict" in done.stdout
+    assert "the final test failed. The program is written" in done.stderr
+    assert (here / "run" / "program.json").exists()
+
+
+def test_new_directories_do_not_meet(here):
+    from dspy_dlpo.cli.compile import _new_directory
+
+    first = _new_directory("my_module:task")
+    os.makedirs(first)
+    second = _new_directory("my_module:task")
+    assert first != second
+    assert second.startswith(os.path.join("runs", "my_module-task-"))

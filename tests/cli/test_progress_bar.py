@@ -1,6 +1,7 @@
 """The progress of a run: in a script, and what it does to what others print."""
 
 import io
+import logging
 import subprocess
 import sys
 
@@ -107,7 +108,7 @@ def test_the_nearest_limit_is_the_share():
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(10, "under a minute left"), (100, "about 2 min left"), (3600 + 300, "about 1 h 05 min left")],
+    [(10, "<1 min left"), (100, "~2 min left"), (3600 + 300, "~1 h 05 min left")],
 )
 def test_the_time_left_is_told_in_minutes(seconds, words):
     assert in_words(seconds) == words
@@ -130,6 +131,20 @@ def test_a_replacement_made_inside_stays():
         assert sys.stdout is mine
     finally:
         sys.stdout = out
+
+
+def test_log_lines_go_the_same_way_and_handlers_are_given_back():
+    lines, handler = [], logging.StreamHandler(sys.stderr)
+    logger = logging.getLogger("a.program")
+    logger.addHandler(handler)
+    try:
+        stream = handler.stream
+        with whole_lines(lambda line, meant_for: lines.append(line)):
+            logger.warning("a word")
+        assert lines == ["a word"]
+        assert handler.stream is stream
+    finally:
+        logger.removeHandler(handler)
 
 
 def test_a_record_that_is_not_worth_telling_is_no_line():
