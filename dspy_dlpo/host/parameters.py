@@ -31,42 +31,42 @@ _AGENTS = (dspy.ReAct, dspy.ReActV2)
 
 
 class Text(Protocol):
-    """One text parameter of a predictor."""
+    """One text parameter of a program."""
 
     @property
     def heading(self) -> str:
         """The line that stands above it."""
 
-    def read(self, program: dspy.Module) -> str:
-        """The text as it stands in a program."""
+    def read(self) -> str:
+        """The text as it stands."""
 
-    def write(self, program: dspy.Module, text: str) -> None:
-        """Give a program another text."""
+    def write(self, text: str) -> None:
+        """Put another text in its place."""
 
 
 @dataclass(frozen=True)
 class Instructions:
     """The instructions of a predictor."""
 
-    predictor: str
+    predictor: dspy.Predict
     heading: str = "## Instructions"
 
-    def read(self, program: dspy.Module) -> str:
+    def read(self) -> str:
         """The instructions."""
-        return str(_predictor(program, self.predictor).signature.instructions)
+        return str(self.predictor.signature.instructions)
 
-    def write(self, program: dspy.Module, text: str) -> None:
+    def write(self, text: str) -> None:
         """Give the predictor new instructions, through a new signature, so that no other program changes."""
-        predictor, text = _predictor(program, self.predictor), inspect.cleandoc(text)
-        if text and text != predictor.signature.instructions:
-            predictor.signature = predictor.signature.with_instructions(text)
+        text = inspect.cleandoc(text)
+        if text and text != self.read():
+            self.predictor.signature = self.predictor.signature.with_instructions(text)
 
 
 @dataclass(frozen=True)
 class FieldDescription:
     """What a field of a predictor's signature means; empty where DSPy has filled in the field's name."""
 
-    predictor: str
+    predictor: dspy.Predict
     field: str
 
     @property
@@ -74,17 +74,17 @@ class FieldDescription:
         """The line that stands above it."""
         return f"## Field `{self.field}`"
 
-    def read(self, program: dspy.Module) -> str:
+    def read(self) -> str:
         """The description."""
-        extra = _predictor(program, self.predictor).signature.fields[self.field].json_schema_extra or {}
+        extra = self.predictor.signature.fields[self.field].json_schema_extra or {}
         text = str(extra.get("desc") or "")
         return "" if text == self._unset else text
 
-    def write(self, program: dspy.Module, text: str) -> None:
+    def write(self, text: str) -> None:
         """Give the field another description, through a new signature."""
-        if text != self.read(program):
-            predictor = _predictor(program, self.predictor)
-            predictor.signature = predictor.signature.with_updated_fields(self.field, desc=text or self._unset)
+        if text != self.read():
+            signature = self.predictor.signature
+            self.predictor.signature = signature.with_updated_fields(self.field, desc=text or self._unset)
 
     @property
     def _unset(self) -> str:
@@ -93,14 +93,9 @@ class FieldDescription:
 
 @dataclass(frozen=True)
 class ToolDescription:
-    """What a tool of an agent does.
+    """What a tool of an agent does."""
 
-    Args:
-        agent: The agent's path in the program, as DSPy names sub-modules.
-        tool: The tool's name.
-    """
-
-    agent: str
+    agent: Any
     tool: str
 
     @property
@@ -108,36 +103,32 @@ class ToolDescription:
         """The line that stands above it."""
         return f"## Tool `{self.tool}`"
 
-    def read(self, program: dspy.Module) -> str:
+    def read(self) -> str:
         """The description."""
-        return inspect.cleandoc(self._agent(program).tools[self.tool].desc or "")
+        return inspect.cleandoc(self.agent.tools[self.tool].desc or "")
 
-    def write(self, program: dspy.Module, text: str) -> None:
+    def write(self, text: str) -> None:
         """Give the tool another description; the agent's tools are then saved with the program."""
-        if text and text != self.read(program):
-            agent = self._agent(program)
-            agent.tools[self.tool].desc = text
-            ToolDescriptions.attach(agent)
-
-    def _agent(self, program: dspy.Module) -> Any:
-        return dict(program.named_sub_modules(type_=dspy.ReActV2))[self.agent]
+        if text and text != self.read():
+            self.agent.tools[self.tool].desc = text
+            ToolDescriptions.attach(self.agent)
 
 
 def texts_of(program: dspy.Module, kinds: Kinds) -> dict[str, list[Text]]:
     """The text parameters of every predictor that has some of these kinds; instructions come last."""
-    agents = {id(agent.react): (path, agent) for path, agent in program.named_sub_modules(type_=_AGENTS)}
+    agents = {id(agent.react): agent for _, agent in program.named_sub_modules(type_=_AGENTS)}
     tools = own_tools(program)
     found: dict[str, list[Text]] = {}
     for name, predictor in program.named_predictors():
-        path, agent = agents.get(id(predictor), ("", None))
+        agent = agents.get(id(predictor))
         texts: list[Text] = []
         if "fields" in kinds:
             made = predictor.signature if agent is None else agent.signature
-            texts += [FieldDescription(name, field) for field in predictor.signature.fields if field in made.fields]
-        if "tools" in kinds:
-            texts += [ToolDescription(path, tool) for tool in tools.get(path, ())]
+            texts += [FieldDescription(predictor, each) for each in predictor.signature.fields if each in made.fields]
+        if "tools" in kinds and agent is not None:
+            texts += [ToolDescription(agent, tool) for tool in tools.get(id(agent), ())]
         if "instructions" in kinds:
-            texts.append(Instructions(name))
+            texts.append(Instructions(predictor))
         if texts:
             found[name] = texts
     return found
@@ -159,7 +150,7 @@ def read_prompts(program: dspy.Module, kinds: Kinds = INSTRUCTIONS) -> Prompts:
             "The program has no predictor whose instructions could be optimized. A sub-module with _compiled=True is "
             "frozen by DSPy: set it to False to optimize it again."
         )
-    prompts = {name: _joined(program, texts) for name, texts in texts_of(program, kinds).items()}
+    prompts = {name: _joined(texts) for name, texts in texts_of(program, kinds).items()}
     if not prompts:
         raise ProgramError(
             f"parameters={tuple(kinds)!r}: no predictor of the program has such texts. Tools can be described for "
@@ -173,13 +164,13 @@ def write_prompts(program: dspy.Module, prompts: Prompts, kinds: Kinds = INSTRUC
     for name, texts in texts_of(program, kinds).items():
         if name in prompts:
             for text, new in _parted(prompts[name], texts):
-                text.write(program, new)
+                text.write(new)
 
 
-def _joined(program: dspy.Module, texts: Sequence[Text]) -> str:
+def _joined(texts: Sequence[Text]) -> str:
     if _is_plain(texts):
-        return texts[0].read(program)
-    return "\n\n".join(f"{text.heading}\n{text.read(program)}".rstrip() for text in texts)
+        return texts[0].read()
+    return "\n\n".join(f"{text.heading}\n{text.read()}".rstrip() for text in texts)
 
 
 def _parted(prompt: str, texts: Sequence[Text]) -> Iterator[tuple[Text, str]]:
@@ -203,7 +194,3 @@ def _parted(prompt: str, texts: Sequence[Text]) -> Iterator[tuple[Text, str]]:
 
 def _is_plain(texts: Sequence[Text]) -> bool:
     return len(texts) == 1 and isinstance(texts[0], Instructions)
-
-
-def _predictor(program: dspy.Module, name: str) -> dspy.Predict:
-    return dict(program.named_predictors())[name]

@@ -198,11 +198,9 @@ def _sampled(program: dspy.Module) -> set[int]:
 
 
 def predictor_name(program: dspy.Module, predictor: Any) -> str:
-    """The name of a predictor found in a trace, by identity, else by its tag; empty if it is none of the program's."""
-    for name, own in program.named_predictors():
-        if own is predictor:
-            return name
-    return str(getattr(predictor, TAG, ""))
+    """The name of a predictor found in a trace, by its tag, else by identity; empty if it is none of the program's."""
+    tag = getattr(predictor, TAG, None)
+    return str(tag) if tag else next((name for name, own in program.named_predictors() if own is predictor), "")
 
 
 def fields_of(program: dspy.Module, name: str) -> str:

@@ -46,12 +46,12 @@ class ToolDescriptions(Parameter):
         """Nothing: what a tool does stays true."""
 
 
-def own_tools(program: dspy.Module) -> dict[str, list[str]]:
-    """The tools of every `dspy.ReActV2` by its path; one that several agents share belongs to the first."""
+def own_tools(program: dspy.Module) -> dict[int, list[str]]:
+    """The tools of every `dspy.ReActV2`, by the id of the agent; one that several share belongs to the first."""
     seen: set[int] = set()
-    found: dict[str, list[str]] = {}
-    for path, agent in program.named_sub_modules(type_=dspy.ReActV2):
-        found[path] = [name for name, tool in agent.tools.items() if name != _SUBMIT and id(tool) not in seen]
+    found: dict[int, list[str]] = {}
+    for _, agent in program.named_sub_modules(type_=dspy.ReActV2):
+        found[id(agent)] = [name for name, tool in agent.tools.items() if name != _SUBMIT and id(tool) not in seen]
         seen |= {id(tool) for tool in agent.tools.values()}
     return found
 
