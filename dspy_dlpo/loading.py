@@ -46,7 +46,9 @@ def _load(path: str) -> Any:
     module_name, _, name = path.partition(":")
     if not module_name or not name:
         raise ValueError(f"{path!r} is no path of a task. Pass MODULE:NAME, such as my_module:task.")
-    sys.path.insert(0, os.getcwd())
+    here = os.getcwd()
+    if here not in sys.path:  # it stays there: the program may import more as it runs
+        sys.path.insert(0, here)
     try:
         found = _named(path, importlib.import_module(module_name), name)
         return found() if _needs_nothing(found) else found
@@ -56,8 +58,6 @@ def _load(path: str) -> Any:
         near = difflib.get_close_matches(module_name, [file.stem for file in Path().glob("*.py")], n=1)
         hint = f"Did you mean {near[0]}:{name}?" if near else "Run from the directory that holds the module."
         raise ValueError(f"{path!r}: {error}. {hint}") from error
-    finally:
-        sys.path.pop(0)
 
 
 def _named(path: str, module: ModuleType, name: str) -> Any:

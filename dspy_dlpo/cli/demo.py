@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -122,7 +123,8 @@ def _compile(
     if told:
         console.print("[bold]Estimate[/bold] of what this run will cost: ", end="")
         show_estimate(optimizer.estimate(task.program, trainset=task.trainset, valset=task.valset))
-    program = optimizer.compile(task.program, trainset=task.trainset, valset=task.valset)
+    with told or nullcontext():
+        program = optimizer.compile(task.program, trainset=task.trainset, valset=task.valset)
     return program.detailed_results  # type: ignore[no-any-return]
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import time
 
 import pytest
@@ -232,3 +233,35 @@ def test_new_directories_do_not_meet(here):
     second = _new_directory("my_module:task")
     assert first != second
     assert second.startswith(os.path.join("runs", "my_module-task-"))
+
+
+LATE = """
+import dspy
+from my_module import *
+
+class Late(dspy.Module):
+    def __init__(self):
+        super().__init__()
+        self.solve = known.program.solve
+
+    def forward(self, question):
+        from beside import cleaned
+        return self.solve(question=cleaned(question))
+
+task = Task(Late(), known.metric, *sets)
+"""
+
+
+def test_a_program_may_import_from_the_working_directory_as_it_runs(here):
+    (here / "late.py").write_text(LATE)
+    (here / "beside.py").write_text("def cleaned(text):\n    return text.strip()\n")
+    command = [
+        os.path.join(os.path.dirname(sys.executable), "dlpo"),
+        "compile",
+        "late:task",
+        "--budget",
+        "60",
+        "--json",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment())
+    assert json.loads(done.stdout)["testset"]["start"] > 0
