@@ -1,4 +1,4 @@
-"""How docstrings become pages: "Source" stays one paragraph, and public names in backticks become links.
+"""How docstrings become pages: "Source" stays one paragraph, examples are code, and public names become links.
 
 An extension of Griffe, which mkdocstrings reads the code with.
 """
@@ -11,6 +11,7 @@ from typing import Any
 import griffe
 
 _SOURCE = re.compile(r"^Source: (.*(?:\n[ ]+\S.*)*)", re.MULTILINE)
+_EXAMPLE = re.compile(r"^Example:$", re.MULTILINE)
 _NAME = re.compile(r"(?<![`\[])`([A-Za-z_]+)`(?![`\]])")
 _LITERAL = re.compile(r"``([^`]+)``")
 
@@ -34,5 +35,6 @@ def _walk(thing: griffe.Object, package: str, exports: set[str]) -> None:
 
 def _for_pages(text: str, package: str, exports: set[str]) -> str:
     text = _SOURCE.sub(lambda found: "*Source:* " + " ".join(found[1].split()), text)
+    text = _EXAMPLE.sub("Examples:", text)
     text = _LITERAL.sub(r"`` \1 ``", text)
     return _NAME.sub(lambda found: f"[`{found[1]}`][{package}.{found[1]}]" if found[1] in exports else found[0], text)
