@@ -168,10 +168,17 @@ def _estimated(job: _Job, *, ask: bool, show: bool) -> Estimate:
         if said.usd is None:
             price = "a sum that cannot be told, as a price is unknown"
         else:
-            price = f"about ${said.usd.low:.2g} to ${said.usd.high:.2g}"
+            low, high = said.usd.low, said.usd.high + _most_of_claim(said, n_test)
+            price = f"about ${low:.2g} to ${high:.2g}"
         if not click.confirm(f"Spend {price}?", err=True):
             raise failing.Stopped("not started; nothing was spent. Pass --budget or --max-usd to spend less.")
     return said
+
+
+def _most_of_claim(said: Estimate, n_test: int) -> float:
+    """US dollars that the claim on the testset will cost at most, at the estimated price of a run of the program."""
+    task = sum(each.usd.high for each in said.models if each.role == "task" and each.usd is not None)
+    return 2 * n_test * task / max(1.0, said.metric_calls.high)
 
 
 def _compiled(job: _Job, estimate: Estimate, quiet: bool, as_json: bool) -> Outcome:
