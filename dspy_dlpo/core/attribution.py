@@ -173,8 +173,9 @@ def _alone(bench: Bench, accounts: list[_Account], pending: dict[int, float]) ->
     while any(untried.values()):
         tries = {x: _likeliest(accounts, left, pending[x]) for x, left in untried.items() if left}
         pairs = [(proposal(bench.incumbent, [accounts[i].edit]), x) for x, i in tries.items()]
-        later = [(proposal(bench.incumbent, [accounts[i].edit]), x) for x in tries for i in untried[x] if i != tries[x]]
-        for (x, i), change in zip(tries.items(), bench.changes(pairs, later), strict=True):
+        later = [(x, i) for x in tries for i in untried[x] if i != tries[x]] if bench.runs.ahead else []
+        then = [(proposal(bench.incumbent, [accounts[i].edit]), x) for x, i in later]
+        for (x, i), change in zip(tries.items(), bench.changes(pairs, then), strict=True):
             untried[x].remove(i)
             if change * pending[x] > 0:
                 _book(accounts[i], x, change)

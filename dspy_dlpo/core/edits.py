@@ -182,10 +182,12 @@ def _joined(pieces: list[str]) -> str:
     raw = "".join(pieces)
     if split(raw) == tuple(pieces):
         return raw
-    text = ""
+    done: list[str] = []
+    last = ""  # the last sentence so far: all that the next joint hangs on
     for piece in pieces:
-        text = _appended(text, piece)
-    return text
+        *more, last = split(_appended(last, piece))
+        done += more
+    return "".join([*done, last])
 
 
 def _appended(left: str, right: str) -> str:

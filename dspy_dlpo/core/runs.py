@@ -39,7 +39,7 @@ class Runs:
         self.account = account
         self.wave = wave
         self.speculated = 0  # runs that went out ahead of the decision that they were for
-        self._width, self._ahead = width, ahead
+        self._width, self.ahead = width, ahead
         self._forward = forward
         self._is_recorded = is_recorded
         self._rows: dict[tuple[str, int], list[Row]] = {}
@@ -94,7 +94,7 @@ class Runs:
         self, missing: Sequence[tuple[Prompts, int]], then: Sequence[tuple[Prompts, int]]
     ) -> list[tuple[Prompts, int]]:
         """What goes out along with runs, as far as the account can pay for more than these."""
-        room = self._ahead if self._width is None else min(self._ahead, self._width - len(missing))
+        room = self.ahead if self._width is None else min(self.ahead, self._width - len(missing))
         if room <= 0 or not then or not self.can_pay_for(len(missing) + room):
             return []
         known = {(prompts_key(prompts), x) for prompts, x in missing}

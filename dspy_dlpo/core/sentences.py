@@ -26,7 +26,7 @@ CLOSING_MARKS = "。！？…」』”"
 _SHORT_LINE = 60
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def split(text: str) -> tuple[str, ...]:
     """Split a text into sentences, each with the white space that follows it.
 

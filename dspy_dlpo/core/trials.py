@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from dspy_dlpo.core.acceptance import Bar
 from dspy_dlpo.core.attribution import judge_edits, proposal
@@ -54,14 +55,21 @@ def next_deletions(
     grown = max((record.step for record in history if record.kind in ("start", "growth")), default=-1)
     steps = [record.step for record in history.steps()]
     due = [each for each in found if (each.is_due(grown, steps) if since is None else each.known.tried < since)]
-    due = [each for each in due if _admitted(each.edit.predictor, [each.edit], constraints, prompts)]
     suspects = sorted((each for each in due if each.known.mattered < 0), key=lambda each: each.known.tried)
-    if suspects:
-        together = [each.edit for each in suspects[:TOGETHER]]
+    together = _first_admitted(suspects, TOGETHER, constraints, prompts)
+    if together:
         together.sort(key=lambda edit: (edit.predictor, edit.at))
         return tuple(edit for name in constraints for edit in _admitted(name, together, constraints, prompts))
     settled = sorted(due, key=lambda each: max(each.known.tried, each.known.mattered))
-    return tuple(each.edit for each in settled[:1])
+    return tuple(_first_admitted(settled, 1, constraints, prompts))
+
+
+def _first_admitted(
+    found: Sequence[_Evidence], count: int, constraints: Mapping[str, Sequence[Constraint]], prompts: Prompts
+) -> list[Edit]:
+    """The first so many deletions of which each alone is admitted; each look reads the whole prompt, so no more."""
+    admitted = (each.edit for each in found if _admitted(each.edit.predictor, [each.edit], constraints, prompts))
+    return list(islice(admitted, count))
 
 
 def _admitted(

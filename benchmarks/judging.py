@@ -1,0 +1,128 @@
+"""What exact early stop and judging by edit save: ``python benchmarks/judging.py``.
+
+Every prompt that a run judges, by edit and by whole proposal, is judged again on fresh runs of the same simulated
+world: with early stop and failing examples first, and in full. Both decide alike, or the benchmark fails; the ratio of
+their runs counts. Beside it: runs spent per accepted edit, and the score on valset, by edit and by whole proposal.
+"""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import replace
+
+import click
+import dspy
+from measuring import quiet, write
+
+from dspy_dlpo import Budget, DLPOTeleprompter, Judging
+from dspy_dlpo.core import attribution, judging, loop, trials
+from dspy_dlpo.core.budget import Account
+from dspy_dlpo.core.history import prompts_key
+from dspy_dlpo.core.runs import Runs
+from dspy_dlpo.simulation import simulated_lm, simulated_task, task_names
+
+RUNS = 600
+MODES = {"by edit": {}, "by whole proposal": {"by": "whole"}}
+
+
+class Watched:
+    """Judges as the run does, and counts what the same decision costs from nothing, stopped early and in full."""
+
+    def __init__(self) -> None:
+        self.refused: list[tuple[int, int]] = []
+        self.passed: list[tuple[int, int]] = []
+        self._judge = judging.judge
+
+    def __call__(self, bench, prompts, bar, order=None):
+        """Judge as asked, and count."""
+        stopped, early = self._afresh(bench, prompts, bar, order, bench.high)
+        whole, full = self._afresh(bench, prompts, bar, order, None)  # no best score is known: it cannot stop
+        if stopped.passed != whole.passed:
+            raise SystemExit("early stop decided otherwise than the full evaluation")
+        (self.passed if whole.passed else self.refused).append((early, full))
+        return self._judge(bench, prompts, bar, order)
+
+    def _afresh(self, bench, prompts, bar, order, high):
+        """The judgement with none of the prompt's runs made, and how many it makes."""
+        runs = Runs(bench.runs._forward, Account(Budget(metric_calls=10**6)), bench.runs.wave)
+        for x in bench.examples:
+            for row in bench.runs.rows(bench.incumbent, x):
+                runs.restore(prompts_key(bench.incumbent), x, row)
+        fresh = replace(bench, runs=runs, high=high, confirm=False)
+        order = [*bench.failing(), *bench.passing()] if order is None else order
+        judgement = self._judge(fresh, prompts, bar, order)
+        return judgement, runs.account.spent
+
+
+def watched_run(task, seed: int, watched: Watched, **options) -> None:
+    """A run whose judgements are watched."""
+    rooms = (attribution, loop, trials)
+    for room in rooms:
+        room.judge = watched
+    try:
+        run(task, seed, **options)
+    finally:
+        for room in rooms:
+            room.judge = watched._judge
+
+
+def run(task, seed: int, **judging_options):
+    """The result of a run."""
+    with dspy.context(lm=simulated_lm(seed)):
+        options = {"budget": Budget(metric_calls=RUNS), "seed": seed, "num_threads": 1}
+        if judging_options:
+            options["judging"] = Judging(**judging_options)
+        program = DLPOTeleprompter(task.metric, **options).compile(
+            task.program, trainset=task.trainset, valset=task.valset
+        )
+    return program.detailed_results
+
+
+def runs_per_edit(results) -> dict[str, float]:
+    """Runs of steps and trials for each edit that was accepted, and the score on valset."""
+    kept = sum(
+        sum(entry.kept for entry in record.ledger)
+        for each in results
+        for record in each.history.steps()
+        if record.accepted
+    )
+    spent = sum(each.history[-1].cost for each in results)
+    score = statistics.fmean(each.comparison.best or 0.0 for each in results)
+    return {"edits kept": kept, "runs per kept edit": spent / max(1, kept), "score on valset": score}
+
+
+@click.command()
+@click.option("--seeds", default=3, show_default=True)
+def main(seeds: int) -> None:
+    """Print the ratios."""
+    found: dict[str, object] = {}
+    with quiet():
+        shares = []
+        watched_all = Watched()
+        for name in task_names():
+            watched = Watched()
+            for seed in range(seeds):
+                for options in MODES.values():
+                    watched_run(simulated_task(name, seed=seed), seed, watched, **options)
+            early, full = (sum(pair[i] for pair in watched.refused) for i in (0, 1))
+            shares.append(early / full)
+            watched_all.refused += watched.refused
+            watched_all.passed += watched.passed
+            found[name] = {"refused": len(watched.refused), "runs": early, "in full": full, "share": early / full}
+            click.echo(f"{name}: {len(watched.refused)} refused, {early} runs instead of {full} ({early / full:.0%})")
+        found["refused, mean share over tasks"] = statistics.fmean(shares)
+        found["judgements"] = len(watched_all.refused) + len(watched_all.passed)
+        click.echo(
+            f"mean share over tasks {statistics.fmean(shares):.0%}; {found['judgements']} judgements, all decided alike"
+        )
+        for what, options in MODES.items():
+            results = [
+                run(simulated_task(name, seed=seed), seed, **options) for name in task_names() for seed in range(seeds)
+            ]
+            found[what] = runs_per_edit(results)
+            click.echo(f"{what}: " + ", ".join(f"{key} {value:.3g}" for key, value in found[what].items()))
+    write("judging", found, unit="program runs")
+
+
+if __name__ == "__main__":
+    main()
