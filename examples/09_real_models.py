@@ -5,6 +5,9 @@ the program many times; a larger one writes critiques and edits, a few times.
 
     python examples/09_real_models.py                 # what a run on each would cost
     python examples/09_real_models.py openai --run    # spends money, at most the budget
+
+To rehearse the second for nothing, run `dlpo serve` beside it, and set `OPENAI_API_BASE=http://127.0.0.1:8000/v1` and
+`OPENAI_API_KEY=none`: the simulated model answers then.
 """
 
 import sys

@@ -24,11 +24,11 @@ SHOWN = {
 EXTRAS = {"10_tune_the_settings": "optuna", "11_track_in_mlflow": "mlflow"}
 
 
-def run(path, *arguments, **variables):
+def run(path, *arguments, folder=ROOT, **variables):
     # DSPy and LiteLLM carry tables of prices, and would fetch newer ones.
     environment = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", **variables}
     command = [sys.executable, str(path), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, cwd=folder)
 
 
 def text_of(path):
@@ -55,6 +55,16 @@ def test_real_models_are_only_estimated_unless_told_to_run():
         assert f"{provider}, an estimate: nothing is asked" in done.stdout
     assert "verdict" not in done.stdout
     assert not re.search("sk-", text_of(REAL))
+
+
+def test_the_run_on_real_models_works_over_http(address, tmp_path):
+    """The simulated model stands where OpenAI's does."""
+    service = {"OPENAI_API_BASE": address, "OPENAI_API_KEY": "none", "DSPY_CACHEDIR": str(tmp_path / "cache")}
+    done = run(REAL, "openai", "--run", folder=tmp_path, **service)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"verdict: \+\d", done.stdout)
+    assert (tmp_path / "openai.json").exists()
+    assert (tmp_path / "runs" / "openai" / "result.json").exists()
 
 
 def test_to_spend_money_one_provider_must_be_named():
