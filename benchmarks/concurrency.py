@@ -96,11 +96,11 @@ def measure(arm: str, latency: float, threads: int) -> dict[str, float]:
     task, calls = simulated_task(TASK), Calls()
     lm = simulated_lm(latency=latency)
     silence = io.StringIO()
-    with dspy.context(lm=lm, callbacks=[calls]), links() as sizes, quiet():
-        with contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence):
-            began = time.perf_counter()
-            ARMS[arm](task, lm, threads)
-            seconds = time.perf_counter() - began
+    quietly = contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence)
+    with quiet(), quietly[0], quietly[1], dspy.context(lm=lm, callbacks=[calls]), links() as sizes:
+        began = time.perf_counter()
+        ARMS[arm](task, lm, threads)
+        seconds = time.perf_counter() - began
     found = {"seconds": seconds, "calls": calls.number, "latencies a call": seconds / latency / calls.number}
     if sizes:
         bound = latency * sum(math.ceil(size / threads) for size in sizes)

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 
 import click
 import dspy
@@ -83,7 +84,7 @@ def point(what: str, size: int) -> dict[str, float]:
         )
         result = optimizer.compile(program, trainset=train, valset=val).detailed_results
         seconds = time.process_time() - began
-    records = [b - a for a, b in zip(clock, clock[1:], strict=False)]
+    records = [b - a for a, b in pairwise(clock)]
     quarter = max(1, len(records) // 4)
     return {
         "seconds": seconds,
