@@ -18,6 +18,8 @@ TOGETHER = "part of a clear gain, taken whole"
 # A proposal gains clearly when it repairs so many examples, and loses at most this share of as many.
 CLEAR_GAIN = 3
 CLEAR_LOSS = 0.5
+# Of more edits than this, as several predictors bring them, halves are run before single ones.
+MANY = 8
 
 
 def proposal(prompts: Prompts, edits: Sequence[Edit]) -> Prompts:
@@ -169,7 +171,7 @@ def _alone(bench: Bench, accounts: list[_Account], pending: dict[int, float]) ->
     Returns:
         The examples that no single edit explains.
     """
-    untried = {x: list(range(len(accounts))) for x in pending}
+    untried = _narrowed(bench, accounts, pending)
     while any(untried.values()):
         tries = {x: _likeliest(accounts, left, pending[x]) for x, left in untried.items() if left}
         pairs = [(proposal(bench.incumbent, [accounts[i].edit]), x) for x, i in tries.items()]
@@ -181,6 +183,19 @@ def _alone(bench: Bench, accounts: list[_Account], pending: dict[int, float]) ->
                 _book(accounts[i], x, change)
                 del untried[x]
     return list(untried)
+
+
+def _narrowed(bench: Bench, accounts: list[_Account], pending: dict[int, float]) -> dict[int, list[int]]:
+    """The edits that may be behind each change: all of them, or where they are many, those left after halving.
+
+    The half that brings the change goes on; if the first does not, it is taken to be the other.
+    """
+    left = {x: list(range(len(accounts))) for x in pending}
+    while halved := {x: each[: len(each) // 2] for x, each in left.items() if len(each) > MANY}:
+        pairs = [(proposal(bench.incumbent, [accounts[i].edit for i in half]), x) for x, half in halved.items()]
+        for (x, half), change in zip(halved.items(), bench.changes(pairs), strict=True):
+            left[x] = half if change * pending[x] > 0 else left[x][len(half) :]
+    return left
 
 
 def _likeliest(accounts: list[_Account], left: list[int], change: float) -> int:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from world import bench_of, has, rule
 
 from dspy_dlpo.core.acceptance import Bar
-from dspy_dlpo.core.attribution import TOGETHER, judge_edits, proposal
+from dspy_dlpo.core.attribution import MANY, TOGETHER, judge_edits, proposal
 from dspy_dlpo.core.edits import Edit
 
 # What an example needs: "right" and "wrong" never change; ("repaired", i) and ("broken", i) hang on rule i alone;
@@ -67,6 +67,19 @@ def test_each_change_is_booked_on_the_edit_that_causes_it(needs, wave: int, conf
         assert entry.kept == has(prompts["solve"], i)
     gain = sum(len(repaired[i]) - len(broken[i]) for i in range(N_RULES) if ledger[i].kept)
     assert judgement.passed == (gain > 0)
+
+
+@given(st.data(), st.integers(9, 40), st.booleans())
+def test_of_many_edits_halves_are_run_first_and_the_one_at_work_is_found(data, n: int, confirm: bool) -> None:
+    at_work = data.draw(st.lists(st.integers(0, n - 1), min_size=1, max_size=12))
+    needs = [("repaired", i) for i in at_work]
+    bench, _, judgement, ledger = judged(needs, edits=tuple(map(rule, range(n))), confirm=confirm)
+    assert judgement.passed
+    for i, entry in enumerate(ledger):
+        assert list(entry.gained) == [x for x, need in enumerate(needs) if need == ("repaired", i)]
+    halvings = math.ceil(math.log2(n / MANY))
+    most = len(needs) * (1 + 1 + halvings + MANY + 1)  # the start, all together, halves, singles, the survivors
+    assert bench.runs.account.spent <= most * (3 if confirm else 1)
 
 
 causes = st.one_of(single, st.sampled_from([("pair", 0, 1), ("pair", 2, 3)]))
