@@ -15,6 +15,7 @@ from pathlib import Path
 
 import click
 import dspy
+from measuring import write
 
 from dspy_dlpo import Task
 from dspy_dlpo.simulation import simulated_lm, simulated_task
@@ -69,8 +70,11 @@ def main(trials: int, latency: float, worker: str | None) -> None:
         return
     click.echo(f"{trials} trials of at most {BUDGET} runs, {latency:g} s a call (simulated model)")
     seconds = {count: measure(count, trials, latency) for count in COUNTS}
+    found = {}
     for count in COUNTS:
+        found[f"{count} workers"] = {"seconds": seconds[count], "times as fast": seconds[1] / seconds[count]}
         click.echo(f"{count} workers  {seconds[count]:6.1f} s  {seconds[1] / seconds[count]:.2f} times as fast as one")
+    write("workers", found, unit="seconds", trials=trials, latency=latency)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,133 @@
+"""Write the tables of docs/performance.md from the stored results: ``python benchmarks/page.py``."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from measuring import RESULTS
+
+PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+
+
+def stored(name: str) -> Any:
+    """What a benchmark found last."""
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table; all columns but the first are numbers."""
+    lines = [head, ["---", *["--:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def overhead() -> str:
+    """CPU time of a compile against that of DSPy's evaluator."""
+    rows = [
+        [name, str(each["runs"]), f"{each['dspy.Evaluate']:.2f}", f"{each['compile']:.2f}", f"{each['ratio']:.2f}"]
+        for name, each in stored("overhead")["found"].items()
+    ]
+    return table(["task, budget", "runs", "`dspy.Evaluate`, ms a run", "`compile`, ms a run", "ratio"], rows)
+
+
+def concurrency() -> str:
+    """Wall time under latency."""
+    rows = []
+    for name, each in stored("concurrency")["found"].items():
+        bound = f"{each['times the bound']:.2f}" if "times the bound" in each else ""
+        rows.append([name, f"{each['seconds']:.1f}", str(each["calls"]), f"{each['latencies a call']:.3f}", bound])
+    return table(["", "seconds", "calls", "latencies a call", "times the lower bound"], rows)
+
+
+def judging() -> str:
+    """Runs of refused prompts."""
+    found = stored("judging")["found"]
+    rows = [
+        [name, str(each["refused"]), str(each["runs"]), str(each["in full"]), f"{each['share']:.0%}"]
+        for name, each in found.items()
+        if isinstance(each, dict) and "refused" in each
+    ]
+    mean = found["refused, mean share over tasks"]
+    return table(
+        ["task", "refused prompts", "runs made", "runs in full", "share"],
+        [*rows, ["mean over tasks", "", "", "", f"{mean:.0%}"]],
+    )
+
+
+def edits() -> str:
+    """Runs an edit, by edit and by whole proposal."""
+    rows = [
+        [what, str(each["edits kept"]), f"{each['runs per kept edit']:.1f}", f"{each['score on valset']:.3f}"]
+        for what, each in stored("judging")["found"].items()
+        if isinstance(each, dict) and "edits kept" in each
+    ]
+    return table(["judged", "edits kept", "runs an edit", "score on valset"], rows)
+
+
+def tokens() -> str:
+    """Tokens of the prompt model an edit."""
+    rows = [
+        [
+            name.replace("default", "**DLPO** (default)"),
+            f"{each['tokens']:,.0f}",
+            f"{each['edits']:.1f}",
+            f"{each['tokens an edit']:,.0f}",
+            f"{each['ours to this']:.2f}",
+            f"{each['score']:.2f}",
+        ]
+        for name, each in stored("tokens")["found"].items()
+    ]
+    return table(["", "tokens", "edits", "tokens an edit", "ours to this", "test score"], rows)
+
+
+def growth() -> str:
+    """Time and memory by size."""
+    rows = []
+    for what, each in stored("growth")["found"].items():
+        for size, point in each["points"].items():
+            rows.append([f"{int(size):,} {what}", f"{point['seconds']:.1f}", f"{point['MB']:.0f}", ""])
+        rows[-1][-1] = f"{each['exponent']:.2f}"
+    return table(["", "CPU seconds", "MB", "exponent"], rows)
+
+
+def machines() -> str:
+    """How a search and a grid scale with workers."""
+    search, grid = stored("workers"), stored("grid")
+    rows = [
+        [
+            name,
+            f"{search['found'][name]['seconds']:.1f}",
+            f"{search['found'][name]['times as fast']:.2f}",
+            f"{grid['found'][name]['seconds']:.1f}",
+            f"{grid['found'][name]['times as fast']:.2f}",
+        ]
+        for name in grid["found"]
+    ]
+    return table(["", "search, seconds", "times as fast", "grid, seconds", "times as fast"], rows)
+
+
+def storages() -> str:
+    """Trials a second that a storage takes in."""
+    found = stored("storages")["found"]
+    kinds = dict.fromkeys(name.rpartition(", ")[0] for name in found)
+    counts = dict.fromkeys(name.rpartition(", ")[2] for name in found)
+    rows = [[kind, *(f"{found[f'{kind}, {count}']:.0f}" for count in counts)] for kind in kinds]
+    return table(["trials a second", *counts], rows)
+
+
+TABLES = {each.__name__: each for each in (overhead, concurrency, judging, edits, tokens, growth, machines, storages)}
+
+
+def written(text: str) -> str:
+    """A page with its tables as the results stand."""
+
+    def replaced(match: re.Match[str]) -> str:
+        return f"<!-- {match['name']} -->\n\n{TABLES[match['name']]()}\n\n<!-- end -->"
+
+    return re.sub(r"<!-- (?P<name>\w+) -->\n.*?<!-- end -->", replaced, text, flags=re.DOTALL)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(written(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
