@@ -138,11 +138,13 @@ def _run_workers(planner: Planner, arguments: tuple[Any, ...], jobs: int, rows: 
     columns = (TextColumn("cells"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("cells", total=planner.total)
-        while planner.plan() or any(worker.is_alive() for worker in workers):
+        while (unfinished := planner.plan()) or any(worker.is_alive() for worker in workers):
             time.sleep(0.5)
             bar.update(task, completed=rows.count() - before)
+            if restarts >= 5 * jobs and not any(worker.is_alive() for worker in workers):
+                raise click.ClickException("The workers die again and again; what is above says why. Run it again.")
             for i, worker in enumerate(workers):
-                if not worker.is_alive() and worker.exitcode and restarts < 5 * jobs:
+                if not worker.is_alive() and (worker.exitcode or unfinished) and restarts < 5 * jobs:
                     restarts += 1
                     workers[i] = context.Process(target=work, args=arguments)
                     workers[i].start()

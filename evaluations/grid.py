@@ -21,7 +21,7 @@ from typing import Any
 
 import optuna
 from optuna.storages import RDBStorage
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from dspy_dlpo.tuning.storage import take_turns
 from evaluations.cell import Cell, measure
@@ -32,6 +32,8 @@ POLL = 0.2
 SCORES = ("test", "train", "shifted")
 # Cells that wait at a time: Optuna reads them all to hand out one. Seconds after which a worker gives an idle queue up.
 WAITING, PATIENCE = 40, 120
+# Seconds in which a worker has put its name on the trial that it took.
+NAMELESS = 15
 OPEN = "open"
 
 
@@ -122,12 +124,13 @@ class Planner:
         waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING, TrialState.RUNNING))
         known = {trial.user_attrs.get("key") for trial in waiting}
         self._left = [cell for cell in cells if cell.key not in known]
+        self._nameless: dict[int, float] = {}
         self.study.set_user_attr(OPEN, True)
 
     def plan(self) -> bool:
         """Queue more cells if few are waiting, and those of dead workers again; False when nothing is left to do."""
         taken = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING, TrialState.RUNNING))
-        _take_back_the_dead(self.study)
+        self._take_back_the_dead()
         if self._left and sum(trial.state == TrialState.WAITING for trial in taken) < WAITING // 2:
             for cell in self._left[:WAITING]:
                 self.study.enqueue_trial({}, user_attrs={"key": cell.key, "cell": asdict(cell)})
@@ -137,6 +140,22 @@ class Planner:
             return True
         self.study.set_user_attr(OPEN, False)
         return False
+
+    def _take_back_the_dead(self) -> None:
+        """Queue again what a process of this machine was running when it died."""
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if self._is_lost(trial):
+                self.study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+                attributes = {name: trial.user_attrs[name] for name in ("key", "cell")}
+                self.study.enqueue_trial({}, user_attrs={**attributes, "again": True})  # its row may be written
+
+    def _is_lost(self, trial: FrozenTrial) -> bool:
+        """Whether the process of a running trial is gone; one that was killed as it took the trial has left no name."""
+        worker = trial.user_attrs.get("worker")
+        if worker is None:
+            return time.monotonic() - self._nameless.setdefault(trial.number, time.monotonic()) > NAMELESS
+        host, _, pid = worker.partition("/")
+        return host == socket.gethostname() and not _is_alive(int(pid))
 
 
 def work(
@@ -190,17 +209,6 @@ def work(
             else:
                 break
     return count
-
-
-def _take_back_the_dead(study: optuna.Study) -> None:
-    """Queue again what a process of this machine was running when it died."""
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        host, _, pid = trial.user_attrs.get("worker", "").partition("/")
-        if host != socket.gethostname() or _is_alive(int(pid)):
-            continue
-        study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
-        attributes = {name: trial.user_attrs[name] for name in ("key", "cell")}
-        study.enqueue_trial({}, user_attrs={**attributes, "again": True})  # its row may have been written
 
 
 def _is_alive(pid: int) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import dspy
 import pytest
+from optuna.trial import TrialState
 
 pytest.importorskip("datasets")
 pytest.importorskip("matplotlib")
@@ -20,7 +21,7 @@ from evaluations import data
 from evaluations.arms import ABLATION, CONTROLLER, MAIN, TUNING, arms
 from evaluations.cell import Cell, measure
 from evaluations.gauge import CapReached, Gauge, GaugedLM, Purse
-from evaluations.grid import Rows
+from evaluations.grid import Planner, Rows
 from evaluations.report import write_report
 from evaluations.suites import SUITES, cells_of
 from evaluations.tasks import bench_task, real_names
@@ -183,6 +184,22 @@ def test_one_worker_that_is_killed_loses_nothing(tmp_path):
         out, _ = child.communicate(timeout=300)
     assert "24 of 24 cells finished" in out
     assert len(Rows(tmp_path).keys()) == 24
+
+
+def test_a_cell_whose_worker_was_killed_as_it_took_it_is_queued_again(tmp_path, monkeypatch):
+    cell = Cell("object_counting", "default", 0, 100)
+    planner = Planner(f"sqlite:///{tmp_path}/grid.db", "grid", [cell])
+    planner.plan()
+    with pytest.warns(UserWarning, match="Heartbeat"):
+        planner.study.ask()  # killed here: it has left no name
+    planner.plan()
+    states = [trial.state for trial in planner.study.get_trials()]
+    assert states == [TrialState.RUNNING], "a worker has a moment to put its name there"
+    monkeypatch.setattr("evaluations.grid.NAMELESS", 0)
+    planner.plan()
+    lost, queued = planner.study.get_trials()
+    assert (lost.state, queued.state) == (TrialState.FAIL, TrialState.WAITING)
+    assert queued.user_attrs["key"] == cell.key
 
 
 def test_rows_are_gathered_into_one_file_each_cell_once(tmp_path):
