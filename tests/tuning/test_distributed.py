@@ -56,7 +56,7 @@ def wait_for(condition, what: str, seconds: float = 60) -> object:
     raise AssertionError(f"{what} did not happen within {seconds:g} s")
 
 
-def kill_in_mid_trial(storage: str, workers: list[subprocess.Popen]) -> int:
+def kill_in_mid_trial(storage: str, workers: list[subprocess.Popen], n_trials: int = N_TRIALS) -> int:
     """Kill a worker whose trial has a checkpoint; the number of that trial.
 
     A trial may end between the look and the kill: then another worker is started, and killed.
@@ -67,7 +67,7 @@ def kill_in_mid_trial(storage: str, workers: list[subprocess.Popen]) -> int:
         next(worker for worker in workers if worker.pid == pid).wait()
         if trials_of(storage)[number].state != TrialState.COMPLETE:
             return number
-        workers.append(start(storage))
+        workers.append(start(storage, n_trials))
 
 
 def _in_mid_trial(storage: str, pids: set[int]) -> tuple[int, int]:
@@ -131,7 +131,7 @@ def test_all_workers_killed_and_the_same_command_again_loses_nothing(storage) ->
 def test_a_retry_goes_on_from_the_dead_attempts_checkpoint(tmp_path) -> None:
     storage = f"sqlite:///{tmp_path}/study.db"
     workers = [start(storage, n_trials=2, latency=0.04)]
-    number = kill_in_mid_trial(storage, workers)
+    number = kill_in_mid_trial(storage, workers, n_trials=2)
     end(workers)
     assert any(name.endswith("/calls.jsonl/000000000000") for name in checkpoints(storage))
     end([start(storage, n_trials=2, latency=0.04)])
@@ -160,7 +160,7 @@ def test_other_storages_too(kind, tmp_path, monkeypatch, grpc_proxy) -> None:
     monkeypatch.setenv("DLPO_ARTIFACTS", str(tmp_path / "artifacts"))
     storage = f"journal://{tmp_path}/study.log" if kind == "journal" else grpc_proxy
     workers = [start(storage, n_trials=8) for _ in range(2)]
-    number = kill_in_mid_trial(storage, workers)
+    number = kill_in_mid_trial(storage, workers, n_trials=8)
     end(workers)
     trials = check_every_slot_ended_once(storage, n_trials=8)
     assert [each.number for each in trials if each.state == TrialState.FAIL] == [number]
