@@ -328,11 +328,18 @@ class Compilation:
             self._account,
             judging.wave,
             lambda request: self._recorder.is_recorded(which, request),
-            width=judging.width or (judging.wave if self._directory else None),
+            width=self._width(),
             ahead=judging.speculate,
         )
         self._recorder.restore(which, runs)
         return runs
+
+    def _width(self) -> int | None:
+        """How many runs go out together: with a run directory no more than are kept for a crash, but one wave."""
+        judging = self._settings.judging
+        if self._directory is None:
+            return judging.width
+        return max(judging.wave, min(judging.width or judging.wave, self._account.kept))
 
     def _protected(self, name: str) -> tuple[FreezeText, ...]:
         """What a module of DSPy needs in a predictor's instructions, and their headings and output-format lines."""

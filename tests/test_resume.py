@@ -62,10 +62,18 @@ def cut(whole, folder, count, torn=""):
     return folder
 
 
-@pytest.fixture(scope="module", params=["quiet", "noisy", "support_desk"])
+SETTINGS = {
+    "quiet": {},
+    "noisy": {"noise": 0.1},
+    "support_desk": {"name": "support_desk"},
+    "ahead": {"noise": 0.1, "judging": Judging(width=32, speculate=24)},
+}
+
+
+@pytest.fixture(scope="module", params=SETTINGS)
 def whole(request, tmp_path_factory):
     """An undisturbed run, its directory, and the settings that made it."""
-    settings = {"quiet": {}, "noisy": {"noise": 0.1}, "support_desk": {"name": "support_desk"}}[request.param]
+    settings = SETTINGS[request.param]
     folder = tmp_path_factory.mktemp("whole") / "run"
     return *compiled(folder, **settings), folder, settings
 
