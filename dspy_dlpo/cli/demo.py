@@ -131,6 +131,7 @@ def _compile(
 def _conclude(outcome: Outcome, *, simulated: bool) -> None:
     console.print()
     outcome.show()
+    console.print(f"[bold]Next[/bold]  dlpo report {escape(str(outcome.result.log_dir))} --open")
     if simulated:
         console.print(
             "[yellow]These figures come from a simulated model. On a real one:[/yellow] dlpo demo "
