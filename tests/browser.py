@@ -26,9 +26,9 @@ def unavailable(reason):
     pytest.skip(f"no browser: {reason}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """The system's Chromium."""
+    """The system's Chromium; no longer than a module, as an event loop runs in this thread while it is there."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:

@@ -3,23 +3,14 @@
 import sys
 from pathlib import Path
 
-import dspy
 import pytest
 from browser import browser, page  # noqa: F401
 
-from dspy_dlpo import Budget, DLPOResult, DLPOTeleprompter
-from dspy_dlpo.simulation import simulated_lm, simulated_task
+from dspy_dlpo import DLPOResult
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-
-def compiled(log_dir, name="object_counting", *, calls=300, n_val=32, **settings):
-    """The result of a small run."""
-    task = simulated_task(name, n_train=40, n_val=n_val, n_test=4)
-    valset = task.valset if n_val else []
-    with dspy.context(lm=simulated_lm()):
-        optimizer = DLPOTeleprompter(task.metric, budget=Budget(metric_calls=calls), log_dir=log_dir, **settings)
-        return optimizer.compile(task.program, trainset=task.trainset, valset=valset).detailed_results
+from small_runs import compiled
 
 
 @pytest.fixture(scope="session")

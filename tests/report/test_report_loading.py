@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from small_runs import compiled
 
 from dspy_dlpo import DLPOResult, RunDirectoryError
 from dspy_dlpo.cli import main
@@ -175,8 +176,6 @@ def test_a_file_that_cannot_be_written_is_an_error_with_the_way_out(run, tmp_pat
 
 
 def test_a_run_goes_on_in_a_directory_that_holds_a_report(run, one) -> None:
-    from conftest import compiled  # the conftest of this folder
-
     assert CliRunner().invoke(main, ["report", str(run)]).exit_code == 0
     again = compiled(run)
     assert again.best_prompts == one.best_prompts

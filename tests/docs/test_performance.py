@@ -1,0 +1,36 @@
+"""The page on performance shows what the benchmarks found last, and the benchmarks start."""
+
+import json
+import sys
+
+import pytest
+from reading import DOCS, ROOT, run, text_of
+
+FOLDER = ROOT / "benchmarks"
+SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in ("measuring", "page", "reader"))
+
+
+def test_the_tables_are_those_of_the_stored_results():
+    code = "import page; text = page.PAGE.read_text(encoding='utf-8'); assert page.written(text) == text"
+    done = run([sys.executable, "-c", code], FOLDER)
+    assert done.returncode == 0, "run: python benchmarks/page.py\n" + done.stderr
+
+
+def test_every_table_has_a_place():
+    done = run([sys.executable, "-c", "import page; print(*page.TABLES)"], FOLDER)
+    for name in done.stdout.split():
+        assert f"<!-- {name} -->" in text_of(DOCS / "performance.md")
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_results_say_on_which_machine_they_were_measured(name):
+    stored = json.loads((FOLDER / "results" / f"{name}.json").read_text(encoding="utf-8"))
+    assert stored["found"]
+    assert set(stored["machine"]) >= {"python", "cores", "date", "versions"}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_benchmark_starts(name):
+    done = run([sys.executable, f"{name}.py", "--help"], FOLDER)
+    assert done.returncode == 0, done.stderr
+    assert "Usage" in done.stdout
