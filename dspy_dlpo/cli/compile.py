@@ -16,7 +16,7 @@ import dspy
 from rich.console import Console
 from rich.markup import escape
 
-from dspy_dlpo import DLPOResult, DLPOTeleprompter, Estimate, Interrupted, Task
+from dspy_dlpo import DLPOResult, DLPOTeleprompter, Estimate, Interrupted, Task, default_settings
 from dspy_dlpo.cli import failing
 from dspy_dlpo.cli.claiming import claim, cost_of_claim
 from dspy_dlpo.cli.free import cost_nothing, is_simulated
@@ -59,6 +59,16 @@ _TASK_THREADS = 8
 @model_options
 @click.option("--threads", "num_threads", type=click.IntRange(min=1), help="Calls in parallel; DSPy's own by default.")
 @click.option(
+    "--width",
+    type=click.IntRange(min=8),
+    help="Runs that go out together at most, 8 by default; so many are kept from the budget for a crash.",
+)
+@click.option(
+    "--speculate",
+    type=click.IntRange(min=0),
+    help="Runs that go out ahead of the decision that they are for: less waiting, more runs, the same decisions.",
+)
+@click.option(
     "--log-dir",
     type=click.Path(file_okay=False),
     help="Run directory; a new one under runs/ by default. The same command with the same one goes on.",
@@ -83,6 +93,8 @@ def compile_task(
     as_json: bool,
     task_model: str | None,
     prompt_model: str | None,
+    width: int | None,
+    speculate: int | None,
     **settings: Any,
 ) -> None:
     """Improve the program of a task, and write it.
@@ -95,6 +107,7 @@ def compile_task(
     with told_shortly():
         with stdout_kept(quiet or as_json):
             settings.update(named_models(task_model, prompt_model))
+            settings["judging"] = replace(default_settings()["judging"], width=width, speculate=speculate or 0)
             found = load_task(task)
             limits = Budget(metric_calls=AUTO[auto] if budget is None else budget, usd=max_usd)
             log_dir = log_dir or _new_directory(found.name or task)
