@@ -41,7 +41,7 @@ def peer_options(peer):
 
 def table(name):
     """The rows under a heading: the option there, what it is here, and why."""
-    lines = PAGE.split(f"\n| {name} | here | |\n|---|---|---|\n")[1].split("\n\n")[0].strip().splitlines()
+    lines = PAGE.split(f"\n| {name} | here | note |\n|---|---|---|\n")[1].split("\n\n")[0].strip().splitlines()
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
 
 
