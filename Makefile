@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test docs lowest versions lint clean
+.PHONY: demo test docs bench lowest versions lint clean
 
 $(VENV)/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -25,6 +25,12 @@ test: $(VENV)/.installed-dev lint
 # The documentation, into build/docs; a warning is an error. The pictures: .venv/bin/python scripts/pictures
 docs: $(VENV)/.installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# The benchmarks of speed, about half an hour on two idle cores, and the tables of docs/performance.md.
+BENCHMARKS := overhead judging tokens concurrency growth workers grid storages
+bench: $(VENV)/.installed-dev
+	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
+	$(BIN)/python benchmarks/page.py
 
 # The oldest Python that is there with the lowest versions of all dependencies; and a run without extras.
 lowest: $(VENV)/.installed-dev
