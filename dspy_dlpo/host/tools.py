@@ -47,10 +47,15 @@ class ToolDescriptions(Parameter):
 
 
 def own_tools(program: dspy.Module) -> dict[int, list[str]]:
-    """The tools of every `dspy.ReActV2`, by the id of the agent; one that several share belongs to the first."""
-    seen: set[int] = set()
+    """The tools of every `dspy.ReActV2`, by the id of the agent.
+
+    One that several share belongs to the first, and to none if an agent that DSPy has frozen is among them.
+    """
+    agents = [agent for _, agent in program.named_sub_modules(type_=dspy.ReActV2)]
+    live = [agent for _, agent in program.named_sub_modules(type_=dspy.ReActV2, skip_compiled=True)]
+    seen = {id(tool) for agent in agents if agent not in live for tool in agent.tools.values()}
     found: dict[int, list[str]] = {}
-    for _, agent in program.named_sub_modules(type_=dspy.ReActV2):
+    for agent in live:
         found[id(agent)] = [name for name, tool in agent.tools.items() if name != _SUBMIT and id(tool) not in seen]
         seen |= {id(tool) for tool in agent.tools.values()}
     return found

@@ -85,6 +85,15 @@ def test_an_agent_has_its_users_fields_and_tools_and_not_its_own():
     assert prompts["more[0].react"] == "## Field `question`\n\n## Tool `wait`\nWaits."
 
 
+def test_a_tool_of_an_agent_that_is_frozen_stays_as_it_is():
+    program = Agents()
+    program.first._compiled = True
+    prompts = read_prompts(program, KINDS)
+    assert "first.react" not in prompts
+    assert "look_up" not in prompts["more[0].react"].partition("## Instructions")[0], "the frozen agent has it too"
+    assert "## Tool `wait`" in prompts["more[0].react"]
+
+
 @pytest.mark.parametrize("kinds", [("instructions",), ("fields",), ("tools",), ("instructions", "tools"), KINDS])
 def test_what_was_read_and_is_written_back_changes_nothing(kinds):
     program, other = Agents(), Agents()
