@@ -82,7 +82,9 @@ def _needs_nothing(found: Any) -> bool:
 
 def _checked(path: str, task: Any) -> Task:
     if not _is_task(task):
-        raise ValueError(f"{path!r} is a {type(task).__name__}. Name a dspy_dlpo.Task, or a function that returns one.")
+        raise ValueError(
+            f"{path!r} is of type {type(task).__name__}. Name a dspy_dlpo.Task, or a function that returns one."
+        )
     return task  # type: ignore[no-any-return]
 
 

@@ -29,6 +29,7 @@ def test_the_demo_tells_the_whole_story(task, tmp_path):
         "runs of the program",
         "critic:",
         f"Run directory  {tmp_path / 'run'}",
+        f"Next  dlpo report {tmp_path / 'run'} --open",
         "These figures come from a simulated model",
         "--task-model openai/gpt-4o-mini --prompt-model openai/gpt-4o",
     ):
@@ -148,7 +149,7 @@ def test_the_price_of_a_task_is_told_as_json(module):
         ("my_tasks", "is no path of a task. Pass MODULE:NAME"),
         ("my_tasks:nothing", "Name a Task of that module"),
         ("nowhere_at_all:task", "Run from the directory that holds the module"),
-        ("my_tasks:number", "is a int. Name a dspy_dlpo.Task"),
+        ("my_tasks:number", "is of type int. Name a dspy_dlpo.Task"),
         ("my_tasks:task", "No language model is configured"),
     ],
 )

@@ -29,7 +29,7 @@ from dspy_dlpo.cli.options import (
     task_argument,
 )
 from dspy_dlpo.cli.outcome import Outcome
-from dspy_dlpo.cli.showing import console, named_models, show_estimate, told_shortly
+from dspy_dlpo.cli.showing import console, named_models, show_estimate, show_next, told_shortly
 from dspy_dlpo.cli.streams import can_ask, stdout_kept
 from dspy_dlpo.core.budget import AUTO, Budget
 from dspy_dlpo.core.errors import DLPOError
@@ -255,7 +255,7 @@ def _tell(outcome: Outcome, quiet: bool, as_json: bool) -> None:
         outcome.show()
         if outcome.simulated:
             console.print("[yellow]A simulated model took part: a real one may gain more, less or nothing.[/yellow]")
-        console.print(f"[bold]Next[/bold]  dlpo report {escape(str(outcome.result.log_dir))}")
+        show_next(outcome.result.log_dir)
 
 
 def _end(outcome: Outcome, require_gain: bool, log_dir: str) -> None:

@@ -18,7 +18,7 @@ from dspy_dlpo.cli.failing import Stopped
 from dspy_dlpo.cli.free import is_simulated
 from dspy_dlpo.cli.options import json_option, model_options, quiet_option
 from dspy_dlpo.cli.outcome import Outcome
-from dspy_dlpo.cli.showing import console, named_models, show_estimate, told_shortly
+from dspy_dlpo.cli.showing import console, named_models, show_estimate, show_next, told_shortly
 from dspy_dlpo.cli.streams import stdout_kept
 from dspy_dlpo.core.budget import Budget
 from dspy_dlpo.progress import ProgressBar
@@ -98,7 +98,7 @@ def _models(seed: int, task_model: str | None, prompt_model: str | None) -> dict
 
 def _introduce(task: Any, real: bool, budget: int) -> None:
     console.print(
-        f"[bold]Task[/bold] {task.name}: {len(task.trainset)} examples to learn from, {len(task.valset)} to choose on, "
+        f"[bold]Task[/bold] {task.name}: {len(task.trainset)} examples to learn from, {len(task.valset)} to choose on,"
     )
     console.print(f"     {len(task.testset)} held out for the final test. Budget: {budget} runs of the program.")
     example = task.trainset[0]
@@ -131,7 +131,7 @@ def _compile(
 def _conclude(outcome: Outcome, *, simulated: bool) -> None:
     console.print()
     outcome.show()
-    console.print(f"[bold]Next[/bold]  dlpo report {escape(str(outcome.result.log_dir))} --open")
+    show_next(outcome.result.log_dir)
     if simulated:
         console.print(
             "[yellow]These figures come from a simulated model. On a real one:[/yellow] dlpo demo "

@@ -18,7 +18,13 @@ from dspy_dlpo.teleprompter import DLPOTeleprompter
 @task_argument
 @auto_option
 @budget_option
-@click.option("--probe", default=0, show_default=True, help="Runs of the program to make and measure, at most 3.")
+@click.option(
+    "--probe",
+    type=click.IntRange(0, 3),
+    default=0,
+    show_default=True,
+    help="Runs of the program to make and measure, at most 3.",
+)
 @model_options
 @json_option
 def estimate(

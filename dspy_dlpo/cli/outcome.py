@@ -108,9 +108,10 @@ class Outcome:
         for role in ("task", "metric", "critic", "writer"):
             counts = spent.get(role)
             if counts and counts["calls"]:
+                called = "call" if counts["calls"] == 1 else "calls"
                 tokens = f"{counts['input_tokens']:,} tokens in, {counts['output_tokens']:,} out"
                 money = "price unknown" if counts["usd"] is None else f"${counts['usd']:.4f}"
-                console.print(f"     {role}: {counts['calls']:,} calls, {tokens}; {money}")
+                console.print(f"     {role}: {counts['calls']:,} {called}, {tokens}; {money}")
         if self.test is not None:
             console.print(f"     and {2 * self.test.examples} runs for the final test")
 

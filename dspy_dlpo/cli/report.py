@@ -28,11 +28,13 @@ def report(run: str, output: str | None, open_browser: bool) -> None:
         try:
             result.to_html(path)
         except OSError as error:
-            raise RunDirectoryError(f"{path} cannot be written: {error}. Pass another file as --output.") from error
+            raise RunDirectoryError(
+                f"{path} cannot be written: {error.strerror or error}. Pass another file as --output."
+            ) from error
     click.echo(result.verdict)
     click.echo(str(path))
-    if open_browser:
-        webbrowser.open(path.resolve().as_uri())
+    if open_browser and not webbrowser.open(path.resolve().as_uri()):
+        click.echo("No browser was found on this machine. Open the page by hand, here or after copying it.", err=True)
 
 
 def _beside(run: Path) -> Path:

@@ -91,7 +91,7 @@ def make_page(result: DLPOResult) -> Page:
     return Page(
         result=result,
         headline=shown,
-        notes=notes,
+        notes=(*_simulated(settings), *notes),
         prompts=prompt_pairs(result.start_prompts, result.best_prompts),
         returned=next((each.step for each in result.history if each.proposal == result.best_prompts), None),
         chapters=tuple(told),
@@ -123,6 +123,14 @@ def _directory(result: DLPOResult) -> tuple[Calls, dict[str, Any], tuple[str, ..
     if not settings:
         notes += (f"There is no run.json in {result.log_dir}, so the settings are not shown.",)
     return calls, settings, notes
+
+
+def _simulated(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """That figures of a simulated model say nothing of a real one, where such a model took part."""
+    # The name that the simulated model gives itself; no layer below this one may ask it.
+    if not any(str(settings.get(name)).startswith("simulated/") for name in ("task_model", "prompt_model")):
+        return ()
+    return ("A simulated language model took part: this shows how it works, not what a real model would gain.",)
 
 
 def _curves(result: DLPOResult) -> dict[str, str]:

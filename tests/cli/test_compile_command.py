@@ -21,7 +21,7 @@ def test_a_run_is_told_line_by_line_and_leaves_program_and_directory(here):
     assert done.stderr == ""
     for said in ("Estimate", "Verdict", "Valset", "Held-out test", "95% interval", "     + ", "critic:", "simulated"):
         assert said in done.stdout
-    assert done.stdout.rstrip().endswith("dlpo report run")
+    assert done.stdout.rstrip().endswith("dlpo report run --open")
     progress = re.findall(r"^(start|step|trial|growth|end) .* runs +\d:\d\d  (.*)$", done.stdout, re.MULTILINE)
     assert progress[0][0] == "start"
     assert progress[-1][0] == "end"

@@ -168,6 +168,23 @@ def test_the_command_opens_a_browser_only_where_it_is_asked_to(run, monkeypatch)
     assert opened == [(run / "report.html").as_uri()]
 
 
+def test_a_machine_without_a_browser_is_told_so(run, monkeypatch) -> None:
+    monkeypatch.setattr(webbrowser, "open", lambda address: False)
+    done = CliRunner().invoke(main, ["report", str(run), "--open"])
+    assert done.exit_code == 0
+    assert "No browser was found" in done.stderr
+
+
+def test_a_simulated_model_is_named_as_such(run) -> None:
+    def told() -> bool:
+        return any("simulated language model" in note for note in make_page(DLPOResult.load(run)).notes)
+
+    assert told()
+    settings = (run / "run.json").read_text()
+    (run / "run.json").write_text(settings.replace('"simulated/', '"vendor/'))
+    assert not told()
+
+
 def test_a_file_that_cannot_be_written_is_an_error_with_the_way_out(run, tmp_path) -> None:
     done = CliRunner().invoke(main, ["report", str(run), "--output", str(tmp_path / "no" / "such" / "folder.html")])
     assert done.exit_code == 1
