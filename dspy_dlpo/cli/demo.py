@@ -123,6 +123,7 @@ def _compile(
     if told:
         console.print("[bold]Estimate[/bold] of what this run will cost: ", end="")
         show_estimate(optimizer.estimate(task.program, trainset=task.trainset, valset=task.valset))
+        console.print(f"and at most {2 * len(task.testset)} runs of the program for the final claim on the testset\n")
     with told or nullcontext():
         program = optimizer.compile(task.program, trainset=task.trainset, valset=task.valset)
     return program.detailed_results  # type: ignore[no-any-return]
