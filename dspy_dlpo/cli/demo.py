@@ -18,7 +18,7 @@ from dspy_dlpo.cli.failing import Stopped
 from dspy_dlpo.cli.free import is_simulated
 from dspy_dlpo.cli.options import json_option, model_options, quiet_option
 from dspy_dlpo.cli.outcome import Outcome
-from dspy_dlpo.cli.showing import console, named_models, show_estimate, show_next, told_shortly
+from dspy_dlpo.cli.showing import called, console, named_models, show_estimate, show_next, told_shortly
 from dspy_dlpo.cli.streams import stdout_kept
 from dspy_dlpo.core.budget import Budget
 from dspy_dlpo.progress import ProgressBar
@@ -135,6 +135,6 @@ def _conclude(outcome: Outcome, *, simulated: bool) -> None:
     show_next(outcome.result.log_dir)
     if simulated:
         console.print(
-            "[yellow]These figures come from a simulated model. On a real one:[/yellow] dlpo demo "
+            f"[yellow]These figures come from a simulated model. On a real one:[/yellow] {escape(called())} demo "
             "--task-model openai/gpt-4o-mini --prompt-model openai/gpt-4o"
         )

@@ -17,7 +17,7 @@ from rich.table import Table
 from dspy_dlpo.cli.failing import told_shortly
 from dspy_dlpo.estimate import Estimate
 
-__all__ = ["console", "named_models", "show_estimate", "show_next", "told_shortly"]
+__all__ = ["called", "console", "named_models", "show_estimate", "show_next", "told_shortly"]
 
 console = Console(highlight=False, soft_wrap=True)
 _NUMBERS = ("calls", "tokens in", "tokens out", "US dollars")
@@ -59,13 +59,13 @@ def _table(said: Estimate, columns: tuple[str, ...]) -> Table:
 def show_next(log_dir: str | None) -> None:
     """The command that shows what happened, to be copied as it stands."""
     first = "" if all(map(find_spec, _FOR_REPORTS)) else 'pip install "dspy-dlpo[report]", then '
-    command = shlex.join([_called(), "report", str(log_dir), "--open"])
+    command = shlex.join([called(), "report", str(log_dir), "--open"])
     console.print(f"[bold]Next[/bold]  {escape(first + command)}")
 
 
-def _called() -> str:
+def called() -> str:
     """How this command is called: by its path where its name alone would not find it."""
-    called, found = Path(sys.argv[0]), shutil.which("dlpo")
-    if called.stem != "dlpo" or (found and Path(found).parent.samefile(called.parent)):
+    here, found = Path(sys.argv[0]), shutil.which("dlpo")
+    if here.stem != "dlpo" or (found and Path(found).parent.samefile(here.parent)):
         return "dlpo"
     return sys.argv[0]
