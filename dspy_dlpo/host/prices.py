@@ -63,7 +63,7 @@ def _native_cost(lm: Any, usage: Mapping[str, Any]) -> float | None:
         from dspy.clients.costs import estimate_cost
 
         route = select_backend(lm).resolution
-        if route is None:
+        if route is None or not _has_price(route.provider, route.model):
             return None
         response = Response(
             id=None,
@@ -77,6 +77,14 @@ def _native_cost(lm: Any, usage: Mapping[str, Any]) -> float | None:
         logger.debug("DSPy has no price for %s: %s", getattr(lm, "model", lm), error)
         return None
     return None if cost is None else float(cost)
+
+
+@lru_cache(maxsize=256)
+def _has_price(provider: str, model: str) -> bool:
+    """Whether DSPy's table has a price of a model; to find that it has not, it looks through all of it."""
+    from dspy.clients.model_metadata import model_info
+
+    return any("cost_per_token" in key for key in model_info(provider, model))
 
 
 def _verbatim(usage: Mapping[str, Any], route: Any) -> Usage:
