@@ -34,7 +34,14 @@ from dspy_dlpo.host.meter import Meter, Tally, summary
 from dspy_dlpo.host.metric import MetricDoor
 from dspy_dlpo.host.parameters import explained
 from dspy_dlpo.host.prices import Prices
-from dspy_dlpo.host.program import EvaluationCopies, demos_of, describe, fields_of, protected_text, with_prompts
+from dspy_dlpo.host.program import (
+    EvaluationCopies,
+    demos_of,
+    describe,
+    fields_of,
+    protected_text,
+    with_prompts,
+)
 from dspy_dlpo.host.prompting import PromptModel
 from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.host.values import as_text
@@ -72,11 +79,9 @@ class Compilation:
         self._start, self._predictors, self._frozen_text = door.prompts, door.predictors, door.frozen_text
         self._plan = self._planned()
         controlled(self._plan, StepContext(0, 0.0, History(), self._plan.seed, self._plan.examples))
-        self._redact = Redactor(door.models)
-        self._copies, self._meter = (
-            EvaluationCopies(student, settings.parameters),
-            Meter(Prices(settings.budget.prices)),
-        )
+        self._redact, self._task_models = Redactor(door.models), door.task_models
+        self._meter = Meter(Prices(settings.budget.prices))
+        self._copies = EvaluationCopies(student, settings.parameters, self._meter.listening)
         self._metric = MetricDoor(settings.metric, settings.score_range)
         self._signals = StopSignals(self._stop_file())
         self._began, self._ran_before = time.monotonic(), 0.0
@@ -119,7 +124,7 @@ class Compilation:
         """
         result = None
         try:
-            with self._signals.watching():
+            with self._signals.watching(), self._meter.listening.attached(self._task_models):
                 program = self._ran()
             result = program.detailed_results
             return program

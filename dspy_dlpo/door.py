@@ -9,7 +9,7 @@ import dspy
 
 from dspy_dlpo.host.parameters import read_prompts
 from dspy_dlpo.host.prices import Prices
-from dspy_dlpo.host.program import editable, unset_models
+from dspy_dlpo.host.program import editable, models_of, unset_models
 from dspy_dlpo.settings import Settings
 
 
@@ -81,7 +81,7 @@ class Door:
                 f"No language model is configured to run {', '.join(unset)}. Pass task_model=dspy.LM(...), or call "
                 "dspy.configure(lm=...)."
             )
-        own = [predictor.lm for _, predictor in self._student.named_predictors() if predictor.lm is not None]
+        own = models_of(self._student)
         return [*own, general] if unset else own
 
     def _check_prices(self) -> None:

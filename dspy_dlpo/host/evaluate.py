@@ -150,7 +150,7 @@ class Evaluator:
         program, request = job
         example = self._examples[request.example]
         row = self._row(request)
-        with self._meter.role("task", trace=Trace(), lm=self._general_model(request.rollout)) as task:
+        with self._meter.run("task", trace=Trace(), lm=self._general_model(request.rollout)) as task:
             try:
                 prediction = call(program, example.inputs())
             except Exception as error:  # noqa: BLE001 - one example may fail; the error is kept in its row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,14 +10,15 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import dspy
-from dspy.utils.callback import ACTIVE_CALL_ID
+from dspy.utils.callback import ACTIVE_CALL_ID, BaseCallback
 from dspy.utils.usage_tracker import UsageTracker
 
+from dspy_dlpo.host.listening import Listening
 from dspy_dlpo.host.prices import Prices, tokens_of
 from dspy_dlpo.host.threads import PULSE, Pulse
 from dspy_dlpo.host.tracing import FailedCalls
 
-ROLE = "dlpo_role"
+_NUMBERS = itertools.count()
 
 
 @dataclass
@@ -45,8 +47,12 @@ class Tally:
 
     def add(self, other: Tally) -> None:
         """Add another one."""
-        for each in fields(self):
-            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+        self.count(**{each.name: getattr(other, each.name) for each in fields(other)})
+
+    def count(self, **spent: float) -> None:
+        """Add to what is named."""
+        for name, value in spent.items():
+            setattr(self, name, getattr(self, name) + value)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data; what is 0 is left out."""
@@ -63,6 +69,7 @@ class Scope:
     def __init__(self, role: str) -> None:
         self.role, self.tally, self.pulse = role, Tally(), PULSE.get() or Pulse()
         self.error: Exception | None = None  # of the last call that failed
+        self.strangers = False  # whether a model or a predictor took part that the meter is not attached to
         self.pulse.scopes.append(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Scope:
@@ -76,7 +83,8 @@ class Meter(FailedCalls, UsageTracker):
     callback takes longer than what ours do. DSPy reports usage for every call that no cache answered; a call
     without usage and without an error is a cache hit. Where a program puts its own usage tracker in place, that one
     passes on what it is told; where it takes callbacks away, calls show by their usage. Retries within one call are not
-    seen.
+    seen. Of a model that is first called after some runs without it, failures and cache hits before its first billed
+    call are not seen either (see `Listening`).
 
     Args:
         prices: What calls cost.
@@ -90,17 +98,39 @@ class Meter(FailedCalls, UsageTracker):
         self._billed: set[str] = set()
         self._totals: dict[str, Tally] = {}
         self._other = Scope("other")
+        self._role = f"dlpo_role_{next(_NUMBERS)}"  # models that two meters hear of at a time are told apart by it
+        self.listening = Listening(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Meter:
         return self
 
+    def __reduce__(self) -> tuple[type[BaseCallback], tuple[()]]:
+        return BaseCallback, ()  # a model that goes to another process takes nothing along
+
     @contextmanager
-    def role(self, name: str, **settings: Any) -> Iterator[Scope]:
-        """Charge the calls made inside to a role, under further DSPy settings; yields their scope."""
-        scope = Scope(name)
-        callbacks = [callback for callback in dspy.settings.callbacks if callback is not self]
-        with dspy.context(callbacks=[*callbacks, self], usage_tracker=self, **{ROLE: scope}, **settings):
+    def role(self, name: str, *, everywhere: bool = True, **settings: Any) -> Iterator[Scope]:
+        """Charge the calls made inside to a role, under further DSPy settings; yields their scope.
+
+        Args:
+            name: The role.
+            everywhere: False to hear only of models and predictors that the meter is attached to.
+            settings: Settings of DSPy.
+        """
+        scope, callbacks = Scope(name), dspy.settings.callbacks
+        if everywhere:
+            callbacks = [*(each for each in callbacks if each is not self), self]
+        with dspy.context(callbacks=callbacks, usage_tracker=self, **{self._role: scope}, **settings):
             yield scope
+
+    @contextmanager
+    def run(self, name: str, **settings: Any) -> Iterator[Scope]:
+        """As `role`, for one run of the program: it listens no wider than it has to."""
+        with self.role(name, everywhere=self.listening.everywhere, **settings) as scope:
+            try:
+                yield scope
+            finally:
+                called = [step[0] for step in dspy.settings.trace or ()]
+                self.listening.ended(scope.strangers or not all(map(self.listening.is_attached, called)))
 
     def add(self, role: str, spent: Tally) -> None:
         """Add what was spent by an earlier process."""
@@ -128,14 +158,24 @@ class Meter(FailedCalls, UsageTracker):
             total.add(tally)
         return total
 
+    def on_module_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
+        """A call of a module begins."""
+        super().on_module_start(call_id, instance, inputs)
+        if isinstance(instance, dspy.Predict):
+            self._meet(dspy.settings.get(self._role), instance)
+
     def on_lm_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
-        """A call begins."""
+        """A call begins; that is told twice where the meter listens to the model and everywhere."""
+        scope = self._scope(instance)
+        if scope is None:  # somebody else's call of a model that the meter is attached to
+            return
+        self._meet(scope, instance)
+        scope.pulse.beat()
+        _listen(dspy.settings.usage_tracker, self)
         with self._lock:
-            scope = self._scope(instance)
-            scope.pulse.beat()
-            _listen(dspy.settings.usage_tracker, self)
-            self._open[call_id] = scope, instance
-            self._count(scope, Tally(calls=1))
+            if call_id not in self._open:
+                self._open[call_id] = scope, instance
+                self._count(scope, calls=1)
 
     def add_usage(self, lm_name: str, usage_entry: Any) -> None:
         """A call was billed."""
@@ -143,34 +183,49 @@ class Meter(FailedCalls, UsageTracker):
         usage = usage_entry if isinstance(usage_entry, Mapping) else {}
         with self._lock:
             known = call_id in self._open
-            scope, lm = self._open[call_id] if known else (self._scope(None), _Named(lm_name))
+            scope, lm = self._open[call_id] if known else (self._scope(None) or self._other, _Named(lm_name))
             if known:
                 self._billed.add(call_id)
+            else:
+                scope.strangers = True
         tokens, cost = tokens_of(usage), self._prices.cost(lm, usage)
-        spent = Tally(calls=int(not known), unpriced=int(cost is None), unreported=int(tokens is None), usd=cost or 0.0)
-        spent.input_tokens, spent.output_tokens = tokens or (0, 0)
+        spent: dict[str, float] = {} if known else {"calls": 1}
+        if tokens is None:
+            spent["unreported"] = 1
+        else:
+            spent["input_tokens"], spent["output_tokens"] = tokens
+        if cost is None:
+            spent["unpriced"] = 1
+        else:
+            spent["usd"] = cost
         with self._lock:
-            self._count(scope, spent)
+            self._count(scope, **spent)
 
     def on_lm_end(self, call_id: str, outputs: Any, exception: Exception | None = None) -> None:
         """A call ended."""
         with self._lock:
-            scope, _ = self._open.pop(call_id, (self._other, None))
+            scope, _ = self._open.pop(call_id, (None, None))
+            if scope is None:
+                return
             if exception is not None:
                 scope.error = exception
-                self._count(scope, Tally(failures=1))
+                self._count(scope, failures=1)
             elif call_id not in self._billed:
-                self._count(scope, Tally(cache_hits=1))
+                self._count(scope, cache_hits=1)
             self._billed.discard(call_id)
         scope.pulse.beat()
 
-    def _scope(self, lm: Any) -> Scope:
-        """What a call of a model is charged to."""
-        return dspy.settings.get(ROLE) or self._other
+    def _scope(self, lm: Any) -> Scope | None:
+        """What a call of a model is charged to; None if it is made outside of any role."""
+        return dspy.settings.get(self._role)
 
-    def _count(self, scope: Scope, spent: Tally) -> None:
-        scope.tally.add(spent)
-        self._totals.setdefault(scope.role, Tally()).add(spent)
+    def _meet(self, scope: Scope | None, instance: Any) -> None:
+        if scope is not None and not scope.strangers:
+            scope.strangers = not self.listening.is_attached(instance)
+
+    def _count(self, scope: Scope, **spent: float) -> None:
+        scope.tally.count(**spent)
+        self._totals.setdefault(scope.role, Tally()).count(**spent)
 
 
 class ModelMeter(Meter):

@@ -14,6 +14,7 @@ import dspy
 
 from dspy_dlpo.core.errors import ProgramError
 from dspy_dlpo.core.history import Prompts, prompts_key
+from dspy_dlpo.host.listening import Listening
 from dspy_dlpo.host.parameters import INSTRUCTIONS, Kinds, write_prompts
 from dspy_dlpo.host.values import as_text
 
@@ -139,10 +140,13 @@ class EvaluationCopies:
     Args:
         program: The student; not changed.
         parameters: The kinds of text that prompts hold.
+        listening: Where a callback listens; it is attached to the predictors of the copies.
     """
 
-    def __init__(self, program: dspy.Module, parameters: Kinds = INSTRUCTIONS) -> None:
-        self._program, self._parameters = program, parameters
+    def __init__(
+        self, program: dspy.Module, parameters: Kinds = INSTRUCTIONS, listening: Listening | None = None
+    ) -> None:
+        self._program, self._parameters, self._listening = program, parameters, listening
         self._copies: OrderedDict[tuple[str, int], dspy.Module] = OrderedDict()
 
     def get(self, prompts: Prompts, rollout: int) -> dspy.Module:
@@ -161,6 +165,8 @@ class EvaluationCopies:
         models: dict[int, Any] = {}
         for name, predictor in _all_predictors(copied):
             setattr(predictor, TAG, name)
+            if self._listening:
+                self._listening.attach(predictor)
             if not rollout:
                 continue
             if id(predictor) not in sampled:
@@ -168,6 +174,13 @@ class EvaluationCopies:
             elif predictor.lm is not None:  # its module wants one model for all of its predictors
                 predictor.lm = models.setdefault(id(predictor.lm), repeating(predictor.lm, rollout))
         return copied
+
+
+def models_of(program: dspy.Module) -> list[Any]:
+    """The language models that a program holds, each once."""
+    held = [lm for _, lm in program.named_sub_modules(type_=dspy.BaseLM)]
+    own = [predictor.lm for _, predictor in _all_predictors(program) if predictor.lm is not None]
+    return list({id(lm): lm for lm in [*held, *own]}.values())
 
 
 def repeating(lm: Any, rollout: int) -> Any:
