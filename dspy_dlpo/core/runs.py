@@ -43,9 +43,11 @@ class Runs:
         self._forward = forward
         self._is_recorded = is_recorded
         self._rows: dict[tuple[str, int], list[Row]] = {}
+        self._scores: dict[tuple[str, int], tuple[float, ...]] = {}
         self._repeats = 0
         self._changes = 0
         self._variances: list[float] = []
+        self._noise: float | None = None  # None where it must be worked out anew
         self._seen: set[float] = set()
 
     def rows(self, prompts: Prompts, example: int) -> list[Row]:
@@ -54,21 +56,16 @@ class Runs:
 
     def scores(self, prompts: Prompts, example: int) -> tuple[float, ...]:
         """The scores of the runs that were not lost in transport, in order."""
-        return tuple(row.score for row in self.rows(prompts, example) if row.score is not None)
-
-    def mean(self, prompts: Prompts, example: int) -> float | None:
-        """Mean score on an example; None if there is no run."""
-        scores = self.scores(prompts, example)
-        return math.fsum(scores) / len(scores) if scores else None
+        return self._scores.get((prompts_key(prompts), example), ())
 
     def means(self, prompts: Prompts, examples: Sequence[int]) -> dict[int, float]:
         """Mean score by example, for the examples that have run."""
-        found = {x: self.mean(prompts, x) for x in examples}
-        return {x: mean for x, mean in found.items() if mean is not None}
+        return {x: math.fsum(scores) / len(scores) for x, scores in self.all_scores(prompts, examples).items()}
 
     def all_scores(self, prompts: Prompts, examples: Sequence[int]) -> Mapping[int, tuple[float, ...]]:
         """The score of each run by example, for the examples that have run."""
-        return {x: scores for x in examples if (scores := self.scores(prompts, x))}
+        key = prompts_key(prompts)
+        return {x: scores for x in examples if (scores := self._scores.get((key, x), ()))}
 
     def ask(self, requests: Sequence[tuple[Prompts, int]], then: Sequence[tuple[Prompts, int]] = ()) -> None:
         """Make the first run of each pair of prompts and example that has none, and try once more what was lost.
@@ -125,7 +122,9 @@ class Runs:
     @property
     def noise(self) -> float:
         """Standard deviation of repeated runs of one prompt on one example, in the metric's units; 0 while unknown."""
-        return math.sqrt(statistics.fmean(self._variances)) if self._variances else 0.0
+        if self._noise is None:
+            self._noise = math.sqrt(statistics.fmean(self._variances)) if self._variances else 0.0
+        return self._noise
 
     def graded(self, low: float, high: float) -> bool:
         """Whether the metric is known to give more than its lowest and highest score."""
@@ -133,14 +132,18 @@ class Runs:
 
     def restore(self, key: str, example: int, row: Row) -> None:
         """Take a run in that was made before, under the key of its prompts; it is not paid for again."""
-        earlier = [row.score for row in self._rows.get((key, example), []) if row.score is not None]
         self._rows.setdefault((key, example), []).append(row)
-        if row.score is not None and len(self._seen) < 3:
+        if row.score is None:
+            return
+        earlier = self._scores.get((key, example), ())
+        self._scores[key, example] = (*earlier, row.score)
+        if len(self._seen) < 3:
             self._seen.add(row.score)
-        if earlier and row.score is not None:
+        if earlier:
             self._repeats += 1
             self._changes += abs(row.score - earlier[0]) > 1e-9
             self._variances.append((row.score - math.fsum(earlier) / len(earlier)) ** 2 / 2)
+            self._noise = None
 
     def _make(self, pairs: Sequence[tuple[Prompts, int]]) -> None:
         """Make runs, as many together as may be; of what cannot all be paid for, the first waves."""

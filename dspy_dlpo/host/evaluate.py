@@ -47,6 +47,15 @@ class Hooks:
     on_row: Callable[[RunRequest, Row, Spent], None] = lambda request, row, spent: None
 
 
+@dataclass(frozen=True)
+class _Given:
+    """What an example holds: its inputs, and all of it as text."""
+
+    inputs: Mapping[str, Any]
+    inputs_text: Mapping[str, str]
+    labels_text: Mapping[str, str]
+
+
 class Evaluator:
     """Makes runs of the program: the `Forward` role.
 
@@ -81,6 +90,7 @@ class Evaluator:
         self._low, self._num_threads, self._call_timeout = low, num_threads, call_timeout
         self._redact, self._hooks = redact or Redactor(), hooks or Hooks()
         self._task_model, self._repeating = task_model, dict[int, Any]()
+        self._given: dict[int, _Given] = {}
         self._lost = 0
 
     def __call__(self, requests: Sequence[RunRequest]) -> list[Row | None]:
@@ -148,18 +158,17 @@ class Evaluator:
 
     def _run(self, job: tuple[dspy.Module, RunRequest]) -> tuple[Row, Spent]:
         program, request = job
-        example = self._examples[request.example]
-        row = self._row(request)
+        example, given = self._examples[request.example], self._given_to(request)
         with self._meter.run("task", trace=Trace(), lm=self._general_model(request.rollout)) as task:
             try:
-                prediction = call(program, example.inputs())
+                prediction = call(program, given.inputs)
             except Exception as error:  # noqa: BLE001 - one example may fail; the error is kept in its row
-                row = replace(row, trace=self._trace(program))
+                row = self._row(request, trace=self._trace(program))
                 return self._failed(row, "program", behind(error, task.error)), {"task": task.tally}
-            row = replace(row, outputs=as_text(prediction, self._redact), trace=self._trace(program))
             steps = [step for step in dspy.settings.trace or () if isinstance(step[2], dspy.Prediction)]
+            found = {"outputs": as_text(prediction, self._redact), "trace": self._trace(program)}
         if prediction is None and task.error is not None:  # `dspy.BestOfN` keeps the errors of its attempts to itself
-            return self._failed(row, "program", behind(task.error, None)), {"task": task.tally}
+            return self._failed(self._row(request, **found), "program", behind(task.error, None)), {"task": task.tally}
         # Not None: modules such as `dspy.BestOfN` extend the trace, in a metric too.
         with self._meter.role("metric", trace=[]) as judge:
             spent = {"task": task.tally, "metric": judge.tally}
@@ -168,11 +177,11 @@ class Evaluator:
             except MetricError:
                 raise
             except Exception as error:  # noqa: BLE001 - the metric is the user's; one example may fail
-                return self._failed(row, "metric", behind(error, judge.error)), spent
-            row = replace(row, score=verdict.score, feedback=self._redact.error(verdict.feedback))
+                return self._failed(self._row(request, **found), "metric", behind(error, judge.error)), spent
+            found |= {"score": verdict.score, "feedback": self._redact.error(verdict.feedback)}
             if self._metric.speaks_of_predictors(verdict.score):
-                row = replace(row, feedbacks=self._feedbacks(program, example, prediction, steps))
-        return row, spent
+                found["feedbacks"] = self._feedbacks(program, example, prediction, steps)
+        return self._row(request, **found), spent
 
     def _feedbacks(
         self, program: dspy.Module, example: dspy.Example, prediction: Any, steps: Sequence[tuple[Any, Any, Any]]
@@ -195,10 +204,19 @@ class Evaluator:
             self._repeating[rollout] = repeating(self._task_model or dspy.settings.lm, rollout)
         return self._repeating[rollout]
 
-    def _row(self, request: RunRequest) -> Row:
-        example = self._examples[request.example]
-        inputs, labels = as_text(example.inputs(), self._redact), as_text(example.labels(), self._redact)
-        return Row(request.example, None, inputs, labels)
+    def _given_to(self, request: RunRequest) -> _Given:
+        """What the example of a request holds, worked out once."""
+        given = self._given.get(request.example)
+        if given is None:
+            example = self._examples[request.example]
+            inputs, labels = example.inputs(), example.labels()
+            given = _Given(dict(inputs), as_text(inputs, self._redact), as_text(labels, self._redact))
+            self._given[request.example] = given
+        return given
+
+    def _row(self, request: RunRequest, score: float | None = None, **found: Any) -> Row:
+        given = self._given_to(request)
+        return Row(request.example, score, given.inputs_text, given.labels_text, **found)
 
     def _abandoned(self, request: RunRequest, error: AbandonedError) -> tuple[Row, Spent]:
         """The row of a run that hung, which says nothing of the prompts, and what it had used by then."""

@@ -60,42 +60,59 @@ def _native_cost(lm: Any, usage: Mapping[str, Any]) -> float | None:
     """DSPy's own estimate, from the price table that it carries."""
     try:
         from dspy.clients.backend_selection import select_backend
-        from dspy.clients.costs import estimate_cost
 
         route = select_backend(lm).resolution
         if route is None or not _has_price(route.provider, route.model):
             return None
-        response = Response(
-            id=None,
-            model=route.model,
-            message=Message.assistant(""),
-            finish_reason="stop",
-            usage=_verbatim(usage, route),
-        )
-        cost, _ = estimate_cost(response, provider=route.provider, requested_model=route.model)
+        told = _verbatim(usage, route.provider)
+        rates = _flat_rates(route.provider, route.model)
+        if rates is None or told.cache_read_tokens or told.cache_write_tokens or told.reasoning_tokens:
+            return _estimated(route.provider, route.model, told)
+        return (told.input_tokens or 0) * rates[0] + (told.output_tokens or 0) * rates[1]
     except Exception as error:  # noqa: BLE001 - a price is advice: it must never end a run
         logger.debug("DSPy has no price for %s: %s", getattr(lm, "model", lm), error)
         return None
-    return None if cost is None else float(cost)
 
 
 @lru_cache(maxsize=256)
 def _has_price(provider: str, model: str) -> bool:
     """Whether DSPy's table has a price of a model; to find that it has not, it looks through all of it."""
+    return any("cost_per_token" in key for key in _entry(provider, model))
+
+
+@lru_cache(maxsize=256)
+def _flat_rates(provider: str, model: str) -> tuple[float, float] | None:
+    """US dollars a token, in and out, by DSPy's estimate; None if they change with the length of a request."""
+    if any("_above_" in key for key in _entry(provider, model)):
+        return None
+    one_in, one_out = (Usage(input_tokens=int(i == 0), output_tokens=int(i == 1)) for i in range(2))
+    rates = _estimated(provider, model, one_in), _estimated(provider, model, one_out)
+    return None if rates[0] is None or rates[1] is None else (rates[0], rates[1])
+
+
+def _entry(provider: str, model: str) -> Mapping[str, Any]:
     from dspy.clients.model_metadata import model_info
 
-    return any("cost_per_token" in key for key in model_info(provider, model))
+    return dict(model_info(provider, model))
 
 
-def _verbatim(usage: Mapping[str, Any], route: Any) -> Usage:
+def _estimated(provider: str, model: str, usage: Usage) -> float | None:
+    from dspy.clients.costs import estimate_cost
+
+    response = Response(id=None, model=model, message=Message.assistant(""), finish_reason="stop", usage=usage)
+    cost, _ = estimate_cost(response, provider=provider, requested_model=model)
+    return None if cost is None else float(cost)
+
+
+def _verbatim(usage: Mapping[str, Any], provider: str) -> Usage:
     """Usage as the provider counts it, undone from the form that DSPy reports."""
     tokens_in, tokens_out = tokens_of(usage) or (0, 0)
     details_in, details_out = usage.get("prompt_tokens_details") or {}, usage.get("completion_tokens_details") or {}
     cached, written = int(details_in.get("cached_tokens") or 0), int(details_in.get("cache_creation_tokens") or 0)
     reasoning = int(details_out.get("reasoning_tokens") or 0)
     return Usage(
-        input_tokens=tokens_in - (cached + written if "anthropic" in route.provider else 0),
-        output_tokens=tokens_out - (reasoning if route.provider in _REASONING_APART else 0),
+        input_tokens=tokens_in - (cached + written if "anthropic" in provider else 0),
+        output_tokens=tokens_out - (reasoning if provider in _REASONING_APART else 0),
         cache_read_tokens=cached or None,
         cache_write_tokens=written or None,
         reasoning_tokens=reasoning or None,

@@ -8,6 +8,7 @@ import copy
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import dspy
@@ -147,7 +148,7 @@ class EvaluationCopies:
         self, program: dspy.Module, parameters: Kinds = INSTRUCTIONS, listening: Listening | None = None
     ) -> None:
         self._program, self._parameters, self._listening = program, parameters, listening
-        self._copies: OrderedDict[tuple[str, int], dspy.Module] = OrderedDict()
+        self._copies: OrderedDict[tuple[str, int], _Copy] = OrderedDict()
 
     def get(self, prompts: Prompts, rollout: int) -> dspy.Module:
         """The copy for prompts and a repetition; each repetition asks its models afresh, past any cache."""
@@ -157,10 +158,14 @@ class EvaluationCopies:
             if len(self._copies) > KEPT_COPIES:
                 self._copies.popitem(last=False)
         self._copies.move_to_end(key)
-        return self._copies[key]
+        return self._copies[key].program
 
-    def _build(self, prompts: Prompts, rollout: int) -> dspy.Module:
-        copied = with_prompts(self._program, prompts, self._parameters)
+    def _build(self, prompts: Prompts, rollout: int) -> _Copy:
+        copied = copy_program(self._program)
+        known = self._known_signatures(prompts)
+        for name, predictor in copied.named_predictors():
+            predictor.signature = known.get(name, predictor.signature)
+        write_prompts(copied, {name: text for name, text in prompts.items() if name not in known}, self._parameters)
         sampled = _sampled(copied)
         models: dict[int, Any] = {}
         for name, predictor in _all_predictors(copied):
@@ -173,7 +178,26 @@ class EvaluationCopies:
                 predictor.config = {**predictor.config, "rollout_id": rollout}
             elif predictor.lm is not None:  # its module wants one model for all of its predictors
                 predictor.lm = models.setdefault(id(predictor.lm), repeating(predictor.lm, rollout))
-        return copied
+        return _Copy(copied, prompts, {name: each.signature for name, each in copied.named_predictors()})
+
+    def _known_signatures(self, prompts: Prompts) -> dict[str, type[dspy.Signature]]:
+        """The signatures that were built for the same texts before; building one takes longer than copying all else."""
+        if "tools" in self._parameters:  # such a text is not in the signature alone
+            return {}
+        known = {}
+        for made in self._copies.values():
+            same = [name for name in made.signatures if name in prompts and made.prompts.get(name) == prompts[name]]
+            known.update({name: made.signatures[name] for name in same})
+        return known
+
+
+@dataclass(frozen=True)
+class _Copy:
+    """A copy, the prompts that were written into it, and the signatures that came of it."""
+
+    program: dspy.Module
+    prompts: Prompts
+    signatures: Mapping[str, type[dspy.Signature]]
 
 
 def models_of(program: dspy.Module) -> list[Any]:

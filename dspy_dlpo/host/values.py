@@ -30,7 +30,7 @@ def as_text(fields: Any, redact: Callable[[str], str] = lambda text: text) -> di
 def _text(value: Any) -> str:
     if isinstance(value, (set, frozenset)):
         return f"{{{', '.join(sorted(map(str, value)))}}}"  # the order of a set differs from process to process
-    text = _plain(value)
+    text = value if isinstance(value, str) else _plain(value)
     return _NO_TEXT.sub(f"[{type(value).__name__}]", text) if _NO_TEXT.search(text) else text
 
 

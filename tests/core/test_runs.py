@@ -61,7 +61,7 @@ def test_a_run_that_is_lost_twice_is_missing_and_costs_what_was_made() -> None:
     runs = runs_of(lambda text, x, rollout: None if x == 1 else 0.5)
     runs.ask([(A, 0), (A, 1)])
     assert runs.account.spent == 3
-    assert runs.mean(A, 1) is None
+    assert runs.means(A, [1]) == {}
     assert runs.means(A, [0, 1, 2]) == {0: 0.5}
     assert runs.all_scores(A, [0, 1]) == {0: (0.5,)}
 
@@ -69,7 +69,7 @@ def test_a_run_that_is_lost_twice_is_missing_and_costs_what_was_made() -> None:
 def test_a_score_of_zero_is_a_score() -> None:
     runs = runs_of(lambda text, x, rollout: 0.0)
     runs.ask([(A, 0)])
-    assert runs.mean(A, 0) == 0.0
+    assert runs.means(A, [0]) == {0: 0.0}
     assert runs.account.spent == 1
 
 
@@ -132,7 +132,7 @@ def test_a_wave_that_cannot_be_paid_for_is_not_made() -> None:
     with pytest.raises(BudgetSpent):
         runs.ask([(A, x) for x in range(12)])
     assert len(made(runs)) == runs.account.spent == 8
-    assert runs.mean(A, 7) == 1.0
+    assert runs.means(A, [7]) == {7: 1.0}
 
 
 def test_noise_is_assumed_until_enough_repeats_agree() -> None:
