@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from dspy.lm15 import Message, Response, Usage
 
@@ -24,6 +25,7 @@ class Prices:
 
     def __init__(self, own: Mapping[str, tuple[float, float]] | None = None) -> None:
         self._own = dict(own or {})
+        self._routes: WeakKeyDictionary[Any, tuple[str, Any]] = WeakKeyDictionary()  # with the model's name at the time
 
     def cost(self, lm: Any, usage: Mapping[str, Any]) -> float | None:
         """What a call cost.
@@ -43,8 +45,22 @@ class Prices:
             return (tokens[0] * price_in + tokens[1] * price_out) / 1e6
         if not isinstance(getattr(lm, "_engine_spec", None), str):
             return None  # a custom engine has its own prices, or none
-        native = _native_cost(lm, usage)
+        try:
+            native = _native_cost(self._route(lm, model), usage)
+        except Exception as error:  # noqa: BLE001 - a price is advice: it must never end a run
+            logger.debug("DSPy has no price for %s: %s", model, error)
+            native = None
         return _litellm_cost(model, tokens) if native is None else native
+
+    def _route(self, lm: Any, model: str) -> Any:
+        """Where DSPy sends the calls of a model; None if that is unknown."""
+        known, route = self._routes.get(lm, ("", None))
+        if known != model:
+            from dspy.clients.backend_selection import select_backend
+
+            route = select_backend(lm).resolution
+            self._routes[lm] = model, route
+        return route
 
 
 def tokens_of(usage: Mapping[str, Any]) -> tuple[int, int] | None:
@@ -56,22 +72,14 @@ def tokens_of(usage: Mapping[str, Any]) -> tuple[int, int] | None:
 _NAMES = (INPUT, OUTPUT)
 
 
-def _native_cost(lm: Any, usage: Mapping[str, Any]) -> float | None:
+def _native_cost(route: Any, usage: Mapping[str, Any]) -> float | None:
     """DSPy's own estimate, from the price table that it carries."""
-    try:
-        from dspy.clients.backend_selection import select_backend
-
-        route = select_backend(lm).resolution
-        if route is None or not _has_price(route.provider, route.model):
-            return None
-        told = _verbatim(usage, route.provider)
-        rates = _flat_rates(route.provider, route.model)
-        if rates is None or told.cache_read_tokens or told.cache_write_tokens or told.reasoning_tokens:
-            return _estimated(route.provider, route.model, told)
-        return (told.input_tokens or 0) * rates[0] + (told.output_tokens or 0) * rates[1]
-    except Exception as error:  # noqa: BLE001 - a price is advice: it must never end a run
-        logger.debug("DSPy has no price for %s: %s", getattr(lm, "model", lm), error)
+    if route is None or not _has_price(route.provider, route.model):
         return None
+    told, rates = _verbatim(usage, route.provider), _flat_rates(route.provider, route.model)
+    if rates is None or told.cache_read_tokens or told.cache_write_tokens or told.reasoning_tokens:
+        return _estimated(route.provider, route.model, told)
+    return (told.input_tokens or 0) * rates[0] + (told.output_tokens or 0) * rates[1]
 
 
 @lru_cache(maxsize=256)
