@@ -24,12 +24,24 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 
 def overhead() -> str:
-    """CPU time of a compile against that of DSPy's evaluator."""
+    """CPU time of a compile against that of the same calls made by DSPy."""
+    columns = ("dspy.Evaluate", "requests", "compile", "ratio", "ratio to all calls")
     rows = [
-        [name, str(each["runs"]), f"{each['dspy.Evaluate']:.2f}", f"{each['compile']:.2f}", f"{each['ratio']:.2f}"]
+        [name, str(each["runs"]), *(f"{each[column]:.2f}" for column in columns)]
         for name, each in stored("overhead")["found"].items()
     ]
-    return table(["task, budget", "runs", "`dspy.Evaluate`, ms a run", "`compile`, ms a run", "ratio"], rows)
+    head = ["model, task, budget", "runs", "`dspy.Evaluate`", "critic and writer", "`compile`"]
+    return table([*head, "to `dspy.Evaluate`", "to all calls"], rows)
+
+
+def speculation() -> str:
+    """What runs ahead of decisions cost."""
+    columns = ("score, speculate=0", "score, speculate=24", "difference", "standard error")
+    rows = [
+        [name, *(f"{each[column]:.3f}" for column in columns), f"{each['went out ahead']:.0%}"]
+        for name, each in stored("speculation")["found"].items()
+    ]
+    return table(["budget", "score without", "with", "difference", "its standard error", "went out ahead"], rows)
 
 
 def concurrency() -> str:
@@ -117,7 +129,10 @@ def storages() -> str:
     return table(["trials a second", *counts], rows)
 
 
-TABLES = {each.__name__: each for each in (overhead, concurrency, judging, edits, tokens, growth, machines, storages)}
+TABLES = {
+    each.__name__: each
+    for each in (overhead, concurrency, speculation, judging, edits, tokens, growth, machines, storages)
+}
 
 
 def written(text: str) -> str:

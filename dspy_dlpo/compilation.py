@@ -124,8 +124,10 @@ class Compilation:
         """
         result = None
         try:
-            with self._signals.watching(), self._meter.listening.attached(self._task_models):
-                program = self._ran()
+            with self._signals.watching():
+                with self._meter.listening.attached(self._task_models):
+                    chosen = self._ran()
+                program = self._returned(*chosen)
             result = program.detailed_results
             return program
         except KeyboardInterrupt:
@@ -136,14 +138,14 @@ class Compilation:
             if on_end is not None:
                 on_end(result)
 
-    def _ran(self) -> dspy.Module:
+    def _ran(self) -> tuple[dict[str, str], Comparison, str]:
         run, account = self._run, self._account
         run.go()
         self._ended_at = len(run.history)
         account.stop = lambda: ""  # what remains is to choose
         if run.ended_for_good:
             self._recorder.on_end(self._ended_at, run.ended)
-        return self._returned(*self._chosen(self._finalists()))
+        return self._chosen(self._finalists())
 
     def _returned(self, chosen: dict[str, str], comparison: Comparison, uncompared: str = "") -> dspy.Module:
         result = self._result(chosen, comparison, uncompared)

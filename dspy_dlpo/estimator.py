@@ -121,9 +121,11 @@ class Estimator:
         general = {} if self._settings.task_model is None else {"lm": self._settings.task_model}
         examples = self._data.train[:probes]
         for example in examples:
-            with meter.role("task", trace=None, **general):
+            with meter.role("task", trace=None, **general) as scope:
                 try:
-                    metric(example, call(program, example.inputs()))
+                    prediction = call(program, example.inputs())
+                    scope.note_usage(prediction)
+                    metric(example, prediction)
                 except Exception as error:  # noqa: BLE001 - whatever a user's program raises: told, not hidden
                     said = Redactor(self._door.models).error(error)
                     raise ValueError(f"The program failed on a probe: {type(error).__name__}: {said}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 
 from dspy.utils.exceptions import (
     LMAuthError,
@@ -37,17 +38,19 @@ def is_dead(error: BaseException | None) -> bool:
     return isinstance(error, DEAD) or (is_retryable_lm_error(error) and _is_nobody_there(error))
 
 
-def behind(error: Exception, last: Exception | None) -> Exception:
+def behind(error: Exception, last: Exception | None, handled: Sequence[Exception] = ()) -> Exception:
     """The failure of a model that is behind the failure of a program; the error itself if there is none.
 
     Args:
         error: What the program raised.
         last: What the last call that failed in it raised, as modules such as `dspy.Parallel` tell nothing of it.
+        handled: What calls raised that the program went on from, to another model for example.
     """
     links: list[BaseException] = [error]
     while (link := links[-1].__cause__ or links[-1].__context__) is not None and link not in links:
         links.append(link)
-    for found in [*links, *([last] if last else [])]:
+    left = [link for link in links if all(link is not each for each in handled)]
+    for found in [*left, *([last] if last else [])]:
         if isinstance(found, LMError) and (is_dead(found) or is_retryable_lm_error(found)):
             return found
     return error

@@ -164,7 +164,8 @@ class Evaluator:
                 prediction = call(program, given.inputs)
             except Exception as error:  # noqa: BLE001 - one example may fail; the error is kept in its row
                 row = self._row(request, trace=self._trace(program))
-                return self._failed(row, "program", behind(error, task.error)), {"task": task.tally}
+                return self._failed(row, "program", behind(error, task.error, task.handled)), {"task": task.tally}
+            task.note_usage(prediction)
             steps = [step for step in dspy.settings.trace or () if isinstance(step[2], dspy.Prediction)]
             found = {"outputs": as_text(prediction, self._redact), "trace": self._trace(program)}
         if prediction is None and task.error is not None:  # `dspy.BestOfN` keeps the errors of its attempts to itself
@@ -177,7 +178,8 @@ class Evaluator:
             except MetricError:
                 raise
             except Exception as error:  # noqa: BLE001 - the metric is the user's; one example may fail
-                return self._failed(self._row(request, **found), "metric", behind(error, judge.error)), spent
+                cause = behind(error, judge.error, judge.handled)
+                return self._failed(self._row(request, **found), "metric", cause), spent
             found |= {"score": verdict.score, "feedback": self._redact.error(verdict.feedback)}
             if self._metric.speaks_of_predictors(verdict.score):
                 found["feedbacks"] = self._feedbacks(program, example, prediction, steps)

@@ -11,6 +11,8 @@ from dspy.utils.callback import BaseCallback
 
 # So many runs of the program are listened to everywhere before the known places alone are.
 TRIED = 8
+# Two runs may attach to one model at a time.
+_ATTACHING = threading.Lock()
 
 
 class Listening:
@@ -36,11 +38,12 @@ class Listening:
 
     def attach(self, instance: Any) -> bool:
         """Have a model or a predictor tell the callback; False if it takes no callbacks."""
-        callbacks = getattr(instance, "callbacks", None)
-        if not isinstance(callbacks, list):
-            return False
-        if not self.is_attached(instance):
-            instance.callbacks = [*callbacks, self._callback]
+        with _ATTACHING:
+            callbacks = getattr(instance, "callbacks", None)
+            if not isinstance(callbacks, list):
+                return False
+            if not self.is_attached(instance):
+                instance.callbacks = [*callbacks, self._callback]
         return True
 
     @contextmanager
@@ -51,7 +54,8 @@ class Listening:
             yield
         finally:
             for instance in attached:
-                instance.callbacks = [each for each in instance.callbacks if each is not self._callback]
+                with _ATTACHING:
+                    instance.callbacks = [each for each in instance.callbacks if each is not self._callback]
 
     def is_attached(self, instance: Any) -> bool:
         """Whether a model or a predictor tells the callback of itself."""

@@ -69,11 +69,31 @@ class Scope:
     def __init__(self, role: str) -> None:
         self.role, self.tally, self.pulse = role, Tally(), PULSE.get() or Pulse()
         self.error: Exception | None = None  # of the last call that failed
+        self.handled: list[Exception] = []  # of calls that failed before and were followed by others
         self.strangers = False  # whether a model or a predictor took part that the meter is not attached to
+        self.usage: UsageTracker | None = None  # DSPy's own, where it is asked to track usage
+        self.outer: UsageTracker | None = None  # the one that was in place before
+        self._own_thread, self._failed_in = threading.get_ident(), 0
         self.pulse.scopes.append(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Scope:
         return self
+
+    def begins(self) -> None:
+        """A call begins. An error before it was handled by the work itself, unless threads of its own are at work."""
+        self.pulse.beat()
+        if self.error is not None and self._failed_in == self._own_thread == threading.get_ident():
+            self.handled.append(self.error)
+            self.error = None
+
+    def note_usage(self, prediction: Any) -> None:
+        """Give a prediction what was used, as ``dspy.configure(track_usage=True)`` asks for."""
+        if self.usage is not None and isinstance(prediction, dspy.Prediction):
+            prediction.set_lm_usage(self.usage.get_total_tokens())
+
+    def fails(self, error: Exception) -> None:
+        """A call failed."""
+        self.error, self._failed_in = error, threading.get_ident()
 
 
 class Meter(FailedCalls, UsageTracker):
@@ -116,10 +136,16 @@ class Meter(FailedCalls, UsageTracker):
             everywhere: False to hear only of models and predictors that the meter is attached to.
             settings: Settings of DSPy.
         """
-        scope, callbacks = Scope(name), dspy.settings.callbacks
+        scope, callbacks, outer = Scope(name), dspy.settings.callbacks, dspy.settings.usage_tracker
         if everywhere:
             callbacks = [*(each for each in callbacks if each is not self), self]
-        with dspy.context(callbacks=callbacks, usage_tracker=self, **{self._role: scope}, **settings):
+        if outer is not self and not _listens(outer, self):
+            scope.outer = outer
+        tracker: UsageTracker = self
+        if dspy.settings.track_usage:  # DSPy tracks only where no tracker is in place
+            tracker = scope.usage = UsageTracker()
+            _listen(tracker, self)
+        with dspy.context(callbacks=callbacks, usage_tracker=tracker, **{self._role: scope}, **settings):
             yield scope
 
     @contextmanager
@@ -170,8 +196,7 @@ class Meter(FailedCalls, UsageTracker):
         if scope is None:  # somebody else's call of a model that the meter is attached to
             return
         self._meet(scope, instance)
-        scope.pulse.beat()
-        _listen(dspy.settings.usage_tracker, self)
+        scope.begins()
         with self._lock:
             if call_id not in self._open:
                 self._open[call_id] = scope, instance
@@ -183,11 +208,14 @@ class Meter(FailedCalls, UsageTracker):
         usage = usage_entry if isinstance(usage_entry, Mapping) else {}
         with self._lock:
             known = call_id in self._open
-            scope, lm = self._open[call_id] if known else (self._scope(None) or self._other, _Named(lm_name))
+            scope, lm = self._open[call_id] if known else (self._scope(None) or self._other, lm_name)
             if known:
                 self._billed.add(call_id)
-            else:
-                scope.strangers = True
+        if not known:
+            scope.strangers = True
+            scope.pulse.beat()
+        if scope.outer is not None:
+            scope.outer.add_usage(lm_name, usage_entry)
         tokens, cost = tokens_of(usage), self._prices.cost(lm, usage)
         spent: dict[str, float] = {} if known else {"calls": 1}
         if tokens is None:
@@ -208,7 +236,7 @@ class Meter(FailedCalls, UsageTracker):
             if scope is None:
                 return
             if exception is not None:
-                scope.error = exception
+                scope.fails(exception)
                 self._count(scope, failures=1)
             elif call_id not in self._billed:
                 self._count(scope, cache_hits=1)
@@ -220,7 +248,14 @@ class Meter(FailedCalls, UsageTracker):
         return dspy.settings.get(self._role)
 
     def _meet(self, scope: Scope | None, instance: Any) -> None:
-        if scope is not None and not scope.strangers:
+        """Note whether a model or a predictor, or a usage tracker of the program's own, is one that is not known."""
+        if scope is None:
+            return
+        tracker = dspy.settings.usage_tracker
+        if tracker is not self and tracker is not scope.usage:
+            _listen(tracker, self)
+            scope.strangers = True
+        elif not scope.strangers:
             scope.strangers = not self.listening.is_attached(instance)
 
     def _count(self, scope: Scope, **spent: float) -> None:
@@ -243,16 +278,9 @@ class ModelMeter(Meter):
         return self._scopes[id(lm)]
 
 
-@dataclass(frozen=True)
-class _Named:
-    """A model of which only the name is known."""
-
-    model: str
-
-
 def _listen(tracker: Any, meter: Meter) -> None:
     """Have a usage tracker of the program's own pass on what it is told."""
-    if tracker is None or tracker is meter or getattr(tracker, "_dlpo_meter", None) is meter:
+    if tracker is None or isinstance(tracker, Meter) or _listens(tracker, meter):
         return
     tell = tracker.add_usage
 
@@ -261,6 +289,10 @@ def _listen(tracker: Any, meter: Meter) -> None:
         meter.add_usage(lm_name, usage_entry)
 
     tracker.add_usage, tracker._dlpo_meter = add_usage, meter
+
+
+def _listens(tracker: Any, meter: Meter) -> bool:
+    return getattr(tracker, "_dlpo_meter", None) is meter
 
 
 def summary(tally: Tally) -> dict[str, Any]:

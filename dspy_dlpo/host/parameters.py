@@ -26,8 +26,8 @@ HEADINGS = (
     "Under a heading such as '## Field `answer`' or '## Tool `search`' stands what the model is told of that field or "
     "tool; the instructions stand under '## Instructions'."
 )
-# The agents whose predictor has fields that the agent itself makes.
-_AGENTS = (dspy.ReAct, dspy.ReActV2)
+# The agents: each has a predictor with fields and instructions that the agent itself makes.
+AGENTS = (dspy.ReAct, dspy.ReActV2)
 
 
 class Text(Protocol):
@@ -82,7 +82,7 @@ class FieldDescription:
 
     def write(self, text: str) -> None:
         """Give the field another description, through a new signature."""
-        if text != self.read():
+        if text.strip() != self.read().strip():
             signature = self.predictor.signature
             self.predictor.signature = signature.with_updated_fields(self.field, desc=text or self._unset)
 
@@ -114,9 +114,14 @@ class ToolDescription:
             ToolDescriptions.attach(self.agent)
 
 
+def acting_predictor(agent: Any) -> dspy.Predict:
+    """The predictor that chooses what an agent does next."""
+    return agent.codeact if hasattr(agent, "codeact") else agent.react  # `dspy.CodeAct` is a `dspy.ReAct` without it
+
+
 def texts_of(program: dspy.Module, kinds: Kinds) -> dict[str, list[Text]]:
     """The text parameters of every predictor that has some of these kinds; instructions come last."""
-    agents = {id(agent.react): agent for _, agent in program.named_sub_modules(type_=_AGENTS)}
+    agents = {id(acting_predictor(agent)): agent for _, agent in program.named_sub_modules(type_=AGENTS)}
     tools = own_tools(program)
     found: dict[str, list[Text]] = {}
     for name, predictor in program.named_predictors():
@@ -174,22 +179,27 @@ def _joined(texts: Sequence[Text]) -> str:
 
 
 def _parted(prompt: str, texts: Sequence[Text]) -> Iterator[tuple[Text, str]]:
-    """Each text with what stands under its heading; what stands above the first belongs to the last."""
+    """Each text with what stands under its heading; what stands above the first belongs to the last.
+
+    Headings count in their order, so that a text may have lines of its own that look like one.
+    """
     if _is_plain(texts):
         yield texts[0], prompt
         return
-    rest = f"\n{prompt}\n"
-    for i, text in enumerate(reversed(texts)):
-        above, heading, body = rest.rpartition(f"\n{text.heading}\n")
-        if heading:
-            rest = f"{above}\n"
-            if i == 0:
-                last = body
-            else:
-                yield text, body.strip()
-        elif i == 0:
-            last = ""
-    yield texts[-1], f"{rest.strip()}\n\n{last.strip()}".strip()
+    prompt = f"\n{prompt}\n"
+    found: list[tuple[Text, int, int]] = []
+    for text in texts:
+        line = f"\n{text.heading}\n"
+        start = prompt.find(line, found[-1][2] - 1 if found else 0)
+        if start >= 0:
+            found.append((text, start, start + len(line)))
+    ends = [start for _, start, _ in found[1:]] + [len(prompt)]
+    parts = {id(text): prompt[body:end].strip() for (text, _, body), end in zip(found, ends, strict=True)}
+    above = prompt[: found[0][1] if found else len(prompt)].strip()
+    for text in texts[:-1]:
+        if id(text) in parts:
+            yield text, parts[id(text)]
+    yield texts[-1], f"{above}\n\n{parts.get(id(texts[-1]), '')}".strip()
 
 
 def _is_plain(texts: Sequence[Text]) -> bool:

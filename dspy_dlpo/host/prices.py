@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import dspy
 from dspy.lm15 import Message, Response, Usage
 
 logger = logging.getLogger(__name__)
@@ -25,32 +26,41 @@ class Prices:
 
     def __init__(self, own: Mapping[str, tuple[float, float]] | None = None) -> None:
         self._own = dict(own or {})
+        self._by_name: dict[str, Any] = {}
         self._routes: WeakKeyDictionary[Any, tuple[str, Any]] = WeakKeyDictionary()  # with the model's name at the time
 
     def cost(self, lm: Any, usage: Mapping[str, Any]) -> float | None:
         """What a call cost.
 
         Args:
-            lm: The model that was called.
+            lm: The model that was called, or where no more is known its name.
             usage: Token counts as DSPy reports them.
 
         Returns:
             US dollars; None if the price or the usage is unknown.
         """
-        tokens, model = tokens_of(usage), str(getattr(lm, "model", ""))
+        tokens, model = tokens_of(usage), lm if isinstance(lm, str) else str(getattr(lm, "model", ""))
         if tokens is None:
             return None
         if model in self._own:
             price_in, price_out = self._own[model]
             return (tokens[0] * price_in + tokens[1] * price_out) / 1e6
-        if not isinstance(getattr(lm, "_engine_spec", None), str):
-            return None  # a custom engine has its own prices, or none
+        named = isinstance(lm, str)
         try:
+            lm = self._named(lm) if named else lm
+            if not isinstance(getattr(lm, "_engine_spec", None), str):
+                return None  # a custom engine has its own prices, or none
             native = _native_cost(self._route(lm, model), usage)
         except Exception as error:  # noqa: BLE001 - a price is advice: it must never end a run
             logger.debug("DSPy has no price for %s: %s", model, error)
             native = None
-        return _litellm_cost(model, tokens) if native is None else native
+        return native if named or native is not None else _litellm_cost(model, tokens)
+
+    def _named(self, name: str) -> Any:
+        """A model of that name as DSPy makes it, to ask for its price."""
+        if name not in self._by_name:
+            self._by_name[name] = dspy.LM(name)
+        return self._by_name[name]
 
     def _route(self, lm: Any, model: str) -> Any:
         """Where DSPy sends the calls of a model; None if that is unknown."""

@@ -16,15 +16,14 @@ import dspy
 from dspy_dlpo.core.errors import ProgramError
 from dspy_dlpo.core.history import Prompts, prompts_key
 from dspy_dlpo.host.listening import Listening
-from dspy_dlpo.host.parameters import INSTRUCTIONS, Kinds, write_prompts
+from dspy_dlpo.host.parameters import AGENTS, INSTRUCTIONS, Kinds, acting_predictor, write_prompts
 from dspy_dlpo.host.values import as_text
 
 # The attribute that marks the predictors of an evaluation copy, so that a trace step finds its name even when two
 # predictors share a signature or a module copies itself as it runs.
 TAG = "_dlpo_predictor"
-# The agents that write rules into the instructions of their predictor, and where these begin.
-_AGENTS = (dspy.ReAct, dspy.ReActV2)
-_AGENT_RULES = "You are an Agent."
+# Where the rules begin that an agent writes into the instructions of its predictor.
+_AGENT_RULES = ("You are an Agent.", "You are an intelligent agent.")
 # The modules that copy a module as they run, and give each copy a language model with a rollout of its own.
 _SAMPLERS = (dspy.BestOfN, dspy.Refine)
 # How far the rollouts of two repetitions lie apart for a module that counts rollouts itself.
@@ -39,7 +38,7 @@ def copy_program(program: dspy.Module) -> dspy.Module:
     """Copy a program: language models stay the same objects, aliases stay aliases, the original is never touched.
 
     What cannot be deep-copied, such as a lock or the client of a database, is shared with the original; so is the
-    result of an earlier run.
+    result of an earlier run. A tool whose function belongs to such an object is copied without it.
 
     Raises:
         ProgramError: If the copy would share a predictor with the original.
@@ -68,13 +67,13 @@ def _not_copyable(program: dspy.Module, memo: Mapping[int, Any]) -> dict[int, An
         try:
             copy.deepcopy(item, dict(memo))
         except Exception:  # noqa: BLE001 - whatever a user's object raises
-            found[id(item)] = item
+            found[id(item)] = item.model_copy() if isinstance(item, dspy.Tool) else item
     return found
 
 
 def call(program: dspy.Module, inputs: Mapping[str, Any]) -> Any:
     """Run a program; one that has only `aforward` is run to its end in an event loop of its own."""
-    if "forward" in vars(program) or hasattr(type(program), "forward"):
+    if "forward" in vars(program) or hasattr(type(program), "forward") or not hasattr(program, "aforward"):
         return program(**inputs)
     try:
         asyncio.get_running_loop()
@@ -112,10 +111,11 @@ def unset_models(program: dspy.Module) -> tuple[str, ...]:
 
 def protected_text(program: dspy.Module, name: str) -> str:
     """What a module needs in its predictor's instructions to work: the tools and rules that an agent writes there."""
-    for _, module in program.named_sub_modules(type_=_AGENTS):
-        if module.react is dict(program.named_predictors()).get(name):
-            text = str(module.react.signature.instructions)
-            start = text.find(_AGENT_RULES)
+    for _, module in program.named_sub_modules(type_=AGENTS):
+        predictor = acting_predictor(module)
+        if predictor is dict(program.named_predictors()).get(name):
+            text = str(predictor.signature.instructions)
+            start = max(map(text.find, _AGENT_RULES))
             return text[start:].rstrip() if start >= 0 else text
     return ""
 
@@ -151,14 +151,19 @@ class EvaluationCopies:
         self._copies: OrderedDict[tuple[str, int], _Copy] = OrderedDict()
 
     def get(self, prompts: Prompts, rollout: int) -> dspy.Module:
-        """The copy for prompts and a repetition; each repetition asks its models afresh, past any cache."""
+        """The copy for prompts and a repetition; each repetition asks its models afresh, past any cache.
+
+        Runs share it, as they share a program in `dspy.Evaluate`; one whose modules count their own failures down is
+        copied for each run.
+        """
         key = prompts_key(prompts), rollout
         if key not in self._copies:
             self._copies[key] = self._build(prompts, rollout)
             if len(self._copies) > KEPT_COPIES:
                 self._copies.popitem(last=False)
         self._copies.move_to_end(key)
-        return self._copies[key].program
+        made = self._copies[key].program
+        return self._attached(copy_program(made)) if _sampled(made) else made
 
     def _build(self, prompts: Prompts, rollout: int) -> _Copy:
         copied = copy_program(self._program)
@@ -170,15 +175,19 @@ class EvaluationCopies:
         models: dict[int, Any] = {}
         for name, predictor in _all_predictors(copied):
             setattr(predictor, TAG, name)
-            if self._listening:
-                self._listening.attach(predictor)
             if not rollout:
                 continue
             if id(predictor) not in sampled:
                 predictor.config = {**predictor.config, "rollout_id": rollout}
             elif predictor.lm is not None:  # its module wants one model for all of its predictors
                 predictor.lm = models.setdefault(id(predictor.lm), repeating(predictor.lm, rollout))
-        return _Copy(copied, prompts, {name: each.signature for name, each in copied.named_predictors()})
+        signatures = {name: each.signature for name, each in copied.named_predictors()}
+        return _Copy(self._attached(copied), prompts, signatures)
+
+    def _attached(self, program: dspy.Module) -> dspy.Module:
+        for _, predictor in _all_predictors(program) if self._listening else ():
+            self._listening.attach(predictor)
+        return program
 
     def _known_signatures(self, prompts: Prompts) -> dict[str, type[dspy.Signature]]:
         """The signatures that were built for the same texts before; building one takes longer than copying all else."""

@@ -34,7 +34,9 @@ def _order(name: str, rows: Sequence[Row]) -> str:
     ran = False
     for row in rows:
         first = next((i for i, call in enumerate(row.trace) if call.predictor == name), None)
-        ran |= first is not None
+        if first is None:
+            continue
+        ran = True
         before.update(dict.fromkeys(call.predictor or "unknown" for call in row.trace[:first]))
     order = f"ran {'after ' + ', '.join(before) if before else 'first'}" if ran else "did not run"
     return f"Around {name}: it {order}."

@@ -64,6 +64,8 @@ def own_tools(program: dspy.Module) -> dict[int, list[str]]:
 def load_program(program: dspy.Module, path: str | os.PathLike[str], **options: Any) -> dspy.Module:
     """Load a saved program, with the tool descriptions that ``program.load`` alone would leave out.
 
+    It takes a file without any, too, where ``program.load`` of a program that has some raises a KeyError.
+
     Args:
         program: A program of the same shape as the one that was saved; changed.
         path: The JSON file that ``program.save`` wrote.
@@ -80,8 +82,12 @@ def load_program(program: dspy.Module, path: str | os.PathLike[str], **options: 
     if path.suffix != ".json":
         raise ValueError(f"path={str(path)!r} must end with .json. Save the program with program.save('name.json').")
     state = json.loads(path.read_text(encoding="utf-8"))
-    for name, agent in program.named_sub_modules(type_=dspy.ReActV2):
-        if f"{name}.{_ATTRIBUTE}".removeprefix("self.") in state:
-            ToolDescriptions.attach(agent)
+    agents = [agent for _, agent in program.named_sub_modules(type_=dspy.ReActV2)]
+    for agent in agents:
+        ToolDescriptions.attach(agent)
+    saved = {id(each) for name, each in program.named_parameters() if name in state}  # under the name of `save`
+    for agent in agents:
+        if id(getattr(agent, _ATTRIBUTE)) not in saved:
+            delattr(agent, _ATTRIBUTE)
     program.load(path, **options)
     return program

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import dspy
@@ -20,17 +20,18 @@ def as_text(fields: Any, redact: Callable[[str], str] = lambda text: text) -> di
         fields: The example or prediction.
         redact: Applied to every text.
     """
-    try:
-        items = fields.items()
-    except AttributeError:
+    if not isinstance(fields, (Mapping, dspy.Example)):
         return {"value": redact(_text(fields))}
-    return {str(name): redact(_text(value)) for name, value in items}
+    return {str(name): redact(_text(value)) for name, value in fields.items()}
 
 
 def _text(value: Any) -> str:
     if isinstance(value, (set, frozenset)):
         return f"{{{', '.join(sorted(map(str, value)))}}}"  # the order of a set differs from process to process
-    text = value if isinstance(value, str) else _plain(value)
+    try:
+        text = value if isinstance(value, str) else _plain(value)
+    except Exception:  # noqa: BLE001 - the text of a user's object is the user's code
+        return f"[{type(value).__name__}]"
     return _NO_TEXT.sub(f"[{type(value).__name__}]", text) if _NO_TEXT.search(text) else text
 
 

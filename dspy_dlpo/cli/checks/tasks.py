@@ -98,9 +98,10 @@ def check_metric(task: Task, lm: Any, score_range: tuple[float, float] = (0.0, 1
     """
     example, meter, redact = task.trainset[0], Meter(), Redactor()
     general = {} if lm is None else {"lm": lm}
-    with meter.role("task", trace=[], **general):
+    with meter.role("task", trace=[], **general) as scope:
         try:
             prediction = call(copy_program(task.program), example.inputs())
+            scope.note_usage(prediction)
         except Exception as error:  # noqa: BLE001 - whatever a user's program raises is what is looked for
             said = f"failed on the first example: {type(error).__name__}: {one_line(redact.error(error))[:300]}"
             yield Finding(FAIL, "program", said, "Run it on trainset[0] yourself.")
