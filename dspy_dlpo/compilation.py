@@ -210,7 +210,8 @@ class Compilation:
         """The best prompts of the run, the first of them pruned."""
         account, run = self._account, self._run
         for_val = (self._n_finalists + 1) * self._n_val
-        account.reserved = int(min(for_val, account.limit - account.spent))
+        account.recorded_aside = min(for_val, self._recorder.count_val())
+        account.reserved = int(min(for_val - account.recorded_aside, account.limit - account.spent))
         chosen = selection.finalists(run, max(1, self._n_finalists))
         if chosen and self._settings.prunes and run.has_enough and run.ended_for_good:
             shorter = selection.prune(run, chosen[0], account.reserved)

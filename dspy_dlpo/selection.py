@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dspy_dlpo.core.budget import SELECTION_SHARE, RunEnds
 from dspy_dlpo.core.errors import MetricError, ModelError
 from dspy_dlpo.core.history import Prompts, Scored
+from dspy_dlpo.core.judging import MOST_MISSING
 from dspy_dlpo.core.loop import Run
 from dspy_dlpo.core.result import Comparison
 from dspy_dlpo.core.runs import Runs
@@ -133,6 +134,7 @@ def choose(scored: Sequence[Scored], seed: int) -> tuple[Prompts | None, Compari
     Returns:
         The chosen prompts (None if there was nothing to compare with) and the comparison.
     """
+    scored = _answered(scored)
     common = sorted(set.intersection(*(set(each.scores) for each in scored))) if scored else []
     if not common:
         return None, Comparison()
@@ -147,6 +149,14 @@ def choose(scored: Sequence[Scored], seed: int) -> tuple[Prompts | None, Compari
     if comparison.difference > 1e-9:
         return scored[best + 1].prompts, comparison
     return scored[0].prompts, replace(comparison, best=comparison.start, difference=0.0, chosen=0)
+
+
+def _answered(scored: Sequence[Scored]) -> Sequence[Scored]:
+    """Without the finalists of which many more runs were lost than of others: all are compared on what all answered."""
+    shared = [len(scored[0].scores.keys() & each.scores.keys()) for each in scored]
+    enough = (1 - MOST_MISSING) * max(shared[1:], default=0)
+    others = [each for each, count in zip(scored[1:], shared[1:], strict=True) if count and count >= enough]
+    return [*scored[:1], *others]
 
 
 def measured(scored: Sequence[Scored], seed: int) -> Comparison:
@@ -219,10 +229,11 @@ def verdict(
     low, high = comparison.interval
     gain = f"{comparison.difference * points:+.1f}{unit} on {where}"
     interval = f"95% interval {low * points:+.1f} .. {high * points:+.1f}"
+    if not changed:
+        few = comparison.examples < TOO_FEW
+        return f"too few to tell: {comparison.examples} compared; kept yours" if few else "no reliable gain: kept yours"
     if comparison.examples < TOO_FEW:
         return f"too few to tell: {gain}, {comparison.examples} compared ({interval})"
-    if not changed:
-        return "no reliable gain: kept yours"
     return f"{gain} ({interval})" if low > 0 else f"no reliable gain: {gain} ({interval})"
 
 

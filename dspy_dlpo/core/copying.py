@@ -15,7 +15,8 @@ RUN = 8
 # An answer with more words than this, that only one example has, is a copy.
 LONG_ANSWER = 5
 
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_]+")
+# A character of a script that writes no spaces counts as a word.
+_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+")
 
 
 @dataclass(frozen=True)

@@ -183,8 +183,9 @@ def judge(bench: Bench, prompts: Prompts, bar: Bar, order: Sequence[int] | None 
         best_possible = _best_possible(bench, prompts, order, start + bench.runs.wave)
         if not Bar(margin, bar.strict).passes(best_possible, shorter=shorter):
             return _judgement(bench, prompts, False, f"cannot reach the bar of {bar.lowest:.3f} any more")
-    present = [x for x in order if bench.runs.scores(prompts, x) and bench.runs.scores(bench.incumbent, x)]
-    if len(present) < len(order) * (1 - MOST_MISSING):
+    known = [x for x in order if bench.runs.scores(bench.incumbent, x)]
+    present = [x for x in known if bench.runs.scores(prompts, x)]
+    if len(present) < len(known) * (1 - MOST_MISSING):
         return _judgement(bench, prompts, False, "void: too many calls failed")
     difference = _mean_difference(bench, prompts, present)
     passed = Bar(margin, bar.strict).passes(difference, shorter=shorter)

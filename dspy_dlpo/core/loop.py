@@ -40,6 +40,8 @@ ENOUGH_FOR_TRIALS = 24
 ENOUGH_FOR_OWN = 30
 # So many records in a row that cost no program run, and the run ends: it goes round in circles.
 IDLE = 10
+# A call of the prompts in force that is lost again and again is tried so often in all.
+MOST_TRIES = 8
 
 
 @dataclass
@@ -126,6 +128,7 @@ class Run:
 
     def _advance(self) -> None:
         """Do what comes next."""
+        self._ask_again()
         bench, limit = self.bench(), self.plan.stopping.max_steps
         if limit is not None and len(self.history) > limit:
             self.ended = f"{limit} steps are done"
@@ -144,6 +147,11 @@ class Run:
         else:
             silent = len(bench.examples) - len(bench.scores)
             self.ended = "every training example is right" + (f", but {silent} were not answered" if silent else "")
+
+    def _ask_again(self) -> None:
+        """Try once more what the prompts in force have lost in transport; not for ever, as some may never answer."""
+        lost = [x for x in self.judging_set if not self.runs.scores(self.prompts, x)]
+        self.runs.ask([(self.prompts, x) for x in lost if len(self.runs.rows(self.prompts, x)) < MOST_TRIES])
 
     def _target_is_reached(self, bench: Bench) -> bool:
         target = self.plan.stopping.target
@@ -291,6 +299,7 @@ class Run:
         except BudgetSpent:
             self._add(lambda: self._record("step", reason=BUDGET_ENDED, **seen))
             raise
+        seen["base"] = bench.mean  # the prompts in force may have run again
         return self._judged("step", prompts, judgement, bar, ledger=ledger, **seen)
 
     def _judge(

@@ -119,7 +119,8 @@ def _gone_on(directory: RunDirectory, stored: Mapping[str, Any], lines: Sequence
     is_raised = budget.limits != last
     records = read_records(directory)
     kept = list(records)
-    while kept and kept[-1].kind == "prune":
+    marked = max((line["record"] for line in lines if line["role"] == "mark"), default=-1)
+    while kept and (kept[-1].kind == "prune" or len(kept) - 1 > marked):  # a record that rests on no calls is none
         kept.pop()
     if len(kept) < len(records):
         directory.write_history(kept)

@@ -66,7 +66,11 @@ def words_of(texts: Iterable[str]) -> int:
 def count_words(text: str) -> int:
     """Words of a text: runs of non-space characters, and each character of a script that writes no spaces."""
     return len(
-        re.findall(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]|[^\s\u3040-\u9fff\uac00-\ud7af]+", text)
+        re.findall(
+            r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]"
+            r"|[^\s\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]+",
+            text,
+        )
     )
 
 

@@ -20,9 +20,10 @@ _SHOWN = 240
 class Contrastive(Technique):
     """Show the writer what made a past prompt better than another.
 
-    The prompt in force is compared with every other that was judged to the end, rejected ones included. The pairs are
-    shown whose scores differ by at least `margin` on the training examples that both have really run. Each is shown as
-    a diff, with an example that one gets right and the other wrong. Nothing is shown while no pair differs enough.
+    The prompt in force is compared with every other that was judged to the end, rejected ones included; where a program
+    has several predictors, those first in which no other prompt was another, too. The pairs are shown whose scores
+    differ by at least `margin` on the training examples that both have really run. Each is shown as a diff, with an
+    example that one gets right and the other wrong. Nothing is shown while no pair differs enough.
 
     Args:
         margin: Smallest difference of mean scores, 0 to 1 (in the metric's units), above 0.
@@ -41,18 +42,26 @@ class Contrastive(Technique):
 
     def apply(self, update: Update, ctx: StepContext) -> Update:
         """Add the pairs that say most: those that differ much in score and little in text."""
-        past = [scored for scored in ctx.history.scored() if update.predictor in scored.prompts]
-        now = next((scored for scored in reversed(past) if scored.prompts[update.predictor] == update.prompt), None)
-        if now is None:
+        name = update.predictor
+        past = [scored for scored in ctx.history.scored() if name in scored.prompts]
+        alike = [scored for scored in past if scored.prompts[name] == update.prompt]
+        if not alike:
             return update
-        others = [scored for scored in past if scored.prompts[update.predictor] != update.prompt]
+        in_force = ctx.history.current(past[0].prompts)  # a refused proposal may have spoiled another predictor
+        now = next((scored for scored in alike if scored.prompts == in_force), alike[-1])
+        others = [scored for scored in past if scored.prompts[name] != update.prompt]
         pairs = [pair for pair in (_ordered(now, other) for other in others) if self._differs(*pair)]
-        pairs.sort(key=lambda pair: _steepness(pair[0], pair[1], update.predictor), reverse=True)
-        lines = [_shown(better, poorer, update.predictor, ctx) for better, poorer in pairs[: self.max_pairs]]
+        pairs.sort(key=lambda pair: (len(_changed(*pair)) == 1, _steepness(pair[0], pair[1], name)), reverse=True)
+        lines = [_shown(better, poorer, name, ctx) for better, poorer in pairs[: self.max_pairs]]
         return update.with_note("What made past prompts better or worse", "\n\n".join(lines)) if lines else update
 
     def _differs(self, better: Scored, poorer: Scored) -> bool:
         return paired_difference(better.scores, poorer.scores)[0] >= self.margin
+
+
+def _changed(first: Scored, second: Scored) -> list[str]:
+    """The predictors whose prompts differ."""
+    return [name for name, prompt in first.prompts.items() if second.prompts.get(name) != prompt]
 
 
 def _ordered(first: Scored, second: Scored) -> tuple[Scored, Scored]:

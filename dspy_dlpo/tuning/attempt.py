@@ -15,6 +15,7 @@ from dspy_dlpo.core.errors import DLPOError
 from dspy_dlpo.core.history import History, Record
 from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.result import Comparison
+from dspy_dlpo.core.storage import HISTORY, read_history
 from dspy_dlpo.host.parameters import read_prompts
 from dspy_dlpo.interrupt import INTERRUPTED
 from dspy_dlpo.report.result import DLPOResult
@@ -88,7 +89,7 @@ class Attempt:
         task, records = self._job.tasks[pair.task], []
 
         def on_record(record: Record) -> None:
-            records.append(record)
+            records[record.step :] = [record]  # pruning is done anew after a restart
             checkpoint.save()
             if self._is_lost():
                 raise TrialLost
@@ -99,6 +100,7 @@ class Attempt:
             log_dir = Path(folder) / "run"
             checkpoint = self._checkpoint = Checkpoint(self._blobs, f"{self._root}/{number}", self._number, log_dir)
             checkpoint.restore()
+            records += read_history(log_dir) if (log_dir / HISTORY).exists() else []
             try:
                 optimizer = self._job.optimizer(plan, pair.task, seed=pair.seed, log_dir=log_dir, on_record=on_record)
                 program = optimizer.compile(task.program, trainset=task.trainset, valset=task.valset)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from dspy_dlpo.tuning.blobs import Blobs
 
-# Files that only grow; of these what is new is added. All others are kept whole.
+# Files that only grow; of these what is new is added. All others are kept whole. The run may write while they are
+# read: calls may be ahead of the history, which rests on them, and not the other way round.
 GROWING = ("history.jsonl", "calls.jsonl")
 
 
@@ -47,11 +48,11 @@ class Checkpoint:
     def save(self) -> None:
         """Add what is new in the folder."""
         with self._lock:
-            for path in sorted(self._folder.iterdir()) if self._folder.is_dir() else []:
-                if path.name in GROWING:
-                    self._add(path)
-                elif path.suffix == ".json":
-                    self._replace(path)
+            for name in GROWING:
+                if (self._folder / name).exists():
+                    self._add(self._folder / name)
+            for path in sorted(self._folder.glob("*.json")):
+                self._replace(path)
 
     def _add(self, path: Path) -> None:
         done = self._saved.get(path.name, 0)

@@ -86,7 +86,7 @@ def test_finalists_are_compared_on_the_examples_that_all_have_run() -> None:
 def test_with_nothing_to_compare_nothing_is_chosen(rows) -> None:
     chosen, comparison = selection.choose(rows, seed=0)
     assert chosen is None
-    assert comparison.start is None
+    assert comparison.candidates == 0
 
 
 def test_where_nothing_better_was_found_the_users_own_prompts_are_scored() -> None:
