@@ -459,3 +459,16 @@ def test_what_a_directory_holds_can_be_read_while_it_is_in_use(tmp_path):
     held = RunDirectory(tmp_path / "run")
     assert list(read_history(tmp_path / "run")) == list(result.history)
     held.close()
+
+
+def test_a_record_that_is_ahead_of_its_calls_is_made_again(tmp_path):
+    first, _, _ = compiled(tmp_path / "whole")
+    log = [json.loads(line) for line in lines(tmp_path / "whole")]
+    number = next(i for i, line in enumerate(log) if line["role"] == "mark" and line["record"] == 2)
+    cut(tmp_path / "whole", tmp_path / "cut", number)
+    records = (tmp_path / "whole" / "history.jsonl").read_text().splitlines()
+    (tmp_path / "cut" / "history.jsonl").write_text("".join(f"{line}\n" for line in records[:3]))
+    again, _, _ = compiled(tmp_path / "cut")
+    assert story(again) == story(first)
+    assert again.best_prompts == first.best_prompts
+    assert again.spent["metric_calls"] == first.spent["metric_calls"]

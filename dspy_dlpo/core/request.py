@@ -32,20 +32,30 @@ def admit_replies(updates: Sequence[Update], replies: Sequence[Reply]) -> tuple[
     admitted: list[Edit] = []
     dropped: list[Dropped] = []
     for update, reply in zip(updates, replies, strict=True):
-        edits = (_as_move(replace(edit, predictor=update.predictor), update.prompt) for edit in reply.edits)
-        kept, refused = admit(update, tuple(edits))
+        own = [replace(edit, predictor=update.predictor) for edit in reply.edits]
+        kept, refused = admit(update, _with_moves(own, update.prompt))
         admitted.extend(kept)
         dropped.extend([*reply.dropped, *refused])
     return tuple(admitted), tuple(dropped)
 
 
-def _as_move(edit: Edit, prompt: str) -> Edit:
-    """An addition of what the prompt says already, as a move of that sentence: it was overlooked where it stands."""
+def _with_moves(edits: Sequence[Edit], prompt: str) -> Edits:
+    """Edits, with an addition of what the prompt says already as a move of that sentence: it was overlooked there.
+
+    A deletion of that sentence is the other half of the move.
+    """
     sentences = [sentence.strip() for sentence in split(prompt)]
-    text = edit.text.strip()
-    if edit.op != "add" or sentences.count(text) != 1:
-        return edit
-    at = sentences.index(text)
+    again = {sentences.index(each.text.strip()) for each in edits if _is_again(each, sentences)}
+    others = [each for each in edits if each.op != "delete" or each.at not in again]
+    return tuple(_moved(each, sentences) if _is_again(each, sentences) else each for each in others)
+
+
+def _is_again(edit: Edit, sentences: Sequence[str]) -> bool:
+    return edit.op == "add" and sentences.count(edit.text.strip()) == 1
+
+
+def _moved(edit: Edit, sentences: Sequence[str]) -> Edit:
+    at = sentences.index(edit.text.strip())
     return edit if edit.at in (at, at + 1) else replace(edit, op="move", at=at, to=edit.at, text="")
 
 

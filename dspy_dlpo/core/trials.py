@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from dspy_dlpo.core.acceptance import Bar
+from dspy_dlpo.core.acceptance import TOLERANCE, Bar
 from dspy_dlpo.core.attribution import judge_edits, proposal
 from dspy_dlpo.core.edits import Edit, Edits, sound
 from dspy_dlpo.core.history import History, LedgerEntry, Prompts, Record, StepContext
@@ -152,7 +152,14 @@ def try_deletions(bench: Bench, deletions: Edits) -> Trial:
     prompts = proposal(bench.incumbent, deletions)
     # The passing examples run first: there it would show that the sentence matters.
     judgement = judge(bench, prompts, bar, [*bench.passing(), *bench.failing()])
-    return prompts, judgement, (LedgerEntry(deletions[0], kept=judgement.passed, reason=judgement.reason),)
+    lost = () if judgement.passed else _lost(bench, prompts)
+    return prompts, judgement, (LedgerEntry(deletions[0], (), lost, judgement.passed, judgement.reason),)
+
+
+def _lost(bench: Bench, prompts: Prompts) -> tuple[int, ...]:
+    """The examples on which prompts did worse than the incumbent, of those that they ran on."""
+    new, old = bench.runs.means(prompts, bench.examples), bench.scores
+    return tuple(sorted(x for x in new if x in old and new[x] < old[x] - TOLERANCE))
 
 
 def try_move(bench: Bench, deletion: Edit, constraints: Sequence[Constraint], ctx: StepContext) -> Trial | None:

@@ -217,3 +217,19 @@ def test_a_world_counts_what_it_is_asked() -> None:
     runs = runs_of(world.score)
     selection.compare(START, [], runs, range(3))
     assert len(runs._forward.requests) == 3
+
+
+def test_a_finalist_of_which_most_runs_were_lost_decides_nothing() -> None:
+    start, good = [float(x < 60) for x in range(100)], [float(x < 80) for x in range(100)]
+    lost = Scored({"solve": "Lost."}, dict.fromkeys(range(60, 65), 1.0))
+    chosen, comparison = selection.choose([*scored(start, good), lost], seed=0)
+    assert chosen == {"solve": "Finalist 1."}
+    assert (comparison.examples, comparison.candidates) == (100, 1)
+    chosen, _ = selection.choose([*scored(start, [0.0] * 100), lost], seed=0)
+    assert chosen == START
+    chosen, _ = selection.choose([*scored(start, good), Scored({"solve": "Silent."}, {})], seed=0)
+    assert chosen == {"solve": "Finalist 1."}
+
+
+def test_of_what_was_kept_no_gain_is_told() -> None:
+    assert said(changed=False, examples=24) == "too few to tell: 24 compared; kept yours"

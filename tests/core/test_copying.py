@@ -86,3 +86,11 @@ def test_a_copy_completed_by_its_neighbour_is_refused() -> None:
     prompt = "Alpha beta gamma delta."
     kept, _ = constraint.admit((Edit("add", 1, "Epsilon zeta eta theta."),), prompt)
     assert admitted(constraint, apply(kept, prompt)) != []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["3月15日に東京駅の北口で会う約束がある", "iPhoneの画面が割れたので修理に出した", "第3章を読んで要約してください"],
+)
+def test_a_script_without_spaces_is_counted_by_characters_beside_digits_and_latin_letters_too(text: str) -> None:
+    assert admitted(NoCopying([text, "別の文"], ["", ""]), text, f"例：{text}") == []

@@ -12,8 +12,11 @@ from dspy_dlpo.core.edits import Dropped, Edit, distance
 from dspy_dlpo.core.errors import ModelError
 from dspy_dlpo.core.freezing import FreezeText
 from dspy_dlpo.core.judging import Judging
+from dspy_dlpo.core.loop import MOST_TRIES
 from dspy_dlpo.core.plan import Stopping
 from dspy_dlpo.core.roles import Reply
+from dspy_dlpo.core.sentences import split
+from dspy_dlpo.core.trials import try_deletions
 from dspy_dlpo.core.update import TextGradient
 from dspy_dlpo.techniques import LearningRate
 
@@ -464,3 +467,66 @@ def test_a_sentence_that_the_writer_says_again_elsewhere_is_moved_there():
     edits, dropped = admit_replies([update], [Reply(edits=(Edit("add", 1, "Update them."),))])
     assert not edits
     assert dropped[0].reason == "the prompt says this already"
+
+
+@pytest.mark.parametrize("by", ["edit", "whole"])
+@pytest.mark.parametrize("lost", [3, 6])
+def test_calls_that_were_lost_at_the_start_are_made_later(by, lost):
+    def score(text: str, x: int, rollout: int) -> float | None:
+        is_down = text == "Start." and x < lost and rollout < 2
+        return None if is_down else rewards(text, x, rollout)
+
+    judging = Judging(first=24, by=by, confirm=False)
+    run = run_of(World(score), Script(proposes(0, 1, 2, 3)), limit=600, examples=24, judging=judging)
+    run.go()
+    assert f"{lost} unanswered" in run.history[0].reason
+    assert all(has(run.prompts["solve"], number) for number in range(4))
+    accounted(run)
+
+
+def test_calls_that_are_never_answered_are_not_made_for_ever():
+    def score(text: str, x: int, rollout: int) -> float | None:
+        return None if x == 0 else rewards(text, x, rollout)
+
+    judging = Judging(first=16, confirm=False)
+    run = run_of(World(score), Script(proposes(1, 2, 3)), limit=2000, judging=judging, stopping=Stopping(max_steps=40))
+    run.go()
+    tries = Counter(str(each.prompts) for each in run.runs._forward.requests if each.example == 0)
+    assert max(tries.values()) <= MOST_TRIES
+    assert all(has(run.prompts["solve"], number) for number in (1, 2, 3))
+
+
+@pytest.mark.parametrize("again", [0, 1])
+def test_a_sentence_that_is_deleted_and_said_again_elsewhere_is_moved_there(again):
+    edits = [Edit("delete", 1), Edit("add", 0, "Rule 01. ")]
+    if again:
+        edits.reverse()
+    run = run_of(World(rewards), Script(lambda step, prompt: Reply(tuple(edits))), start="Start. Rule 01. Rule 02.")
+    run.runs.account.limit = 60
+    run.go()
+    step = run.history.steps()[0]
+    assert [(edit.op, edit.at, edit.to) for edit in step.edits] == [("move", 1, 0)]
+
+
+def test_the_gain_of_a_step_is_measured_on_the_same_runs_as_its_score():
+    def score(text: str, x: int, rollout: int) -> float:
+        return float(x % 4 < 2 if rollout else x % 4 < 3)  # the first run of everything flatters
+
+    run = run_of(World(score), Script(proposes(5, 6, 7)), examples=24, judging=Judging(first=24))
+    run.go()
+    for record in run.history.steps():
+        if record.accepted and record.base is not None:
+            paired = record.score - record.base
+            assert record.gained == (paired > 1e-9)
+            assert abs(paired) < 1e-9
+
+
+def test_a_sentence_whose_deletion_lost_an_example_is_not_tried_again_until_more_are_judged():
+    run = run_of(World(rewards), Script(proposes(0, 1, 2, 3)), limit=900, judging=NO_TRIALS)
+    run.go()
+    bench = run.bench()
+    at = next(i for i, sentence in enumerate(split(run.prompts["solve"])) if "Rule 01." in sentence)
+    _, judgement, ledger = try_deletions(bench, (Edit("delete", at, predictor="solve"),))
+    assert not judgement.passed
+    assert ledger[0].lost
+    assert all(x % 4 == 1 for x in ledger[0].lost)

@@ -137,3 +137,8 @@ def test_half_of_a_surrogate_pair_is_kept() -> None:
     text = "One \ud83d here. Two there."
     assert split(text) == ("One \ud83d here. ", "Two there.")
     assert join(split(text)) == text
+
+
+@pytest.mark.parametrize(("text", "words"), [("第3章", 3), ("3กขค", 4), ("abกข", 3), ("Rule 3: 東京", 4), ("ㄅㄆ", 1)])
+def test_words_of_scripts_without_spaces_are_counted_beside_others(text: str, words: int) -> None:
+    assert count_words(text) == words

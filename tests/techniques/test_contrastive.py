@@ -113,3 +113,20 @@ def test_an_illegal_margin_is_refused_with_the_way_out(margin) -> None:
 def test_an_illegal_number_of_pairs_is_refused_with_the_way_out(max_pairs) -> None:
     with pytest.raises((ValueError, TypeError), match=r"max_pairs=.*Pass"):
         Contrastive(max_pairs=max_pairs)
+
+
+def test_what_another_predictor_spoiled_is_not_put_down_to_this_one() -> None:
+    def record(step: int, prompts: dict[str, str], right: int, accepted: bool) -> Record:
+        scores = {x: (float(x < right),) for x in range(20)}
+        return Record("step", step, 0.0, prompts, prompts, scores=scores, complete=True, accepted=accepted)
+
+    history = [
+        record(0, {"a": "Old A.", "b": "B."}, 10, True),
+        record(1, {"a": "New A.", "b": "B."}, 14, True),
+        record(2, {"a": "New A.", "b": "Bad B."}, 4, False),
+        record(3, {"a": "Odd A.", "b": "Bad B."}, 1, False),
+    ]
+    context = StepContext(4, 0.5, History(history), examples=EXAMPLES)
+    said = Contrastive(max_pairs=1).apply(Update("a", "New A."), context).notes[0].body.splitlines()
+    assert "scored 0.20 above" in said[0]
+    assert said[1:3] == ["- Old A.", "+ New A."]

@@ -185,6 +185,30 @@ def test_a_checkpoint_brings_the_folder_back(store, tmp_path) -> None:
     assert (other / "run.json").read_text() == (folder / "run.json").read_text()
 
 
+def test_a_checkpoint_never_holds_a_record_without_its_calls(store, tmp_path) -> None:
+    folder, other = tmp_path / "run", tmp_path / "other"
+    folder.mkdir()
+
+    def write(number: int) -> None:
+        for name in ("calls.jsonl", "history.jsonl"):  # in this order, as a run does
+            with open(folder / name, "a") as file:
+                file.write(f"{number}\n")
+
+    class Slow:
+        """Takes so long to store a file that the run goes on meanwhile."""
+
+        def put(self, name: str, body: bytes) -> None:
+            store.blobs.put(name, body)
+            write(2)
+
+    write(1)
+    Checkpoint(Slow(), "p", 0, folder).save()
+    assert Checkpoint(store.blobs, "p", 1, other).restore()
+    history = (other / "history.jsonl").read_text().splitlines()
+    assert history == ["1"]
+    assert set(history) <= set((other / "calls.jsonl").read_text().splitlines())
+
+
 def test_an_attempt_that_was_taken_for_dead_spoils_nothing(store, tmp_path) -> None:
     old, new, last = (tmp_path / name for name in ("old", "new", "last"))
     first = Checkpoint(store.blobs, "p", 0, old)
