@@ -66,7 +66,7 @@ _TASK_THREADS = 8
 @click.option(
     "--speculate",
     type=click.IntRange(min=0),
-    help="Runs that go out ahead of the decision that they are for: less waiting, more runs, the same decisions.",
+    help="Runs that go out ahead of the decision that they are for: less waiting, more runs.",
 )
 @click.option(
     "--log-dir",

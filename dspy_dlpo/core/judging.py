@@ -31,7 +31,8 @@ class Judging:
             for all of them, as many at a time as there are threads; with a run directory one wave, as a crash may lose
             all that are in flight, and that many runs of the budget are kept for it.
         speculate: Program runs that go out together with a wave although a decision may make them needless, at least
-            0. That saves waiting where there are threads to spare, and costs runs; no decision changes.
+            0. That saves waiting where there are threads to spare, and costs runs: each judgement decides as it would
+            without, but a budget of runs ends sooner, and schedules that follow it go on faster.
         trials: Whether single sentences are tried without, or in another place, once the first gains slow down.
         confirm: Whether a change of an example's score counts only when a second run agrees: True, False, or ``"auto"``
             (until 20 repeated runs have shown no change).
