@@ -97,7 +97,8 @@ def judge_edits(
 def _clear_gain(bench: Bench, prompts: Prompts, bar: Bar) -> Judgement | None:
     """The judgement of prompts that gain clearly; None if they do not, and every run made is reused then.
 
-    So many gains are no noise, so none is confirmed; losses are.
+    No gain is confirmed; losses are. Under noise an edit without effect may pass, as the bar allows; trials find it
+    later. To confirm gains, or to ask for more of them where repeated runs differ, costs more than it brings.
     """
     failing, passing = bench.failing(), bench.passing()
     rest = [(prompts, x) for x in passing]
