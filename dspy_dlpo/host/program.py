@@ -162,8 +162,8 @@ class EvaluationCopies:
             if len(self._copies) > KEPT_COPIES:
                 self._copies.popitem(last=False)
         self._copies.move_to_end(key)
-        made = self._copies[key].program
-        return self._attached(copy_program(made)) if _sampled(made) else made
+        made = self._copies[key]
+        return self._attached(copy_program(made.program)) if made.counts_down else made.program
 
     def _build(self, prompts: Prompts, rollout: int) -> _Copy:
         copied = copy_program(self._program)
@@ -182,7 +182,7 @@ class EvaluationCopies:
             elif predictor.lm is not None:  # its module wants one model for all of its predictors
                 predictor.lm = models.setdefault(id(predictor.lm), repeating(predictor.lm, rollout))
         signatures = {name: each.signature for name, each in copied.named_predictors()}
-        return _Copy(self._attached(copied), prompts, signatures)
+        return _Copy(self._attached(copied), prompts, signatures, bool(sampled))
 
     def _attached(self, program: dspy.Module) -> dspy.Module:
         for _, predictor in _all_predictors(program) if self._listening else ():
@@ -202,11 +202,12 @@ class EvaluationCopies:
 
 @dataclass(frozen=True)
 class _Copy:
-    """A copy, the prompts that were written into it, and the signatures that came of it."""
+    """A copy, the prompts that were written into it, the signatures that came of it, and whether it counts failures."""
 
     program: dspy.Module
     prompts: Prompts
     signatures: Mapping[str, type[dspy.Signature]]
+    counts_down: bool
 
 
 def models_of(program: dspy.Module) -> list[Any]:
