@@ -3,7 +3,8 @@
 What is measured is what a compile does beside waiting: the simulated model answers at once. It does so in this process,
 where a call costs next to nothing, and behind an endpoint in another process, where a call costs what `dspy.LM` costs
 with any provider. The runs of the program are made again by `dspy.Evaluate`, the requests of critic and writer by
-`dspy.Predict`. All of it in one thread, in turns; the ratio of the medians of one run is what counts.
+`dspy.Predict`. All of it in one thread, in turns; what counts is the ratio of what was measured in one turn: the median
+over turns.
 """
 
 from __future__ import annotations
@@ -131,8 +132,9 @@ def measured(name: str, runs: int, rounds: int) -> dict[str, float]:
         found["dspy.Evaluate"].append(seconds(evaluated, task, calls))
         found["requests"].append(seconds(asked, task, calls))
     each = {what: 1000 * statistics.median(values) / calls.runs for what, values in found.items()}
-    each["ratio"] = each["compile"] / each["dspy.Evaluate"]
-    each["ratio to all calls"] = each["compile"] / (each["dspy.Evaluate"] + each["requests"])
+    turns = list(zip(found["compile"], found["dspy.Evaluate"], found["requests"], strict=True))
+    each["ratio"] = statistics.median(ours / runs for ours, runs, _ in turns)
+    each["ratio to all calls"] = statistics.median(ours / (runs + asks) for ours, runs, asks in turns)
     return {"runs": calls.runs, **each}
 
 

@@ -74,7 +74,7 @@ class Scope:
         self.usage: UsageTracker | None = None  # DSPy's own, where it is asked to track usage
         self.outer: UsageTracker | None = None  # the one that was in place before
         self._own_thread, self._failed_in = threading.get_ident(), 0
-        self.pulse.scopes.append(self)
+        self.pulse.spent.append((role, self.tally))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Scope:
         return self

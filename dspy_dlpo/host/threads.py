@@ -13,12 +13,12 @@ from typing import Any
 class Pulse:
     """When something last happened in a piece of work: it began, or a call of a language model began or ended.
 
-    What it spends is charged to its `scopes`.
+    What it spends stands in `spent`, in tallies by role.
     """
 
     def __init__(self) -> None:
         self.last = time.monotonic()
-        self.scopes: list[Any] = []
+        self.spent: list[tuple[str, Any]] = []
 
     def beat(self) -> None:
         """Something happened."""
