@@ -34,6 +34,11 @@ def overhead() -> str:
     return table([*head, "to `dspy.Evaluate`", "to all calls"], rows)
 
 
+def imports() -> str:
+    """What the package adds to the import of DSPy."""
+    return table(["", "CPU ms"], [[what, f"{value:.0f}"] for what, value in stored("imports")["found"].items()])
+
+
 def speculation() -> str:
     """What runs ahead of decisions cost."""
     columns = ("score, speculate=0", "score, speculate=24", "difference", "standard error")
@@ -131,7 +136,7 @@ def storages() -> str:
 
 TABLES = {
     each.__name__: each
-    for each in (overhead, concurrency, speculation, judging, edits, tokens, growth, machines, storages)
+    for each in (overhead, imports, concurrency, speculation, judging, edits, tokens, growth, machines, storages)
 }
 
 

@@ -34,14 +34,7 @@ from dspy_dlpo.host.meter import Meter, Tally, summary
 from dspy_dlpo.host.metric import MetricDoor
 from dspy_dlpo.host.parameters import explained
 from dspy_dlpo.host.prices import Prices
-from dspy_dlpo.host.program import (
-    EvaluationCopies,
-    demos_of,
-    describe,
-    fields_of,
-    protected_text,
-    with_prompts,
-)
+from dspy_dlpo.host.program import EvaluationCopies, demos_of, describe, fields_of, protected_text, with_prompts
 from dspy_dlpo.host.prompting import PromptModel
 from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.host.values import as_text

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from dspy_dlpo.core.edits import Dropped, Edits, apply
+from dspy_dlpo.core.sentences import UNSPACED
 from dspy_dlpo.core.update import Constraint
 
 # So many words in a row of one training input are a copy.
@@ -16,7 +17,7 @@ RUN = 8
 LONG_ANSWER = 5
 
 # A character of a script that writes no spaces counts as a word.
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+")
+_WORD = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+")
 
 
 @dataclass(frozen=True)

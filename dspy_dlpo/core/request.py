@@ -45,18 +45,19 @@ def _with_moves(edits: Sequence[Edit], prompt: str) -> Edits:
     A deletion of that sentence is the other half of the move.
     """
     sentences = [sentence.strip() for sentence in split(prompt)]
-    again = {sentences.index(each.text.strip()) for each in edits if _is_again(each, sentences)}
-    others = [each for each in edits if each.op != "delete" or each.at not in again]
-    return tuple(_moved(each, sentences) if _is_again(each, sentences) else each for each in others)
+    said_at = [_said_at(each, sentences) for each in edits]
+    pairs = zip(edits, said_at, strict=True)
+    return tuple(_moved(each, at) for each, at in pairs if each.op != "delete" or each.at not in said_at)
 
 
-def _is_again(edit: Edit, sentences: Sequence[str]) -> bool:
-    return edit.op == "add" and sentences.count(edit.text.strip()) == 1
+def _said_at(edit: Edit, sentences: Sequence[str]) -> int | None:
+    """Where the one sentence stands that an addition says again; None for any other edit."""
+    text = edit.text.strip()
+    return sentences.index(text) if edit.op == "add" and sentences.count(text) == 1 else None
 
 
-def _moved(edit: Edit, sentences: Sequence[str]) -> Edit:
-    at = sentences.index(edit.text.strip())
-    return edit if edit.at in (at, at + 1) else replace(edit, op="move", at=at, to=edit.at, text="")
+def _moved(edit: Edit, at: int | None) -> Edit:
+    return edit if at is None or edit.at in (at, at + 1) else replace(edit, op="move", at=at, to=edit.at, text="")
 
 
 def admit(update: Update, edits: Edits) -> tuple[Edits, tuple[Dropped, ...]]:

@@ -12,6 +12,8 @@ from functools import lru_cache
 
 import sentencex
 
+# Kana and Chinese characters, as the inside of a regular expression's brackets: they are written without spaces.
+UNSPACED = r"\u3040-\u30ff\u3400-\u9fff"
 _FENCE = re.compile(r"\s*(```|~~~)")
 _TABLE = re.compile(r"\s*\|")
 _BULLET = re.compile(r"\s*(?:[-*+•]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)])\s+\S")
@@ -65,13 +67,7 @@ def words_of(texts: Iterable[str]) -> int:
 
 def count_words(text: str) -> int:
     """Words of a text: runs of non-space characters, and each character of a script that writes no spaces."""
-    return len(
-        re.findall(
-            r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]"
-            r"|[^\s\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]+",
-            text,
-        )
-    )
+    return len(re.findall(rf"[{UNSPACED}\uac00-\ud7af\u0e00-\u0e7f]|[^\s{UNSPACED}\uac00-\ud7af\u0e00-\u0e7f]+", text))
 
 
 def _units(lines: list[str]) -> list[tuple[str, bool]]:

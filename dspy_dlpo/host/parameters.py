@@ -187,19 +187,19 @@ def _parted(prompt: str, texts: Sequence[Text]) -> Iterator[tuple[Text, str]]:
         yield texts[0], prompt
         return
     prompt = f"\n{prompt}\n"
-    found: list[tuple[Text, int, int]] = []
+    found: list[tuple[str, int, int]] = []  # heading, where its line begins, and where it ends
     for text in texts:
         line = f"\n{text.heading}\n"
         start = prompt.find(line, found[-1][2] - 1 if found else 0)
         if start >= 0:
-            found.append((text, start, start + len(line)))
+            found.append((text.heading, start, start + len(line)))
     ends = [start for _, start, _ in found[1:]] + [len(prompt)]
-    parts = {id(text): prompt[body:end].strip() for (text, _, body), end in zip(found, ends, strict=True)}
+    parts = {heading: prompt[body:end].strip() for (heading, _, body), end in zip(found, ends, strict=True)}
     above = prompt[: found[0][1] if found else len(prompt)].strip()
     for text in texts[:-1]:
-        if id(text) in parts:
-            yield text, parts[id(text)]
-    yield texts[-1], f"{above}\n\n{parts.get(id(texts[-1]), '')}".strip()
+        if text.heading in parts:
+            yield text, parts[text.heading]
+    yield texts[-1], f"{above}\n\n{parts.get(texts[-1].heading, '')}".strip()
 
 
 def _is_plain(texts: Sequence[Text]) -> bool:

@@ -39,13 +39,13 @@ class Prices:
         Returns:
             US dollars; None if the price or the usage is unknown.
         """
-        tokens, model = tokens_of(usage), lm if isinstance(lm, str) else str(getattr(lm, "model", ""))
+        named = isinstance(lm, str)
+        tokens, model = tokens_of(usage), lm if named else str(getattr(lm, "model", ""))
         if tokens is None:
             return None
         if model in self._own:
             price_in, price_out = self._own[model]
             return (tokens[0] * price_in + tokens[1] * price_out) / 1e6
-        named = isinstance(lm, str)
         try:
             lm = self._named(lm) if named else lm
             if not isinstance(getattr(lm, "_engine_spec", None), str):
@@ -111,7 +111,8 @@ def _flat_rates(provider: str, model: str) -> tuple[float, float] | None:
 def _entry(provider: str, model: str) -> Mapping[str, Any]:
     from dspy.clients.model_metadata import model_info
 
-    return dict(model_info(provider, model))
+    entry: Mapping[str, Any] = model_info(provider, model)
+    return entry
 
 
 def _estimated(provider: str, model: str, usage: Usage) -> float | None:

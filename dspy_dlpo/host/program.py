@@ -43,7 +43,7 @@ def copy_program(program: dspy.Module) -> dspy.Module:
     Raises:
         ProgramError: If the copy would share a predictor with the original.
     """
-    memo: dict[int, Any] = {id(lm): lm for _, lm in program.named_sub_modules(type_=dspy.BaseLM)}
+    memo: dict[int, Any] = {id(lm): lm for lm in models_of(program)}
     if hasattr(program, "detailed_results"):
         memo[id(program.detailed_results)] = program.detailed_results
     try:
@@ -212,9 +212,7 @@ class _Copy:
 
 def models_of(program: dspy.Module) -> list[Any]:
     """The language models that a program holds, each once."""
-    held = [lm for _, lm in program.named_sub_modules(type_=dspy.BaseLM)]
-    own = [predictor.lm for _, predictor in _all_predictors(program) if predictor.lm is not None]
-    return list({id(lm): lm for lm in [*held, *own]}.values())
+    return [lm for _, lm in program.named_sub_modules(type_=dspy.BaseLM)]
 
 
 def repeating(lm: Any, rollout: int) -> Any:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+from dspy_dlpo.core.storage import CALLS, HISTORY
 from dspy_dlpo.tuning.blobs import Blobs
 
 # Files that only grow; of these what is new is added. All others are kept whole. The run may write while they are
 # read: calls may be ahead of the history, which rests on them, and not the other way round.
-GROWING = ("history.jsonl", "calls.jsonl")
+GROWING = (HISTORY, CALLS)
 
 
 class Checkpoint:

@@ -1,4 +1,3 @@
-import gc
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -81,8 +80,6 @@ def test_calls_tokens_and_cache_hits_are_exact_for_every_kind_of_engine(kind, di
                     future.result()
     finally:
         dspy.cache = before
-    lm = None
-    gc.collect()  # a client's connections that nobody closes are told of here, and not in a later test
     totals = meter.totals()["task"]
     assert (totals["calls"], totals["cache_hits"], totals["failures"]) == (80, 40, 0)
     if kind == "custom":

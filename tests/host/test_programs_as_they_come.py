@@ -165,7 +165,6 @@ class Escalating(One):
                 return super().forward(question)
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.parametrize("tracks", [False, True])
 def test_a_model_that_shows_late_has_its_price(tracks, address):
     late = dspy.LM("openai/gpt-4o", api_base=address, api_key="none", cache=False)
