@@ -10,7 +10,6 @@ from typing import Any
 
 import dspy
 
-from dspy_dlpo import selection
 from dspy_dlpo.core.acceptance import Acceptance
 from dspy_dlpo.core.budget import Budget
 from dspy_dlpo.core.checks import check_real
@@ -148,7 +147,9 @@ def check_data(settings: Settings, trainset: Any, valset: Any) -> Data:
     _check_examples("trainset", train)
     _check_examples("valset", val)
     if valset is None:
-        train, val = selection.split_holdout(train, settings.judging.holdout, settings.seed)
+        from dspy_dlpo.selection import split_holdout  # with it comes what only a run needs
+
+        train, val = split_holdout(train, settings.judging.holdout, settings.seed)
         where = f"{len(val)} examples held out of the trainset"
     if settings.batch_size is not None and settings.batch_size > len(train):
         held = "" if len(train) == len(trainset) else f", {len(trainset) - len(train)} more are held out"

@@ -67,6 +67,7 @@ SETTINGS = {
     "noisy": {"noise": 0.1},
     "support_desk": {"name": "support_desk"},
     "ahead": {"noise": 0.1, "judging": Judging(width=32, speculate=24)},
+    "likely": {"noise": 0.1, "judging": Judging(width=32)},
 }
 
 

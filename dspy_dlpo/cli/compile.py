@@ -66,7 +66,7 @@ _TASK_THREADS = 8
 @click.option(
     "--speculate",
     type=click.IntRange(min=0),
-    help="Runs that go out ahead of the decision that they are for: less waiting, more runs.",
+    help="Runs that go out ahead of the decision that they are for; by default those that are likely to be needed.",
 )
 @click.option(
     "--log-dir",
@@ -107,7 +107,7 @@ def compile_task(
     with told_shortly():
         with stdout_kept(quiet or as_json):
             settings.update(named_models(task_model, prompt_model))
-            settings["judging"] = replace(default_settings()["judging"], width=width, speculate=speculate or 0)
+            settings["judging"] = replace(default_settings()["judging"], width=width, speculate=speculate)
             found = load_task(task)
             limits = Budget(metric_calls=AUTO[auto] if budget is None else budget, usd=max_usd)
             log_dir = log_dir or _new_directory(found.name or task)

@@ -13,11 +13,14 @@ from dspy_dlpo.core.acceptance import TOLERANCE, Bar
 from dspy_dlpo.core.edits import Edit, Edits, apply, shortens
 from dspy_dlpo.core.history import LedgerEntry, Prompts
 from dspy_dlpo.core.judging import Bench, Judgement, judge
+from dspy_dlpo.core.runs import Pair
 
 TOGETHER = "part of a clear gain, taken whole"
 # A proposal gains clearly when it repairs so many examples, and loses at most this share of as many.
 CLEAR_GAIN = 3
 CLEAR_LOSS = 0.5
+# Along with the failing examples so many waves of passing ones go out: while hot most proposals come to them.
+HOPEFUL = 3
 # Of more edits than this, as several predictors bring them, halves are run before single ones.
 MANY = 8
 
@@ -80,10 +83,12 @@ def judge_edits(
         clear = _clear_gain(bench, together, bar)
         if clear is not None:
             return together, clear, tuple(LedgerEntry(edit, kept=True, reason=TOGETHER) for edit in edits)
-    _attribute(bench, accounts, bench.failing())
-    for account in accounts:
-        idle_is_fine = (account.shortens or idle_may_pass) and not must_pay(account.edit)
-        if not account.gained and not idle_is_fine:
+    idle_is_fine = [(account.shortens or idle_may_pass) and not must_pay(account.edit) for account in accounts]
+    # Where no edit need repair anything, all of them come to the passing examples.
+    sure = bench.runs.wave if all(idle_is_fine) else 0
+    _attribute(bench, accounts, bench.failing(), bench.passing(), likely=sure)
+    for account, fine in zip(accounts, idle_is_fine, strict=True):
+        if not account.gained and not fine:
             account.reason = "repairs no failing example"
     alive = _without_losers(bench, _affordable(accounts, allowed), allowed)
     prompts = proposal(bench.incumbent, [account.edit for account in alive])
@@ -102,7 +107,7 @@ def _clear_gain(bench: Bench, prompts: Prompts, bar: Bar) -> Judgement | None:
     """
     failing, passing = bench.failing(), bench.passing()
     rest = [(prompts, x) for x in passing]
-    bench.runs.ask([(prompts, x) for x in failing], rest)
+    bench.runs.ask([(prompts, x) for x in failing], rest, max(len(failing), HOPEFUL * bench.runs.wave))
     new, old = bench.runs.means(prompts, failing), bench.scores
     gains = sum(new[x] > old[x] + TOLERANCE for x in new)
     losses = sum(new[x] < old[x] - TOLERANCE for x in new)
@@ -111,7 +116,7 @@ def _clear_gain(bench: Bench, prompts: Prompts, bar: Bar) -> Judgement | None:
         if losses > most:
             return None
         done = start + bench.runs.wave
-        changes = bench.changes(rest[start:done], rest[done:])
+        changes = bench.changes(rest[start:done], rest[done:], likely=len(failing) + start)
         losses += sum(change < 0 for change in changes)
     if losses > most:
         return None
@@ -125,12 +130,15 @@ def _without_losers(bench: Bench, alive: list[_Account], allowed: float) -> list
     After a drop the others go on with the examples not seen yet: `judge` completes what survives on the earlier ones.
     """
     passing = bench.passing()
+    harmless = 0  # so many examples in a row on which no edit was dropped
     for start in range(0, len(passing), bench.runs.wave):
         if not alive:
             break
         done = start + bench.runs.wave
-        _attribute(bench, alive, passing[start:done], passing[done:])
-        alive = _affordable(alive, allowed)
+        _attribute(bench, alive, passing[start:done], passing[done:], likely=harmless)
+        left = _affordable(alive, allowed)
+        harmless = harmless + bench.runs.wave if len(left) == len(alive) else 0
+        alive = left
     return alive
 
 
@@ -142,26 +150,37 @@ def _affordable(accounts: list[_Account], allowed: float) -> list[_Account]:
     return [account for account in accounts if not account.reason]
 
 
-def _attribute(bench: Bench, accounts: list[_Account], examples: Sequence[int], then: Sequence[int] = ()) -> None:
+def _attribute(
+    bench: Bench, accounts: list[_Account], examples: Sequence[int], then: Sequence[int] = (), likely: int = 0
+) -> None:
     """Run all edits together on examples, and book each change of score on the edits that cause it.
 
     The examples that will be run on next, if the edits survive, may go out along.
     """
     together = proposal(bench.incumbent, [account.edit for account in accounts])
     pairs = [(together, x) for x in examples]
-    if bench.runs.can_pay_for(3 * len(pairs)):  # with every change confirmed; else the last waves matter
-        bench.runs.ask(pairs, [(together, x) for x in then])
-    changes: dict[int, float] = {}
-    for start in range(0, len(examples), bench.runs.wave):
-        wave = examples[start : start + bench.runs.wave]
-        changes.update(zip(wave, bench.changes([(together, x) for x in wave]), strict=True))
-    pending = {x: change for x, change in changes.items() if change}
+    # All at once if every change can be confirmed; where that cannot be paid for, what the last waves find matters.
+    size = len(pairs) if bench.runs.can_pay_for(3 * len(pairs)) else bench.runs.wave
+    changes: list[float] = []
+    for start in range(0, len(pairs), max(1, size)):
+        part = pairs[start : start + size]
+        bench.runs.ask(part, [(together, x) for x in then] if size == len(pairs) else (), likely)
+        alone = _singly(bench, accounts, [x for _, x in part if bench.change(together, x)])
+        changes += bench.changes(part, alone, likely=len(alone))
+    pending = {x: change for x, change in zip(examples, changes, strict=True) if change}
     if len(accounts) == 1:
         for x, change in pending.items():
             _book(accounts[0], x, change)
         return
     for x in _alone(bench, accounts, pending):
         _jointly(bench, accounts, x, pending[x])
+
+
+def _singly(bench: Bench, accounts: list[_Account], changed: Sequence[int]) -> list[Pair]:
+    """What `_alone` will run, if all these changes are confirmed."""
+    if not 1 < len(accounts) <= MANY:
+        return []
+    return [(proposal(bench.incumbent, [account.edit]), x) for account in accounts for x in changed]
 
 
 def _alone(bench: Bench, accounts: list[_Account], pending: dict[int, float]) -> list[int]:
@@ -176,9 +195,9 @@ def _alone(bench: Bench, accounts: list[_Account], pending: dict[int, float]) ->
     while any(untried.values()):
         tries = {x: _likeliest(accounts, left, pending[x]) for x, left in untried.items() if left}
         pairs = [(proposal(bench.incumbent, [accounts[i].edit]), x) for x, i in tries.items()]
-        later = [(x, i) for x in tries for i in untried[x] if i != tries[x]] if bench.runs.ahead else []
+        later = [(x, i) for x in tries for i in untried[x] if i != tries[x]]
         then = [(proposal(bench.incumbent, [accounts[i].edit]), x) for x, i in later]
-        for (x, i), change in zip(tries.items(), bench.changes(pairs, then), strict=True):
+        for (x, i), change in zip(tries.items(), bench.changes(pairs, then, likely=len(then)), strict=True):
             untried[x].remove(i)
             if change * pending[x] > 0:
                 _book(accounts[i], x, change)

@@ -32,7 +32,8 @@ class Judging:
             all that are in flight, and that many runs of the budget are kept for it.
         speculate: Program runs that go out together with a wave although a decision may make them needless, at least
             0. That saves waiting where there are threads to spare, and costs runs: each judgement decides as it would
-            without, but a budget of runs ends sooner, and schedules that follow it go on faster.
+            without, but a budget of runs ends sooner, and schedules that follow it go on faster. None for those that
+            are likely to be needed: the longer nothing speaks against prompts, the more go out at once.
         trials: Whether single sentences are tried without, or in another place, once the first gains slow down.
         confirm: Whether a change of an example's score counts only when a second run agrees: True, False, or ``"auto"``
             (until 20 repeated runs have shown no change).
@@ -47,7 +48,7 @@ class Judging:
     first: int = tunable(24, low=8, high=64)
     wave: int = 8
     width: int | None = None
-    speculate: int = 0
+    speculate: int | None = None
     trials: bool = True
     confirm: bool | str = "auto"
     finalists: int = 3
@@ -60,7 +61,8 @@ class Judging:
         _one_of("confirm", self.confirm, (True, False, "auto"))
         for name in ("first", "wave", "finalists"):
             check_whole("Judging", name, getattr(self, name))
-        check_whole("Judging", "speculate", self.speculate, low=0)
+        if self.speculate is not None:
+            check_whole("Judging", "speculate", self.speculate, low=0)
         if self.width is not None:
             check_whole("Judging", "width", self.width, low=self.wave)
         check_real("Judging", "holdout", self.holdout, 0, 1, below=True)
@@ -118,20 +120,23 @@ class Bench:
         failing = set(self.failing())
         return tuple(x for x in self.examples if x not in failing)
 
-    def changes(self, pairs: Sequence[tuple[Prompts, int]], then: Sequence[tuple[Prompts, int]] = ()) -> list[float]:
+    def changes(
+        self, pairs: Sequence[tuple[Prompts, int]], then: Sequence[tuple[Prompts, int]] = (), likely: int = 0
+    ) -> list[float]:
         """Signed change of score against the incumbent for each pair of prompts and example; 0 within the noise.
 
         The missing runs are made. While noise is assumed, a change counts only when a second run of the proposal
         agrees, and the incumbent is run a second time too. What will be asked next goes out along, where that is
-        allowed.
+        allowed or `likely` to be needed.
         """
-        self.runs.ask(pairs, then)
+        self.runs.ask(pairs, then, likely)
         if self.confirms:
-            flipped = [(prompts, x) for prompts, x in pairs if self._change(prompts, x)]
-            self.runs.repeat([*flipped, *((self.incumbent, x) for _, x in flipped)])
-        return [self._change(prompts, x) for prompts, x in pairs]
+            flipped = [(prompts, x) for prompts, x in pairs if self.change(prompts, x)]
+            self.runs.repeat([*flipped, *((self.incumbent, x) for _, x in flipped)], then, likely)
+        return [self.change(prompts, x) for prompts, x in pairs]
 
-    def _change(self, prompts: Prompts, example: int) -> float:
+    def change(self, prompts: Prompts, example: int) -> float:
+        """Signed change of score against the incumbent, of the runs made so far; 0 within the noise."""
         old, new = self.runs.scores(self.incumbent, example), self.runs.scores(prompts, example)
         if not old or not new:
             return 0.0
@@ -178,10 +183,11 @@ def judge(bench: Bench, prompts: Prompts, bar: Bar, order: Sequence[int] | None 
     order = [*bench.failing(), *bench.passing()] if order is None else order
     margin, shorter = bar.lowest - bench.mean, is_shorter(prompts, bench.incumbent)
     pairs = [(prompts, x) for x in order]
+    ran = len(bench.runs.all_scores(prompts, order))  # as many more go out at once as have run and spoke for them
     for start in range(0, len(order), bench.runs.wave):
         done = start + bench.runs.wave
-        bench.changes(pairs[start:done], pairs[done:])
-        best_possible = _best_possible(bench, prompts, order, start + bench.runs.wave)
+        bench.changes(pairs[start:done], pairs[done:], likely=ran + start)
+        best_possible = _best_possible(bench, prompts, order, done)
         if not Bar(margin, bar.strict).passes(best_possible, shorter=shorter):
             return _judgement(bench, prompts, False, f"cannot reach the bar of {bar.lowest:.3f} any more")
     known = [x for x in order if bench.runs.scores(bench.incumbent, x)]

@@ -10,6 +10,8 @@ from dspy_dlpo.core.budget import Account, BudgetSpent, RunEnds
 from dspy_dlpo.core.history import Prompts, prompts_key
 from dspy_dlpo.core.roles import Forward, Row, RunRequest
 
+# Prompts, and an example that they run on.
+Pair = tuple[Prompts, int]
 # Noise is assumed until so many repeated runs have shown no change.
 QUIET_REPEATS = 20
 
@@ -23,7 +25,8 @@ class Runs:
         wave: Runs between two decisions. Decisions read finished waves, so the number of threads changes nothing.
         is_recorded: Whether a run was paid for by an earlier process, and will be answered at no cost.
         width: Runs that go out together at most, where no decision stands between them; None for all.
-        ahead: Runs that may go out with a wave although a decision may make them needless; 0 for none.
+        ahead: Runs that may go out with a wave although a decision may make them needless; 0 for none, None for as many
+            as whoever asks expects to need.
     """
 
     def __init__(
@@ -34,12 +37,12 @@ class Runs:
         is_recorded: Callable[[RunRequest], bool] = lambda request: False,
         *,
         width: int | None = None,
-        ahead: int = 0,
+        ahead: int | None = 0,
     ) -> None:
         self.account = account
         self.wave = wave
         self.speculated = 0  # runs that went out ahead of the decision that they were for
-        self._width, self.ahead = width, ahead
+        self._width, self._most_ahead = width, ahead
         self._forward = forward
         self._is_recorded = is_recorded
         self._rows: dict[tuple[str, int], list[Row]] = {}
@@ -67,48 +70,57 @@ class Runs:
         key = prompts_key(prompts)
         return {x: scores for x in examples if (scores := self._scores.get((key, x), ()))}
 
-    def ask(self, requests: Sequence[tuple[Prompts, int]], then: Sequence[tuple[Prompts, int]] = ()) -> None:
+    def ask(self, requests: Sequence[Pair], then: Sequence[Pair] = (), likely: int = 0) -> None:
         """Make the first run of each pair of prompts and example that has none, and try once more what was lost.
 
         Args:
             requests: The pairs.
             then: What will be asked next if nothing speaks against it; some of it goes out along where that is allowed.
+            likely: How much of that is expected to be needed.
 
         Raises:
             BudgetSpent: When a wave cannot be paid for; the waves before it are kept.
         """
         for attempt in range(2):
-            missing = self._missing(requests)
+            missing = self._with_fewer(1, requests)
             if not missing:
                 return
-            self._make([*missing, *(self._ahead_of(missing, then) if not attempt else ())])
+            self._make(missing if attempt else self._with_ahead(missing, self._with_fewer(1, then), likely))
 
-    def _missing(self, requests: Sequence[tuple[Prompts, int]]) -> list[tuple[Prompts, int]]:
-        pairs = {(prompts_key(prompts), x): (prompts, x) for prompts, x in requests}
-        return [pair for pair in pairs.values() if not self.scores(*pair)]
+    def repeat(self, requests: Sequence[Pair], then: Sequence[Pair] = (), likely: int = 0) -> None:
+        """Run pairs of prompts and example again, each until it has two runs.
 
-    def _ahead_of(
-        self, missing: Sequence[tuple[Prompts, int]], then: Sequence[tuple[Prompts, int]]
-    ) -> list[tuple[Prompts, int]]:
-        """What goes out along with runs, as far as the account can pay for more than these."""
-        room = self.ahead if self._width is None else min(self.ahead, self._width - len(missing))
-        if room <= 0 or not then or not self.can_pay_for(len(missing) + room):
-            return []
-        known = {(prompts_key(prompts), x) for prompts, x in missing}
-        found = [pair for pair in self._missing(then) if (prompts_key(pair[0]), pair[1]) not in known]
-        found = found[:room]
-        self.speculated += len(found)
-        return found
-
-    def repeat(self, requests: Sequence[tuple[Prompts, int]], at_least: int = 2) -> None:
-        """Run pairs of prompts and example again, each until it has `at_least` runs.
+        Args:
+            requests: The pairs.
+            then: As for `ask`.
+            likely: As for `ask`.
 
         Raises:
             BudgetSpent: When a wave cannot be paid for.
         """
-        unique = {(prompts_key(prompts), x): (prompts, x) for prompts, x in requests}
-        for _ in range(at_least):
-            self._make([pair for pair in unique.values() if len(self.scores(*pair)) < at_least])
+        for attempt in range(2):
+            missing = self._with_fewer(2, requests)
+            if not missing:
+                return
+            self._make(missing if attempt else self._with_ahead(missing, self._with_fewer(1, then), likely))
+
+    def _with_fewer(self, runs: int, requests: Sequence[Pair]) -> list[Pair]:
+        """The pairs that have fewer runs, each once."""
+        pairs = {(prompts_key(prompts), x): (prompts, x) for prompts, x in requests}
+        return [pair for pair in pairs.values() if len(self.scores(*pair)) < runs]
+
+    def _with_ahead(self, missing: Sequence[Pair], then: Sequence[Pair], likely: int) -> list[Pair]:
+        """Runs with what goes out along with them, as far as the account can pay for more than all of it."""
+        known = {(prompts_key(prompts), x) for prompts, x in missing}
+        found = [(prompts, x) for prompts, x in then if (prompts_key(prompts), x) not in known]
+        room = likely if self._most_ahead is None else self._most_ahead
+        if self._width is not None:
+            room = min(room, self._width - len(missing))
+        found = found[: max(0, room)]
+        if not self.can_pay_for(len(missing) + len(found)):
+            return [*missing]
+        self.speculated += len(found)
+        return [*missing, *found]
 
     def can_pay_for(self, runs: int) -> bool:
         """Whether the account pays for so many runs and a wave more."""
@@ -145,13 +157,13 @@ class Runs:
             self._variances.append((row.score - math.fsum(earlier) / len(earlier)) ** 2 / 2)
             self._noise = None
 
-    def _make(self, pairs: Sequence[tuple[Prompts, int]]) -> None:
+    def _make(self, pairs: Sequence[Pair]) -> None:
         """Make runs, as many together as may be; of what cannot all be paid for, the first waves."""
         size = len(pairs) if self._width is None else max(1, self._width // self.wave) * self.wave
         for start in range(0, len(pairs), max(1, size)):
             self._send(pairs[start : start + size])
 
-    def _send(self, pairs: Sequence[tuple[Prompts, int]]) -> None:
+    def _send(self, pairs: Sequence[Pair]) -> None:
         requests: list[RunRequest] = []
         ended: RunEnds | None = None
         for start in range(0, len(pairs), self.wave):

@@ -88,11 +88,11 @@ causes = st.one_of(single, st.sampled_from([("pair", 0, 1), ("pair", 2, 3)]))
 @given(
     st.lists(causes, min_size=1, max_size=24),
     st.integers(1, 9),
-    st.integers(1, 40),
+    st.none() | st.integers(1, 40),
     st.sampled_from([False, True, "auto"]),
     st.sampled_from([0.0, -0.1, -0.3]),
 )
-def test_what_runs_ahead_changes_no_decision(needs, wave: int, ahead: int, confirm, offset: float) -> None:
+def test_what_runs_ahead_changes_no_decision(needs, wave: int, ahead: int | None, confirm, offset: float) -> None:
     mean = bench_of(scorer(needs), len(needs), prompt="Start. ").mean
     options = {"wave": wave, "confirm": confirm, "bar": Bar(mean + offset)}
     slow, prompts, judgement, ledger = judged(needs, **options)

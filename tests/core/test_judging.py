@@ -50,7 +50,7 @@ def test_early_stop_decides_as_the_full_evaluation(table, offset, strict, shorte
     bar = Bar(math.fsum(old) / len(old) + offset, strict)
     order = list(range(len(old)))
     chance.shuffle(order)
-    for ahead in (0, 3):
+    for ahead in (0, 3, None):
         options = {"wave": wave, "high": high, "confirm": confirm, "ahead": ahead}
         bench = bench_on(old, new, prompt=LONG if shorter else SHORT, **options)
         assert judge(bench, NEW, bar, order).passed == fully(old, new, bar, shorter)

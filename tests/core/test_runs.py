@@ -30,15 +30,15 @@ def test_no_pair_of_prompts_and_example_runs_twice(asked, wave: int) -> None:
     assert runs.account.spent == len(counts)
 
 
-@given(pairs, pairs, st.integers(2, 4))
-def test_repeating_makes_each_pair_run_so_often_and_no_more(first, second, at_least: int) -> None:
+@given(pairs, pairs)
+def test_repeating_makes_each_pair_run_twice_and_no_more(first, second) -> None:
     runs = runs_of(lambda text, x, rollout: rollout / 10)
     runs.ask(first)
-    runs.repeat(second, at_least)
+    runs.repeat(second)
     counts = Counter((text, x) for text, x, _ in made(runs))
     for prompts, x in second:
-        assert counts[prompts["solve"], x] == at_least
-        assert runs.scores(prompts, x) == tuple(k / 10 for k in range(at_least))
+        assert counts[prompts["solve"], x] == 2
+        assert runs.scores(prompts, x) == (0.0, 0.1)
     assert len(set(made(runs))) == len(made(runs)), "each repetition has a number of its own"
 
 
@@ -112,6 +112,17 @@ def test_what_comes_next_goes_out_along_where_that_is_allowed() -> None:
     assert runs.speculated == 6
     runs.ask([(A, x) for x in range(4, 10)])
     assert runs.account.spent == 10, "what was made ahead is not made again"
+
+
+@pytest.mark.parametrize(("ahead", "made"), [(None, 7), (0, 4), (5, 9)])
+@pytest.mark.parametrize("method", ["ask", "repeat"])
+def test_what_is_likely_to_be_needed_goes_out_along_unless_another_number_is_given(method, ahead, made: int) -> None:
+    runs = Runs(World(lambda text, x, rollout: 0.0), Account(Budget(99)), 4, ahead=ahead)
+    before = [(A, x) for x in range(4)] if method == "repeat" else []
+    runs.ask(before)
+    getattr(runs, method)([(A, x) for x in range(4)], [(A, x) for x in range(12)], likely=3)
+    assert runs.account.spent - len(before) == made
+    assert all(len(runs.scores(A, x)) == 1 for x in range(4, made)), "what goes out along is a first run"
 
 
 @pytest.mark.parametrize(("options", "made"), [({}, 4), ({"ahead": 6, "width": 4}, 4), ({"ahead": 6, "width": 8}, 8)])

@@ -41,7 +41,7 @@ class World:
         return Row(request.example, score, failure="" if score is not None else "transport")
 
 
-def runs_of(score: Score, limit: int = 10**6, wave: int = 8, ahead: int = 0) -> Runs:
+def runs_of(score: Score, limit: int = 10**6, wave: int = 8, ahead: int | None = 0) -> Runs:
     return Runs(World(score), Account(Budget(limit)), wave, ahead=ahead)
 
 
@@ -53,7 +53,7 @@ def bench_of(
     wave: int = 8,
     confirm=False,
     high: float | None = 1.0,
-    ahead: int = 0,
+    ahead: int | None = 0,
 ) -> Bench:
     """A bench whose incumbent has run on all examples."""
     runs = runs_of(score, wave=wave, ahead=ahead)

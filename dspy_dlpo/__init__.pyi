@@ -1,0 +1,86 @@
+from .core.acceptance import AcceptAll, Acceptance, Bar, Greedy
+from .core.budget import Budget
+from .core.controller import Controller, step_numbers
+from .core.errors import (
+    ControllerError,
+    DLPOError,
+    MetricError,
+    ModelError,
+    ProgramError,
+    ResumeError,
+    RunDirectoryError,
+)
+from .core.history import History, Record, StepContext
+from .core.judging import Judging
+from .core.plan import Stopping
+from .core.schedule import Schedule
+from .core.space import search_space, tunable, with_params
+from .core.task import Task
+from .core.technique import Technique
+from .core.update import Constraint, Update
+from .estimate import Estimate
+from .host.tools import load_program
+from .interrupt import Interrupted
+from .presets import default_settings, paper_settings, tgd_settings
+from .report import DLPOResult
+from .techniques import (
+    Annealing,
+    Contrastive,
+    CosineDecay,
+    Dropout,
+    ExponentialDecay,
+    LearningRate,
+    LinearDecay,
+    Momentum,
+    Regularization,
+    StepDecay,
+)
+from .teleprompter import DLPOTeleprompter
+
+__all__ = [
+    "AcceptAll",
+    "Acceptance",
+    "Annealing",
+    "Bar",
+    "Budget",
+    "Constraint",
+    "Contrastive",
+    "Controller",
+    "ControllerError",
+    "CosineDecay",
+    "DLPOError",
+    "DLPOResult",
+    "DLPOTeleprompter",
+    "Dropout",
+    "Estimate",
+    "ExponentialDecay",
+    "Greedy",
+    "History",
+    "Interrupted",
+    "Judging",
+    "LearningRate",
+    "LinearDecay",
+    "MetricError",
+    "ModelError",
+    "Momentum",
+    "ProgramError",
+    "Record",
+    "Regularization",
+    "ResumeError",
+    "RunDirectoryError",
+    "Schedule",
+    "StepContext",
+    "StepDecay",
+    "Stopping",
+    "Task",
+    "Technique",
+    "Update",
+    "default_settings",
+    "load_program",
+    "paper_settings",
+    "search_space",
+    "step_numbers",
+    "tgd_settings",
+    "tunable",
+    "with_params",
+]
