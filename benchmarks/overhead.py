@@ -62,12 +62,14 @@ def compiled(task, runs: int) -> None:
 
 def recorded(task, runs: int) -> Calls:
     """What a compile asks."""
-    made: dict[int, tuple[dspy.Module, list[dspy.Example]]] = {}
+    made: dict[int, tuple[dspy.Module, dspy.Module, list[dspy.Example]]] = {}
     calls, run, answer = Calls(), Evaluator._run, PromptModel._answer
 
     def recorded_run(self, job):
         program, request = job
-        made.setdefault(id(program), (program, []))[1].append(self._examples[request.example])
+        if id(program) not in made:
+            made[id(program)] = program, _plain(task.program, program), []
+        made[id(program)][2].append(self._examples[request.example])
         return run(self, job)
 
     def recorded_answer(self, ask):
@@ -79,8 +81,16 @@ def recorded(task, runs: int) -> Calls:
         compiled(task, runs)
     finally:
         Evaluator._run, PromptModel._answer = run, answer
-    calls.programs = list(made.values())
+    calls.programs = [(plain, examples) for _, plain, examples in made.values()]
     return calls
+
+
+def _plain(program: dspy.Module, like: dspy.Module) -> dspy.Module:
+    """A program of the user's with the prompts of one that a compile runs, and nothing else of it."""
+    plain = program.deepcopy()
+    for predictor, its in zip(plain.predictors(), like.predictors(), strict=True):
+        predictor.signature = its.signature
+    return plain
 
 
 def evaluated(task, calls: Calls) -> None:

@@ -41,12 +41,12 @@ def imports() -> str:
 
 def speculation() -> str:
     """What runs ahead of decisions cost."""
-    columns = ("score, speculate=0", "score, speculate=24", "difference", "standard error")
+    columns = ("score", "difference", "standard error")
     rows = [
         [name, *(f"{each[column]:.3f}" for column in columns), f"{each['went out ahead']:.0%}"]
         for name, each in stored("speculation")["found"].items()
     ]
-    return table(["budget", "score without", "with", "difference", "its standard error", "went out ahead"], rows)
+    return table(["budget, runs ahead", "score", "to none", "its standard error", "went out ahead"], rows)
 
 
 def concurrency() -> str:

@@ -1,8 +1,8 @@
 """What runs that go out ahead of a decision cost: ``python benchmarks/speculation.py``.
 
 They save waiting (see ``concurrency.py``), and are paid from the same budget: some of them the decision then makes
-needless. All simulated tasks with the same budget of runs, without and with speculation, scored on questions that
-neither has seen.
+needless. All simulated tasks with the same budget of runs, without them, with those that are likely to be needed (the
+default), and with 24 at every wave, scored on questions that none has seen.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from measuring import quiet, write
 from dspy_dlpo import Budget, DLPOTeleprompter, Judging
 from dspy_dlpo.simulation import simulated_lm, simulated_task, task_names
 
-AHEAD = (0, 24)
+AHEAD = {"none": 0, "likely": None, "24": 24}
 
 
-def measured(name: str, seed: int, runs: int, ahead: int) -> tuple[float, float, float]:
+def measured(name: str, seed: int, runs: int, ahead: int | None) -> tuple[float, float, float]:
     """Test score, share of runs that went out ahead, and steps made."""
     task = simulated_task(name, seed=seed)
     optimizer = DLPOTeleprompter(
@@ -41,15 +41,17 @@ def main(seeds: int, runs: tuple[int, ...]) -> None:
     with quiet():
         for budget in runs:
             cells = [(name, seed) for name in task_names() for seed in range(seeds)]
-            made = {ahead: [measured(*cell, budget, ahead) for cell in cells] for ahead in AHEAD}
-            gains = [new[0] - old[0] for old, new in zip(made[0], made[24], strict=True)]
-            found[f"{budget:,} runs"] = {
-                **{f"score, speculate={ahead}": statistics.fmean(each[0] for each in made[ahead]) for ahead in AHEAD},
-                "difference": statistics.fmean(gains),
-                "standard error": statistics.stdev(gains) / len(gains) ** 0.5,
-                "went out ahead": statistics.fmean(each[1] for each in made[24]),
-            }
-            click.echo(f"{budget:,} runs: " + ", ".join(f"{k} {v:.3f}" for k, v in found[f"{budget:,} runs"].items()))
+            made = {name: [measured(*cell, budget, ahead) for cell in cells] for name, ahead in AHEAD.items()}
+            for name, results in made.items():
+                gains = [new[0] - old[0] for old, new in zip(made["none"], results, strict=True)]
+                found[f"{budget:,} runs, {name}"] = {
+                    "score": statistics.fmean(each[0] for each in results),
+                    "difference": statistics.fmean(gains),
+                    "standard error": statistics.stdev(gains) / len(gains) ** 0.5,
+                    "went out ahead": statistics.fmean(each[1] for each in results),
+                }
+                said = ", ".join(f"{what} {value:.3f}" for what, value in found[f"{budget:,} runs, {name}"].items())
+                click.echo(f"{budget:,} runs, {name}: {said}")
             write("speculation", found, unit="share of right answers on test questions", seeds=seeds)
 
 

@@ -1,13 +1,16 @@
-"""Where a callback listens: at the models and predictors that it knows, once these have shown to be all."""
+"""Where a callback listens: at the models that it knows, once these and the known predictors have shown to be all."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import dspy
 from dspy.utils.callback import BaseCallback
+
+from dspy_dlpo.host.tracing import is_watched, watch
 
 # So many runs of the program are listened to everywhere before the known places alone are.
 TRIED = 8
@@ -19,16 +22,18 @@ class Listening:
     """Where a callback listens.
 
     DSPy tells a callback of its settings of every call of a module, an adapter and a model, and binds all arguments
-    anew each time; that takes longer than all else that is done about a call. A callback of single models and
-    predictors is told of theirs alone. So it listens everywhere at first, at the models and predictors that it is
-    attached to after some runs in which no other took part, and everywhere again once another shows.
+    anew each time; that takes longer than all else that is done about a call. A callback of single models is told of
+    theirs alone, and a predictor that is watched needs none. So the callback listens everywhere at first, at the models
+    that it is attached to after some runs in which none but these and watched predictors took part, and everywhere
+    again once another shows.
 
     Args:
         callback: The callback.
+        on_call: Told of a watched predictor as a call of it begins.
     """
 
-    def __init__(self, callback: BaseCallback) -> None:
-        self._callback, self._lock = callback, threading.Lock()
+    def __init__(self, callback: BaseCallback, on_call: Callable[[Any], None]) -> None:
+        self._callback, self._on_call, self._lock = callback, on_call, threading.Lock()
         self._left, self._strangers = TRIED, False
 
     @property
@@ -37,7 +42,9 @@ class Listening:
         return self._strangers or self._left > 0
 
     def attach(self, instance: Any) -> bool:
-        """Have a model or a predictor tell the callback; False if it takes no callbacks."""
+        """Have a model tell the callback, or have a predictor watched; False if neither can be."""
+        if isinstance(instance, dspy.Predict) and watch(instance, self._on_call):
+            return True
         with _ATTACHING:
             callbacks = getattr(instance, "callbacks", None)
             if not isinstance(callbacks, list):
@@ -58,8 +65,10 @@ class Listening:
                     instance.callbacks = [each for each in instance.callbacks if each is not self._callback]
 
     def is_attached(self, instance: Any) -> bool:
-        """Whether a model or a predictor tells the callback of itself."""
-        return any(each is self._callback for each in getattr(instance, "callbacks", None) or ())
+        """Whether a model tells the callback of itself, or a predictor is watched."""
+        return is_watched(instance) or any(
+            each is self._callback for each in getattr(instance, "callbacks", None) or ()
+        )
 
     def ended(self, strangers: bool) -> None:
         """A run of the program ended, in which strangers took part or not."""

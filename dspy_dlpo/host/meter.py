@@ -51,8 +51,9 @@ class Tally:
 
     def count(self, **spent: float) -> None:
         """Add to what is named."""
+        totals = self.__dict__
         for name, value in spent.items():
-            setattr(self, name, getattr(self, name) + value)
+            totals[name] += value
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data; what is 0 is left out."""
@@ -119,7 +120,7 @@ class Meter(FailedCalls, UsageTracker):
         self._totals: dict[str, Tally] = {}
         self._other = Scope("other")
         self._role = f"dlpo_role_{next(_NUMBERS)}"  # models that two meters hear of at a time are told apart by it
-        self.listening = Listening(self)
+        self.listening = Listening(self, self._on_call)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Meter:
         return self
@@ -188,7 +189,7 @@ class Meter(FailedCalls, UsageTracker):
         """A call of a module begins."""
         super().on_module_start(call_id, instance, inputs)
         if isinstance(instance, dspy.Predict):
-            self._meet(dspy.settings.get(self._role), instance)
+            self._on_call(instance)
 
     def on_lm_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
         """A call begins; that is told twice where the meter listens to the model and everywhere."""
@@ -246,6 +247,9 @@ class Meter(FailedCalls, UsageTracker):
     def _scope(self, lm: Any) -> Scope | None:
         """What a call of a model is charged to; None if it is made outside of any role."""
         return dspy.settings.get(self._role)
+
+    def _on_call(self, predictor: Any) -> None:
+        self._meet(dspy.settings.get(self._role), predictor)
 
     def _meet(self, scope: Scope | None, instance: Any) -> None:
         """Note whether a model or a predictor, or a usage tracker of the program's own, is one that is not known."""
