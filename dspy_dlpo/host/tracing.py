@@ -82,7 +82,7 @@ class _Watched:
         made_anew = isinstance(made, tuple) and made[0] is copyreg.__newobj__  # type: ignore[attr-defined]
         if made_anew and isinstance(made[2], dict):
             state = {name: value for name, value in made[2].items() if name != ON_CALL}
-            return made[0], (self._dlpo_kind, *made[1][1:]), state, *made[3:]
+            return self._dlpo_kind.__new__, (self._dlpo_kind, *made[1][1:]), state, *made[3:]
         return made
 
 
