@@ -8,19 +8,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 from dspy_dlpo.core.acceptance import TOLERANCE, Bar
 from dspy_dlpo.core.edits import Edit, Edits, apply, shortens
 from dspy_dlpo.core.history import LedgerEntry, Prompts
 from dspy_dlpo.core.judging import Bench, Judgement, judge
-from dspy_dlpo.core.runs import Pair
 
 TOGETHER = "part of a clear gain, taken whole"
 # A proposal gains clearly when it repairs so many examples, and loses at most this share of as many.
 CLEAR_GAIN = 3
 CLEAR_LOSS = 0.5
-# Along with the failing examples so many waves of passing ones go out: while hot most proposals come to them.
-HOPEFUL = 3
+# So many waves go out ahead of a decision, where none has run yet whose outcome tells whether more will be needed.
+WAVES_AHEAD = 3
 # Of more edits than this, as several predictors bring them, halves are run before single ones.
 MANY = 8
 
@@ -107,7 +107,7 @@ def _clear_gain(bench: Bench, prompts: Prompts, bar: Bar) -> Judgement | None:
     """
     failing, passing = bench.failing(), bench.passing()
     rest = [(prompts, x) for x in passing]
-    bench.runs.ask([(prompts, x) for x in failing], rest, max(len(failing), HOPEFUL * bench.runs.wave))
+    bench.runs.ask([(prompts, x) for x in failing], rest, max(len(failing), WAVES_AHEAD * bench.runs.wave))
     new, old = bench.runs.means(prompts, failing), bench.scores
     gains = sum(new[x] > old[x] + TOLERANCE for x in new)
     losses = sum(new[x] < old[x] - TOLERANCE for x in new)
@@ -159,31 +159,34 @@ def _attribute(
     """
     together = proposal(bench.incumbent, [account.edit for account in accounts])
     pairs = [(together, x) for x in examples]
-    # All at once if every change can be confirmed; where that cannot be paid for, what the last waves find matters.
-    size = len(pairs) if bench.runs.can_pay_for(3 * len(pairs)) else bench.runs.wave
+    if bench.runs.can_pay_for(3 * len(pairs)):  # with every change confirmed; else the last waves matter
+        bench.runs.ask(pairs, [(together, x) for x in then], likely)
+    single = _singles(bench, accounts)
     changes: list[float] = []
-    for start in range(0, len(pairs), max(1, size)):
-        part = pairs[start : start + size]
-        bench.runs.ask(part, [(together, x) for x in then] if size == len(pairs) else (), likely)
-        alone = _singly(bench, accounts, [x for _, x in part if bench.change(together, x)])
-        changes += bench.changes(part, alone, likely=len(alone))
+    for start in range(0, len(pairs), bench.runs.wave):
+        part = pairs[start : start + bench.runs.wave]
+        # What `_alone` will run if these changes are confirmed, as they are where no repeated run has differed yet.
+        sure = 1 < len(accounts) <= MANY and not bench.runs.differ
+        changed = [x for _, x in part if bench.change(together, x)] if sure else []
+        alone = [(single(i), x) for x in changed for i in range(len(accounts))]
+        changes += bench.changes(part, alone, likely=WAVES_AHEAD * bench.runs.wave)
     pending = {x: change for x, change in zip(examples, changes, strict=True) if change}
     if len(accounts) == 1:
         for x, change in pending.items():
             _book(accounts[0], x, change)
         return
-    for x in _alone(bench, accounts, pending):
+    for x in _alone(bench, accounts, pending, single):
         _jointly(bench, accounts, x, pending[x])
 
 
-def _singly(bench: Bench, accounts: list[_Account], changed: Sequence[int]) -> list[Pair]:
-    """What `_alone` will run, if all these changes are confirmed."""
-    if not 1 < len(accounts) <= MANY:
-        return []
-    return [(proposal(bench.incumbent, [account.edit]), x) for account in accounts for x in changed]
+def _singles(bench: Bench, accounts: list[_Account]) -> Callable[[int], Prompts]:
+    """The prompts with one of the edits alone, each made when it is first needed."""
+    return cache(lambda i: proposal(bench.incumbent, [accounts[i].edit]))
 
 
-def _alone(bench: Bench, accounts: list[_Account], pending: dict[int, float]) -> list[int]:
+def _alone(
+    bench: Bench, accounts: list[_Account], pending: dict[int, float], single: Callable[[int], Prompts]
+) -> list[int]:
     """Run changed examples with single edits until the one behind each is found.
 
     The edits that explain most so far come first. All examples advance together, one edit each in a wave.
@@ -194,10 +197,10 @@ def _alone(bench: Bench, accounts: list[_Account], pending: dict[int, float]) ->
     untried = _narrowed(bench, accounts, pending)
     while any(untried.values()):
         tries = {x: _likeliest(accounts, left, pending[x]) for x, left in untried.items() if left}
-        pairs = [(proposal(bench.incumbent, [accounts[i].edit]), x) for x, i in tries.items()]
-        later = [(x, i) for x in tries for i in untried[x] if i != tries[x]]
-        then = [(proposal(bench.incumbent, [accounts[i].edit]), x) for x, i in later]
-        for (x, i), change in zip(tries.items(), bench.changes(pairs, then, likely=len(then)), strict=True):
+        pairs = [(single(i), x) for x, i in tries.items()]
+        then = [(single(i), x) for x in tries for i in untried[x] if i != tries[x]]
+        changes = bench.changes(pairs, then, likely=WAVES_AHEAD * bench.runs.wave)
+        for (x, i), change in zip(tries.items(), changes, strict=True):
             untried[x].remove(i)
             if change * pending[x] > 0:
                 _book(accounts[i], x, change)

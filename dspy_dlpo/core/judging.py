@@ -33,7 +33,7 @@ class Judging:
         speculate: Program runs that go out together with a wave although a decision may make them needless, at least
             0. That saves waiting where there are threads to spare, and costs runs: each judgement decides as it would
             without, but a budget of runs ends sooner, and schedules that follow it go on faster. None for those that
-            are likely to be needed: the longer nothing speaks against prompts, the more go out at once.
+            are likely to be needed: the longer a prompt stays in, the more of its runs go out at once.
         trials: Whether single sentences are tried without, or in another place, once the first gains slow down.
         confirm: Whether a change of an example's score counts only when a second run agrees: True, False, or ``"auto"``
             (until 20 repeated runs have shown no change).
@@ -183,10 +183,10 @@ def judge(bench: Bench, prompts: Prompts, bar: Bar, order: Sequence[int] | None 
     order = [*bench.failing(), *bench.passing()] if order is None else order
     margin, shorter = bar.lowest - bench.mean, is_shorter(prompts, bench.incumbent)
     pairs = [(prompts, x) for x in order]
-    ran = len(bench.runs.all_scores(prompts, order))  # as many more go out at once as have run and spoke for them
+    ran = len(bench.runs.all_scores(prompts, order))  # as many more go out at once as have run, and it is still in
     for start in range(0, len(order), bench.runs.wave):
         done = start + bench.runs.wave
-        bench.changes(pairs[start:done], pairs[done:], likely=ran + start)
+        bench.changes(pairs[start:done], pairs[done:], likely=max(ran, start))
         best_possible = _best_possible(bench, prompts, order, done)
         if not Bar(margin, bar.strict).passes(best_possible, shorter=shorter):
             return _judgement(bench, prompts, False, f"cannot reach the bar of {bar.lowest:.3f} any more")

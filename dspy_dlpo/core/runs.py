@@ -24,7 +24,7 @@ class Runs:
         account: Pays for them, before they are made.
         wave: Runs between two decisions. Decisions read finished waves, so the number of threads changes nothing.
         is_recorded: Whether a run was paid for by an earlier process, and will be answered at no cost.
-        width: Runs that go out together at most, where no decision stands between them; None for all.
+        width: Runs that go out together at most, where no decision stands between them, in whole waves; None for all.
         ahead: Runs that may go out with a wave although a decision may make them needless; 0 for none, None for as many
             as whoever asks expects to need.
     """
@@ -42,7 +42,8 @@ class Runs:
         self.account = account
         self.wave = wave
         self.speculated = 0  # runs that went out ahead of the decision that they were for
-        self._width, self._most_ahead = width, ahead
+        self._width = None if width is None else max(1, width // wave) * wave
+        self._most_ahead = ahead
         self._forward = forward
         self._is_recorded = is_recorded
         self._rows: dict[tuple[str, int], list[Row]] = {}
@@ -81,11 +82,7 @@ class Runs:
         Raises:
             BudgetSpent: When a wave cannot be paid for; the waves before it are kept.
         """
-        for attempt in range(2):
-            missing = self._with_fewer(1, requests)
-            if not missing:
-                return
-            self._make(missing if attempt else self._with_ahead(missing, self._with_fewer(1, then), likely))
+        self._until(1, requests, then, likely)
 
     def repeat(self, requests: Sequence[Pair], then: Sequence[Pair] = (), likely: int = 0) -> None:
         """Run pairs of prompts and example again, each until it has two runs.
@@ -98,29 +95,36 @@ class Runs:
         Raises:
             BudgetSpent: When a wave cannot be paid for.
         """
-        for attempt in range(2):
-            missing = self._with_fewer(2, requests)
-            if not missing:
-                return
-            self._make(missing if attempt else self._with_ahead(missing, self._with_fewer(1, then), likely))
+        self._until(2, requests, then, likely)
 
-    def _with_fewer(self, runs: int, requests: Sequence[Pair]) -> list[Pair]:
-        """The pairs that have fewer runs, each once."""
-        pairs = {(prompts_key(prompts), x): (prompts, x) for prompts, x in requests}
-        return [pair for pair in pairs.values() if len(self.scores(*pair)) < runs]
+    def _until(self, runs: int, requests: Sequence[Pair], then: Sequence[Pair], likely: int) -> None:
+        """Try twice to have each pair run so often."""
+        pairs = list({(prompts_key(prompts), x): (prompts, x) for prompts, x in requests}.values())
+        missing = [pair for pair in pairs if len(self.scores(*pair)) < runs]
+        if not missing:
+            return
+        first = [pair for pair in missing if not self._was_tried_ahead(pair)]
+        self._make([*first, *self._ahead_of(first, then, likely)])
+        self._make([pair for pair in missing if len(self.scores(*pair)) < runs])
 
-    def _with_ahead(self, missing: Sequence[Pair], then: Sequence[Pair], likely: int) -> list[Pair]:
-        """Runs with what goes out along with them, as far as the account can pay for more than all of it."""
-        known = {(prompts_key(prompts), x) for prompts, x in missing}
-        found = [(prompts, x) for prompts, x in then if (prompts_key(prompts), x) not in known]
+    def _was_tried_ahead(self, pair: Pair) -> bool:
+        """Whether a pair had its first try ahead of its time, and that was lost: whatever is asked for has two."""
+        return len(self.rows(*pair)) == 1 and not self.scores(*pair)
+
+    def _ahead_of(self, missing: Sequence[Pair], then: Sequence[Pair], likely: int) -> list[Pair]:
+        """What goes out along with runs, as far as the account can pay for more than all of it."""
         room = likely if self._most_ahead is None else self._most_ahead
         if self._width is not None:
             room = min(room, self._width - len(missing))
-        found = found[: max(0, room)]
+        if room <= 0 or not missing:
+            return []
+        known = {(prompts_key(prompts), x) for prompts, x in missing}
+        new = {(prompts_key(prompts), x): (prompts, x) for prompts, x in then if not self.rows(prompts, x)}
+        found = [pair for key, pair in new.items() if key not in known][:room]
         if not self.can_pay_for(len(missing) + len(found)):
-            return [*missing]
+            return []
         self.speculated += len(found)
-        return [*missing, *found]
+        return found
 
     def can_pay_for(self, runs: int) -> bool:
         """Whether the account pays for so many runs and a wave more."""
@@ -129,7 +133,12 @@ class Runs:
     @property
     def noisy(self) -> bool:
         """Whether repeated runs differ, or too few have been made to tell."""
-        return self._repeats < QUIET_REPEATS or self._changes > 0
+        return self._repeats < QUIET_REPEATS or self.differ
+
+    @property
+    def differ(self) -> bool:
+        """Whether a repeated run has differed."""
+        return self._changes > 0
 
     @property
     def noise(self) -> float:
@@ -159,7 +168,7 @@ class Runs:
 
     def _make(self, pairs: Sequence[Pair]) -> None:
         """Make runs, as many together as may be; of what cannot all be paid for, the first waves."""
-        size = len(pairs) if self._width is None else max(1, self._width // self.wave) * self.wave
+        size = len(pairs) if self._width is None else self._width
         for start in range(0, len(pairs), max(1, size)):
             self._send(pairs[start : start + size])
 

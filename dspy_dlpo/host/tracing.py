@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copyreg
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -32,8 +30,8 @@ class Trace(list[Any]):
 def watch(predictor: dspy.Predict, on_call: Callable[[Any], None]) -> bool:
     """Have a predictor tell of its calls, and put those that fail into the trace, as `FailedCalls` does.
 
-    It is of a subclass then, and its copies are not: as callbacks, this stays behind. It takes a fraction of the time
-    that DSPy takes to tell a callback of a call.
+    It takes a fraction of the time that DSPy takes to tell a callback of a call. A predictor of a user's own class, or
+    with a `forward` of its own, stays what it is; so does a copy of one that is watched.
 
     Args:
         predictor: The predictor.
@@ -42,54 +40,51 @@ def watch(predictor: dspy.Predict, on_call: Callable[[Any], None]) -> bool:
     Returns:
         Whether that can be done.
     """
-    if not is_watched(predictor):
-        try:
-            predictor.__class__ = _watched(type(predictor))
-        except Exception:  # noqa: BLE001 - a class may refuse subclasses, and its objects another class
-            return False
-    predictor.__dict__[ON_CALL] = on_call
+    if type(predictor) not in (dspy.Predict, _Watched) or {"forward", "aforward"} & vars(predictor).keys():
+        return False
+    predictor.__class__ = _Watched
+    vars(predictor)[ON_CALL] = on_call
     return True
 
 
 def is_watched(predictor: Any) -> bool:
     """Whether a predictor tells of its calls by itself."""
-    return isinstance(predictor, _Watched)
+    return type(predictor) is _Watched
 
 
-class _Watched:
-    """What a predictor gets that is watched."""
+class _Watched(dspy.Predict):  # type: ignore[misc]
+    """A predictor that is watched."""
 
-    _dlpo_kind: type  # what it was before
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        self.__dict__[ON_CALL](self)
+    def forward(self, **kwargs: Any) -> Any:
+        self._begins()
         try:
-            return super().forward(*args, **kwargs)  # type: ignore[misc]
+            return super().forward(**kwargs)
         except Exception as error:
             _note_failure(self, kwargs, error)
             raise
 
-    async def aforward(self, *args: Any, **kwargs: Any) -> Any:
-        self.__dict__[ON_CALL](self)
+    async def aforward(self, **kwargs: Any) -> Any:
+        self._begins()
         try:
-            return await super().aforward(*args, **kwargs)  # type: ignore[misc]
+            return await super().aforward(**kwargs)
         except Exception as error:
             _note_failure(self, kwargs, error)
             raise
+
+    def _begins(self) -> None:
+        on_call = vars(self).get(ON_CALL)
+        if on_call is not None:
+            on_call(self)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        made = super().__reduce_ex__(protocol)
-        made_anew = isinstance(made, tuple) and made[0] is copyreg.__newobj__  # type: ignore[attr-defined]
-        if made_anew and isinstance(made[2], dict):
-            state = {name: value for name, value in made[2].items() if name != ON_CALL}
-            return self._dlpo_kind.__new__, (self._dlpo_kind, *made[1][1:]), state, *made[3:]
-        return made
+        state = {name: value for name, value in self.__getstate__().items() if name != ON_CALL}
+        return dspy.Predict.__new__, (dspy.Predict,), state
 
 
-@functools.cache
-def _watched(kind: type) -> type:
-    names = {name: getattr(kind, name) for name in ("__module__", "__qualname__", "__doc__")}
-    return type(kind)(kind.__name__, (_Watched, kind), {**names, "_dlpo_kind": kind})
+# It shows as what it was: in its `repr`, and where a module shows the source of another to a model.
+for _name in ("__name__", "__qualname__", "__module__", "__doc__", "__firstlineno__"):
+    if hasattr(dspy.Predict, _name):
+        setattr(_Watched, _name, getattr(dspy.Predict, _name))
 
 
 class FailedCalls(BaseCallback):

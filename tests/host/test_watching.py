@@ -52,13 +52,17 @@ def test_copies_of_it_are_not_watched(copied):
     assert is_watched(predictor)
 
 
-class Failing(dspy.Predict):
-    """Every call of it fails."""
+class Failing(dspy.ChatAdapter):
+    """Every call under it fails."""
 
-    def forward(self, **kwargs):
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    def __call__(self, *args, **kwargs):
         raise self.error
 
-    async def aforward(self, **kwargs):
+    async def acall(self, *args, **kwargs):
         raise self.error
 
 
@@ -69,21 +73,12 @@ PARSING = AdapterParseError("ChatAdapter", dspy.Signature("question -> answer"),
 @pytest.mark.parametrize("error", [PARSING, LMTransportError("later")], ids=["unreadable", "transport"])
 def test_it_tells_of_calls_and_leaves_those_that_failed_in_the_trace(error, is_async):
     told, trace = [], Trace()
-    predictor = Failing("question -> answer")
-    predictor.error = error
-    watch(predictor, told.append)
-    with dspy.context(trace=trace), pytest.raises(type(error)):
+    predictor = watched(told.append)
+    with dspy.context(lm=scripted_lm(str), adapter=Failing(error), trace=trace), pytest.raises(type(error)):
         asyncio.run(predictor.acall(question="1")) if is_async else predictor(question="1")
     assert told == [predictor]
     seen = [(predictor, {"question": "1"}, {"unreadable reply": "no field at all"})]
     assert trace == (seen if error is PARSING else []), "what failed in transport says nothing of the instructions"
-
-
-class Refusing(dspy.Predict):
-    """A predictor that cannot be given another class."""
-
-    def __init_subclass__(cls):
-        raise RuntimeError("no more of these")
 
 
 class Positional(dspy.Predict):
@@ -92,11 +87,24 @@ class Positional(dspy.Predict):
     def __call__(self, *args, **kwargs):
         return super().__call__(question=args[0]) if args else super().__call__(**kwargs)
 
+
+class Again(dspy.Predict):
+    """A predictor that makes another of its kind for each call."""
+
     def forward(self, **kwargs):
-        return dspy.Prediction(answer=super().forward(**kwargs).answer.upper())
+        made = type(self)(self.signature)
+        made.lm = self.lm
+        return dspy.Predict.forward(made, **kwargs)
 
 
-@pytest.mark.parametrize("kind", [Refusing, Positional])
+def replaced(signature):
+    """A predictor whose `forward` is an attribute of its own."""
+    predictor = dspy.Predict(signature)
+    predictor.forward = lambda **kwargs: dspy.Predict.forward(predictor, **kwargs)
+    return predictor
+
+
+@pytest.mark.parametrize("kind", [dspy.Predict, Positional, Again, replaced])
 def test_predictors_of_any_class_run_and_their_failed_calls_are_seen(kind):
     def answer(system, user):
         return "no field at all" if "question 3" in user else fields(answer="yes")
@@ -119,4 +127,4 @@ def test_predictors_of_any_class_run_and_their_failed_calls_are_seen(kind):
     assert [row.score for row in rows] == [float(i != 3) for i in range(30)]
     assert rows[3].trace[0].outputs == {"unreadable reply": "no field at all"}
     assert meter.totals()["task"]["calls"] == 30
-    assert type(program.answer) is kind
+    assert not is_watched(program.answer)
