@@ -2,5 +2,45 @@
 
 import lazy_loader
 
-# What there is stands in `__init__.pyi`; each name is imported when it is first used.
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+# Each name is imported when it is first used. Type checkers read the same names in `__init__.pyi`.
+_NAMES = {
+    "core.acceptance": ["AcceptAll", "Acceptance", "Bar", "Greedy"],
+    "core.budget": ["Budget"],
+    "core.controller": ["Controller", "step_numbers"],
+    "core.errors": [
+        "ControllerError",
+        "DLPOError",
+        "MetricError",
+        "ModelError",
+        "ProgramError",
+        "ResumeError",
+        "RunDirectoryError",
+    ],
+    "core.history": ["History", "Record", "StepContext"],
+    "core.judging": ["Judging"],
+    "core.plan": ["Stopping"],
+    "core.schedule": ["Schedule"],
+    "core.space": ["search_space", "tunable", "with_params"],
+    "core.task": ["Task"],
+    "core.technique": ["Technique"],
+    "core.update": ["Constraint", "Update"],
+    "estimate": ["Estimate"],
+    "host.tools": ["load_program"],
+    "interrupt": ["Interrupted"],
+    "presets": ["default_settings", "paper_settings", "tgd_settings"],
+    "report": ["DLPOResult"],
+    "techniques": [
+        "Annealing",
+        "Contrastive",
+        "CosineDecay",
+        "Dropout",
+        "ExponentialDecay",
+        "LearningRate",
+        "LinearDecay",
+        "Momentum",
+        "Regularization",
+        "StepDecay",
+    ],
+    "teleprompter": ["DLPOTeleprompter"],
+}
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs=_NAMES)

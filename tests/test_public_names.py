@@ -1,6 +1,10 @@
 """The public names: sorted, importable, documented."""
 
+import ast
 import inspect
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +14,22 @@ from dspy_dlpo import testing
 
 def test_the_list_of_names_is_sorted_and_names_nothing_twice() -> None:
     assert list(dspy_dlpo.__all__) == sorted(set(dspy_dlpo.__all__))
+
+
+def test_type_checkers_read_the_same_names_from_the_same_modules() -> None:
+    stub = ast.parse(Path(dspy_dlpo.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    imports = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
+    assert {node.module: [each.name for each in node.names] for node in imports} == dspy_dlpo._NAMES
+    [listed] = [ast.literal_eval(node.value) for node in stub.body if isinstance(node, ast.Assign)]
+    assert listed == list(dspy_dlpo.__all__)
+
+
+def test_nothing_is_imported_before_it_is_used() -> None:
+    code = (
+        "import sys, dspy_dlpo; print(*(name for name in sys.modules if name.split('.')[0] in ('dspy', 'dspy_dlpo')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["dspy_dlpo"]
 
 
 @pytest.mark.parametrize("name", dspy_dlpo.__all__)

@@ -141,7 +141,7 @@ class EvaluationCopies:
     Args:
         program: The student; not changed.
         parameters: The kinds of text that prompts hold.
-        listening: Where a callback listens; it is attached to the predictors of the copies.
+        listening: Where a callback listens; the predictors of the copies are made to tell it of their calls.
     """
 
     def __init__(

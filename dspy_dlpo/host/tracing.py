@@ -31,7 +31,7 @@ def watch(predictor: dspy.Predict, on_call: Callable[[Any], None]) -> bool:
     """Have a predictor tell of its calls, and put those that fail into the trace, as `FailedCalls` does.
 
     It takes a fraction of the time that DSPy takes to tell a callback of a call. A predictor of a user's own class, or
-    with a `forward` of its own, stays what it is; so does a copy of one that is watched.
+    with a `forward` of its own, stays what it is. A copy of one that is watched is plain again.
 
     Args:
         predictor: The predictor.
