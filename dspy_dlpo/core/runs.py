@@ -10,8 +10,9 @@ from dspy_dlpo.core.budget import Account, BudgetSpent, RunEnds
 from dspy_dlpo.core.history import Prompts, prompts_key
 from dspy_dlpo.core.roles import Forward, Row, RunRequest
 
-# Prompts, and an example that they run on.
+# Prompts, and an example that they run on; and the same by the key of the prompts.
 Pair = tuple[Prompts, int]
+Key = tuple[str, int]
 # Noise is assumed until so many repeated runs have shown no change.
 QUIET_REPEATS = 20
 
@@ -99,28 +100,28 @@ class Runs:
 
     def _until(self, runs: int, requests: Sequence[Pair], then: Sequence[Pair], likely: int) -> None:
         """Try twice to have each pair run so often."""
-        pairs = list({(prompts_key(prompts), x): (prompts, x) for prompts, x in requests}.values())
-        missing = [pair for pair in pairs if len(self.scores(*pair)) < runs]
+        pairs = _by_key(requests)
+        missing = [key for key in pairs if len(self._scores.get(key, ())) < runs]
         if not missing:
             return
-        first = [pair for pair in missing if not self._was_tried_ahead(pair)]
-        self._make([*first, *self._ahead_of(first, then, likely)])
-        self._make([pair for pair in missing if len(self.scores(*pair)) < runs])
+        first = [key for key in missing if not self._was_tried_ahead(key)]
+        self._make([*(pairs[key] for key in first), *self._ahead_of(first, then, likely)])
+        self._make([pairs[key] for key in missing if len(self._scores.get(key, ())) < runs])
 
-    def _was_tried_ahead(self, pair: Pair) -> bool:
+    def _was_tried_ahead(self, key: Key) -> bool:
         """Whether a pair had its first try ahead of its time, and that was lost: whatever is asked for has two."""
-        return len(self.rows(*pair)) == 1 and not self.scores(*pair)
+        return key not in self._scores and len(self._rows.get(key, ())) == 1
 
-    def _ahead_of(self, missing: Sequence[Pair], then: Sequence[Pair], likely: int) -> list[Pair]:
+    def _ahead_of(self, missing: Sequence[Key], then: Sequence[Pair], likely: int) -> list[Pair]:
         """What goes out along with runs, as far as the account can pay for more than all of it."""
         room = likely if self._most_ahead is None else self._most_ahead
         if self._width is not None:
             room = min(room, self._width - len(missing))
         if room <= 0 or not missing:
             return []
-        known = {(prompts_key(prompts), x) for prompts, x in missing}
-        new = {(prompts_key(prompts), x): (prompts, x) for prompts, x in then if not self.rows(prompts, x)}
-        found = [pair for key, pair in new.items() if key not in known][:room]
+        asked = set(missing)
+        new = [pair for key, pair in _by_key(then).items() if key not in asked and key not in self._rows]
+        found = new[:room]
         if not self.can_pay_for(len(missing) + len(found)):
             return []
         self.speculated += len(found)
@@ -196,3 +197,14 @@ class Runs:
             raise BudgetSpent
         if ended is not None:
             raise ended
+
+
+def _by_key(pairs: Sequence[Pair]) -> dict[Key, Pair]:
+    """The pairs, each once."""
+    found: dict[Key, Pair] = {}
+    last, key = None, ""
+    for prompts, example in pairs:
+        if prompts is not last:
+            last, key = prompts, prompts_key(prompts)
+        found[key, example] = prompts, example
+    return found
