@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from dspy_dlpo.core.acceptance import TOLERANCE, Bar
 from dspy_dlpo.core.checks import check_real, check_whole
 from dspy_dlpo.core.history import Prompts
-from dspy_dlpo.core.runs import Runs
+from dspy_dlpo.core.runs import Pair, Runs
 from dspy_dlpo.core.sentences import words_of
 from dspy_dlpo.core.space import tunable
 
@@ -120,14 +120,12 @@ class Bench:
         failing = set(self.failing())
         return tuple(x for x in self.examples if x not in failing)
 
-    def changes(
-        self, pairs: Sequence[tuple[Prompts, int]], then: Sequence[tuple[Prompts, int]] = (), likely: int = 0
-    ) -> list[float]:
+    def changes(self, pairs: Sequence[Pair], then: Sequence[Pair] = (), likely: int = 0) -> list[float]:
         """Signed change of score against the incumbent for each pair of prompts and example; 0 within the noise.
 
         The missing runs are made. While noise is assumed, a change counts only when a second run of the proposal
-        agrees, and the incumbent is run a second time too. What will be asked next goes out along, where that is
-        allowed or `likely` to be needed.
+        agrees, and the incumbent is run a second time too. What will be asked `then` goes out along, as with
+        `Runs.ask`.
         """
         self.runs.ask(pairs, then, likely)
         if self.confirms:
