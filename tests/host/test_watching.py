@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import inspect
 
 import cloudpickle
 import dspy
@@ -33,6 +34,7 @@ def test_it_looks_like_what_it_was():
     assert isinstance(predictor, dspy.Predict)
     assert repr(predictor) == repr(plain)
     assert type(predictor).__module__ == type(plain).__module__
+    assert inspect.getsource(type(predictor)) == inspect.getsource(dspy.Predict), "as `dspy.Refine` shows it to a model"
     assert predictor.dump_state() == plain.dump_state()
     assert [name for name, _ in predictor.named_predictors()] == ["self"]
 
