@@ -10,15 +10,12 @@ import click
 from measuring import write
 
 IMPORTS = ("import dspy", "import dspy_dlpo", "from dspy_dlpo import DLPOTeleprompter")
-SCRIPT = """
+SCRIPT = f"""
 import time
 times = [time.process_time()]
-import dspy
-times.append(time.process_time())
-import dspy_dlpo
-times.append(time.process_time())
-from dspy_dlpo import DLPOTeleprompter
-times.append(time.process_time())
+for statement in {IMPORTS}:
+    exec(statement)
+    times.append(time.process_time())
 print(*(end - begin for begin, end in zip(times, times[1:])))
 """
 

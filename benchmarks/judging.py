@@ -44,9 +44,8 @@ class Watched:
 
     def _afresh(self, bench, prompts, bar, order, high):
         """The judgement with none of the prompt's runs made, and how many it makes."""
-        runs = Runs(
-            bench.runs._forward, Account(Budget(metric_calls=10**6)), bench.runs.wave, ahead=None
-        )  # as in a run
+        account = Account(Budget(metric_calls=10**6))
+        runs = Runs(bench.runs._forward, account, bench.runs.wave, ahead=None)  # as in a run
         for x in bench.examples:
             for row in bench.runs.rows(bench.incumbent, x):
                 runs.restore(prompts_key(bench.incumbent), x, row)

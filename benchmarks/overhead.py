@@ -27,6 +27,7 @@ from measuring import quiet, write
 
 from dspy_dlpo import Budget, DLPOTeleprompter
 from dspy_dlpo.host.evaluate import Evaluator
+from dspy_dlpo.host.program import with_prompts
 from dspy_dlpo.host.prompting import PromptModel
 from dspy_dlpo.simulation import simulated_lm, simulated_task
 
@@ -68,7 +69,7 @@ def recorded(task, runs: int) -> Calls:
     def recorded_run(self, job):
         program, request = job
         if id(program) not in made:
-            made[id(program)] = program, _plain(task.program, program), []
+            made[id(program)] = program, with_prompts(task.program, request.prompts), []
         made[id(program)][2].append(self._examples[request.example])
         return run(self, job)
 
@@ -83,14 +84,6 @@ def recorded(task, runs: int) -> Calls:
         Evaluator._run, PromptModel._answer = run, answer
     calls.programs = [(plain, examples) for _, plain, examples in made.values()]
     return calls
-
-
-def _plain(program: dspy.Module, like: dspy.Module) -> dspy.Module:
-    """A program of the user's with the prompts of one that a compile runs, and nothing else of it."""
-    plain = program.deepcopy()
-    for predictor, its in zip(plain.predictors(), like.predictors(), strict=True):
-        predictor.signature = its.signature
-    return plain
 
 
 def evaluated(task, calls: Calls) -> None:

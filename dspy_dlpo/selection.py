@@ -237,15 +237,6 @@ def verdict(
     return f"{gain} ({interval})" if low > 0 else f"no reliable gain: {gain} ({interval})"
 
 
-def split_holdout(examples: Sequence[Any], share: float, seed: int) -> tuple[list[Any], list[Any]]:
-    """Split a trainset into what is learned from and what is held out, at random, in the order given."""
-    order = list(range(len(examples)))
-    random.Random(f"{seed}/holdout").shuffle(order)
-    held = set(order[: int(len(examples) * share)])
-    train = [example for i, example in enumerate(examples) if i not in held]
-    return train, [example for i, example in enumerate(examples) if i in held]
-
-
 def _interval(gains: np.ndarray[Any, Any], best: int, seed: int) -> tuple[float, float]:
     """95 % interval of the gain of the best, from resamples of the examples.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -147,8 +148,6 @@ def check_data(settings: Settings, trainset: Any, valset: Any) -> Data:
     _check_examples("trainset", train)
     _check_examples("valset", val)
     if valset is None:
-        from dspy_dlpo.selection import split_holdout  # with it comes what only a run needs
-
         train, val = split_holdout(train, settings.judging.holdout, settings.seed)
         where = f"{len(val)} examples held out of the trainset"
     if settings.batch_size is not None and settings.batch_size > len(train):
@@ -158,6 +157,15 @@ def check_data(settings: Settings, trainset: Any, valset: Any) -> Data:
             "smaller batch_size or more examples."
         )
     return Data(train, val, where if val else "")
+
+
+def split_holdout(examples: Sequence[Any], share: float, seed: int) -> tuple[list[Any], list[Any]]:
+    """Split a trainset into what is learned from and what is held out, at random, in the order given."""
+    order = list(range(len(examples)))
+    random.Random(f"{seed}/holdout").shuffle(order)
+    held = set(order[: int(len(examples) * share)])
+    train = [example for i, example in enumerate(examples) if i not in held]
+    return train, [example for i, example in enumerate(examples) if i in held]
 
 
 def _check_type(name: str, value: Any, kind: type) -> None:

@@ -107,7 +107,7 @@ def _clear_gain(bench: Bench, prompts: Prompts, bar: Bar) -> Judgement | None:
     """
     failing, passing = bench.failing(), bench.passing()
     rest = [(prompts, x) for x in passing]
-    bench.runs.ask([(prompts, x) for x in failing], rest, max(len(failing), WAVES_AHEAD * bench.runs.wave))
+    bench.runs.ask([(prompts, x) for x in failing], rest, likely=max(len(failing), WAVES_AHEAD * bench.runs.wave))
     new, old = bench.runs.means(prompts, failing), bench.scores
     gains = sum(new[x] > old[x] + TOLERANCE for x in new)
     losses = sum(new[x] < old[x] - TOLERANCE for x in new)
@@ -161,7 +161,7 @@ def _attribute(
     pairs = [(together, x) for x in examples]
     if bench.runs.can_pay_for(3 * len(pairs)):  # with every change confirmed; else the last waves matter
         bench.runs.ask(pairs, [(together, x) for x in then], likely)
-    single = _singles(bench, accounts)
+    single = cache(lambda i: proposal(bench.incumbent, [accounts[i].edit]))
     changes: list[float] = []
     for start in range(0, len(pairs), bench.runs.wave):
         part = pairs[start : start + bench.runs.wave]
@@ -179,15 +179,10 @@ def _attribute(
         _jointly(bench, accounts, x, pending[x])
 
 
-def _singles(bench: Bench, accounts: list[_Account]) -> Callable[[int], Prompts]:
-    """The prompts with one of the edits alone, each made when it is first needed."""
-    return cache(lambda i: proposal(bench.incumbent, [accounts[i].edit]))
-
-
 def _alone(
     bench: Bench, accounts: list[_Account], pending: dict[int, float], single: Callable[[int], Prompts]
 ) -> list[int]:
-    """Run changed examples with single edits until the one behind each is found.
+    """Run changed examples with single edits, as `single` makes them, until the one behind each is found.
 
     The edits that explain most so far come first. All examples advance together, one edit each in a wave.
 

@@ -47,8 +47,8 @@ class Runs:
         self._most_ahead = ahead
         self._forward = forward
         self._is_recorded = is_recorded
-        self._rows: dict[tuple[str, int], list[Row]] = {}
-        self._scores: dict[tuple[str, int], tuple[float, ...]] = {}
+        self._rows: dict[Key, list[Row]] = {}
+        self._scores: dict[Key, tuple[float, ...]] = {}
         self._repeats = 0
         self._changes = 0
         self._variances: list[float] = []

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import dspy
 from dspy.utils.callback import BaseCallback
 
 from dspy_dlpo.host.tracing import is_watched, watch
@@ -43,7 +42,7 @@ class Listening:
 
     def attach(self, instance: Any) -> bool:
         """Have a model tell the callback, or have a predictor watched; False if neither can be."""
-        if isinstance(instance, dspy.Predict) and watch(instance, self._on_call):
+        if watch(instance, self._on_call):
             return True
         with _ATTACHING:
             callbacks = getattr(instance, "callbacks", None)

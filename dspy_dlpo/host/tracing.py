@@ -27,14 +27,14 @@ class Trace(list[Any]):
         super().append((predictor, {name: _as_it_is(value) for name, value in inputs.items()}, outputs))
 
 
-def watch(predictor: dspy.Predict, on_call: Callable[[Any], None]) -> bool:
+def watch(predictor: Any, on_call: Callable[[Any], None]) -> bool:
     """Have a predictor tell of its calls, and put those that fail into the trace, as `FailedCalls` does.
 
     It takes a fraction of the time that DSPy takes to tell a callback of a call. A predictor of a user's own class, or
     with a `forward` of its own, stays what it is. A copy of one that is watched is plain again.
 
     Args:
-        predictor: The predictor.
+        predictor: The predictor; whatever else it is stays as it is.
         on_call: Told of the predictor as a call begins.
 
     Returns:

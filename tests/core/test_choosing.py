@@ -11,6 +11,7 @@ from dspy_dlpo import selection
 from dspy_dlpo.core.errors import ModelError
 from dspy_dlpo.core.history import Scored
 from dspy_dlpo.core.result import Comparison
+from dspy_dlpo.settings import split_holdout
 
 START = {"solve": "Start."}
 
@@ -204,12 +205,12 @@ def test_a_dead_model_leaves_out_the_last_finalists() -> None:
 @given(st.integers(0, 60), st.floats(0, 0.99), st.integers(0, 9))
 def test_holding_out_splits_in_the_order_given(count: int, share: float, seed: int) -> None:
     examples = list(range(count))
-    train, val = selection.split_holdout(examples, share, seed)
+    train, val = split_holdout(examples, share, seed)
     assert sorted([*train, *val]) == examples
     assert train == sorted(train)
     assert val == sorted(val)
     assert len(val) == int(count * share)
-    assert (train, val) == selection.split_holdout(examples, share, seed)
+    assert (train, val) == split_holdout(examples, share, seed)
 
 
 def test_a_world_counts_what_it_is_asked() -> None:
