@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from dspy_dlpo.core.budget import Budget, BudgetSpent
@@ -81,15 +82,10 @@ def open_run(directory: RunDirectory, settings: Mapping[str, Any], budget: Budge
     """
     for name in (HISTORY, CALLS):
         mend_last_line(directory.path / name)
-    stored = _stored_settings(directory)
+    stored = _stored_settings(directory.path)
     new = json.loads(to_json({"settings": settings, "budget": budget.limits}))
-    lines = parse_lines(directory.path / CALLS, json.loads) if (directory.path / CALLS).exists() else []
-    if stored is None and (lines or read_records(directory)):
-        raise RunDirectoryError(
-            f"log_dir={str(directory.path)!r} holds calls or records, but no {SETTINGS} that says of what run. Pass "
-            "another directory."
-        )
-    if stored is None or not _holds_anything(directory, lines):
+    lines = _read_lines(directory.path)
+    if stored is None or not _holds_anything(directory.path, lines):
         directory.forget()
         directory.write_json(SETTINGS, {**new["settings"], "budgets": [{**new["budget"], "from_record": 0}]})
         return Memory()
@@ -101,6 +97,17 @@ def open_run(directory: RunDirectory, settings: Mapping[str, Any], budget: Budge
             "began it, or pass another directory."
         )
     return _gone_on(directory, stored, lines, budget)
+
+
+def check_run(path: Path) -> None:
+    """Make sure that what a directory holds can be read, and says of what run it is; an empty one is fine.
+
+    Raises:
+        RunDirectoryError: If it cannot be read, or holds calls or records of a run that nothing names.
+    """
+    _stored_settings(path)
+    _read_lines(path)
+    read_records(path)
 
 
 # Settings that are recorded and may change while a run goes on.
@@ -117,7 +124,7 @@ def _gone_on(directory: RunDirectory, stored: Mapping[str, Any], lines: Sequence
             "another directory."
         )
     is_raised = budget.limits != last
-    records = read_records(directory)
+    records = read_records(directory.path)
     kept = list(records)
     marked = max((line["record"] for line in lines if line["role"] == "mark"), default=-1)
     while kept and (kept[-1].kind == "prune" or len(kept) - 1 > marked):  # a record that rests on no calls is none
@@ -133,10 +140,13 @@ def _gone_on(directory: RunDirectory, stored: Mapping[str, Any], lines: Sequence
     return _remembered(lines, kept)
 
 
-def read_records(directory: RunDirectory) -> list[Record]:
+def read_records(path: Path) -> list[Record]:
     """The records that a directory holds."""
-    path = directory.path / HISTORY
-    return parse_lines(path, record_from_json) if path.exists() else []
+    return parse_lines(path / HISTORY, record_from_json) if (path / HISTORY).exists() else []
+
+
+def _read_lines(path: Path) -> list[Line]:
+    return parse_lines(path / CALLS, json.loads) if (path / CALLS).exists() else []
 
 
 def mark(record: int, spent: int) -> Line:
@@ -207,23 +217,29 @@ def _sent(lines: Sequence[Line], what: str) -> int:
     return sum(line["number"] for line in lines if line["role"] == "sent" and line["what"] == what)
 
 
-def _stored_settings(directory: RunDirectory) -> dict[str, Any] | None:
-    path = directory.path / SETTINGS
+def _stored_settings(folder: Path) -> dict[str, Any] | None:
+    """The settings of the run that a directory holds; None if it holds none."""
+    path = folder / SETTINGS
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict) or not content.get("budgets"):
             raise ValueError("it is not of a run of this version")
     except FileNotFoundError:
+        if _read_lines(folder) or read_records(folder):
+            raise RunDirectoryError(
+                f"log_dir={str(folder)!r} holds calls or records, but no {SETTINGS} that says of what run. Pass "
+                "another directory."
+            ) from None
         return None
     except (OSError, ValueError) as error:
         raise RunDirectoryError(f"{path} cannot be read: {error}. Pass another directory.") from error
     return content
 
 
-def _holds_anything(directory: RunDirectory, lines: Sequence[Line]) -> bool:
+def _holds_anything(path: Path, lines: Sequence[Line]) -> bool:
     """Whether something was recorded that is worth its money."""
     scored = any(line.get("role") == "task" and line.get("score") is not None for line in lines)
-    return scored or bool(read_records(directory))
+    return scored or bool(read_records(path))
 
 
 def _differences(old: Any, new: Any, name: str = "") -> list[str]:

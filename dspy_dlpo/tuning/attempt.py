@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import dspy
 import optuna
 
-from dspy_dlpo.core.errors import DLPOError
+from dspy_dlpo.core.errors import DLPOError, ResumeError
 from dspy_dlpo.core.history import History, Record
 from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.result import Comparison
@@ -98,12 +99,14 @@ class Attempt:
 
         with tempfile.TemporaryDirectory(prefix="dlpo-tune-") as folder:
             log_dir = Path(folder) / "run"
-            checkpoint = self._checkpoint = Checkpoint(self._blobs, f"{self._root}/{number}", self._number, log_dir)
-            checkpoint.restore()
-            records += read_history(log_dir) if (log_dir / HISTORY).exists() else []
+            checkpoint = Checkpoint(self._blobs, f"{self._root}/{number}", self._number, log_dir)
+            if checkpoint.restore() and (log_dir / HISTORY).exists():
+                records += read_history(log_dir)
+            self._checkpoint = checkpoint
+            optimizer = self._job.optimizer(plan, pair.task, seed=pair.seed, log_dir=log_dir, on_record=on_record)
+            compiled = partial(optimizer.compile, task.program, trainset=task.trainset, valset=task.valset)
             try:
-                optimizer = self._job.optimizer(plan, pair.task, seed=pair.seed, log_dir=log_dir, on_record=on_record)
-                program = optimizer.compile(task.program, trainset=task.trainset, valset=task.valset)
+                program = _gone_on(compiled, checkpoint, records)
             except optuna.TrialPruned:
                 self.outcomes.append(self._unfinished(pair, records))
                 raise
@@ -171,6 +174,16 @@ class Attempt:
             "usd": lambda outcome: outcome.usd or 0.0,
         }
         return sum(values[goal](outcome) for outcome in finished) / max(1, len(finished))
+
+
+def _gone_on(compiled: Callable[[], dspy.Module], checkpoint: Checkpoint, records: list[Record]) -> dspy.Module:
+    """The program of a run that goes on, or begins anew where what was kept is of another one: the task has changed."""
+    try:
+        return compiled()
+    except ResumeError as error:
+        checkpoint.set_aside(str(error))
+        records.clear()
+        return compiled()
 
 
 def _state(program: dspy.Module) -> str:

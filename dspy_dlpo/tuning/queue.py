@@ -91,7 +91,7 @@ class Queue:
             if waiting:
                 continue
             running = any(each.state == TrialState.RUNNING for each in trials)
-            lost = self.lost(slots)
+            lost = self._lost(trials, slots)  # of the same look: one that was queued again since is not done
             if not running and not lost:
                 return None
             self._queue_again(lost, trials)
@@ -99,7 +99,10 @@ class Queue:
 
     def lost(self, slots: int) -> list[int]:
         """Slots without a trial that waits, runs or has ended well, and that have not failed too often."""
-        return [slot for slot, count in self._failures(self.trials(), slots).items() if count <= self._pulse.retries]
+        return self._lost(self.trials(), slots)
+
+    def _lost(self, trials: Sequence[FrozenTrial], slots: int) -> list[int]:
+        return [slot for slot, count in self._failures(trials, slots).items() if count <= self._pulse.retries]
 
     def poisoned(self, slots: int) -> dict[int, str]:
         """Slots that have failed too often, and their last errors."""

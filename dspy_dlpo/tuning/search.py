@@ -311,6 +311,11 @@ def _spent(study: optuna.Study) -> dict[str, float | None]:
     return spent
 
 
+def _why_no_claim(queue: Queue, store: Store) -> str:
+    lost = f"a worker made it, but {store.shown} does not hold it. Have all workers use the same storage and artifacts"
+    return queue.poisoned(1).get(0, lost)
+
+
 def _claim(job: Job, store: Store, opened: Opened, pulse: Pulse) -> Claim:
     """The claim of a study whose trials have ended: made by one process, read by the others."""
     name = f"claim/{opened.uid}/{opened.slots}"
@@ -328,7 +333,7 @@ def _claim(job: Job, store: Store, opened: Opened, pulse: Pulse) -> Claim:
         trial = queue.take(1)
         if trial is None:
             if store.blobs.get(name) is None:
-                raise DLPOError(f"The final claim failed: {queue.poisoned(1).get(0, 'unknown')}.")
+                raise DLPOError(f"The final claim failed: {_why_no_claim(queue, store)}.")
             continue
         with Heart(store.storage, trial, pulse.every):
             try:

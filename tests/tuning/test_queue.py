@@ -1,16 +1,14 @@
 """Slots, retries and poison, on real storages, with the states that dead processes leave behind."""
 
-import json
 import time
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 
-from dspy_dlpo.tuning.checkpoint import Checkpoint
 from dspy_dlpo.tuning.heart import BEAT, WORKER, Heart, Listener
 from dspy_dlpo.tuning.place import is_gone, place, worker_name
-from dspy_dlpo.tuning.queue import DUPLICATE, ERROR, SLOT, Pulse, Queue
+from dspy_dlpo.tuning.queue import DUPLICATE, ERROR, RELEASED, SLOT, Pulse, Queue
 
 PULSE = Pulse(every=0.05, grace=0.3, poll=0.05, retries=2)
 
@@ -166,65 +164,24 @@ def test_only_processes_of_this_place_can_be_seen_to_be_gone() -> None:
     assert not is_gone("")
 
 
-# --- checkpoints ------------------------------------------------------------------------------------------------------
+def test_a_slot_that_is_queued_again_between_two_looks_is_not_done(study, queue, monkeypatch) -> None:
+    queue.add([0], {})
+    released = queue.take(1)
+    looks = []
 
+    def look():
+        trials = [each for each in study.get_trials(deepcopy=False) if SLOT in each.user_attrs]
+        if not looks:  # another worker queues it again right after this one has looked
+            study._storage.set_trial_system_attr(released._trial_id, RELEASED, True)
+            study.tell(released, state=TrialState.FAIL)
+            trials = [each for each in study.get_trials() if SLOT in each.user_attrs]
+            study.enqueue_trial({}, user_attrs={SLOT: 0})
+        looks.append(trials)
+        return trials
 
-def test_a_checkpoint_brings_the_folder_back(store, tmp_path) -> None:
-    folder, other = tmp_path / "run", tmp_path / "other"
-    folder.mkdir()
-    checkpoint = Checkpoint(store.blobs, "run/u/0/0", 0, folder)
-    (folder / "run.json").write_text(json.dumps({"seed": 0}))
-    for n in range(3):
-        with open(folder / "calls.jsonl", "a") as file:
-            file.write(f"line {n}\nhalf a l")
-        checkpoint.save()
-    assert not Checkpoint(store.blobs, "run/u/0/1", 0, other).restore()
-    again = Checkpoint(store.blobs, "run/u/0/0", 1, other)
-    assert again.restore()
-    assert (other / "calls.jsonl").read_text() == (folder / "calls.jsonl").read_text()
-    assert (other / "run.json").read_text() == (folder / "run.json").read_text()
-
-
-def test_a_checkpoint_never_holds_a_record_without_its_calls(store, tmp_path) -> None:
-    folder, other = tmp_path / "run", tmp_path / "other"
-    folder.mkdir()
-
-    def write(number: int) -> None:
-        for name in ("calls.jsonl", "history.jsonl"):  # in this order, as a run does
-            with open(folder / name, "a") as file:
-                file.write(f"{number}\n")
-
-    class Slow:
-        """Takes so long to store a file that the run goes on meanwhile."""
-
-        def put(self, name: str, body: bytes) -> None:
-            store.blobs.put(name, body)
-            write(2)
-
-    write(1)
-    Checkpoint(Slow(), "p", 0, folder).save()
-    assert Checkpoint(store.blobs, "p", 1, other).restore()
-    history = (other / "history.jsonl").read_text().splitlines()
-    assert history == ["1"]
-    assert set(history) <= set((other / "calls.jsonl").read_text().splitlines())
-
-
-def test_an_attempt_that_was_taken_for_dead_spoils_nothing(store, tmp_path) -> None:
-    old, new, last = (tmp_path / name for name in ("old", "new", "last"))
-    first = Checkpoint(store.blobs, "p", 0, old)
-    old.mkdir()
-    (old / "calls.jsonl").write_text("one\n")
-    first.save()
-    second = Checkpoint(store.blobs, "p", 1, new)
-    second.restore()
-    (new / "calls.jsonl").write_text("one\ntwo\n")
-    second.save()
-    (old / "calls.jsonl").write_text("one\nanother two\n")
-    first.save()
-    Checkpoint(store.blobs, "p", 2, last).restore()
-    assert (last / "calls.jsonl").read_text() == "one\ntwo\n"
-    store.blobs.remove_all("p/")
-    assert store.blobs.names("p/") == []
+    monkeypatch.setattr(queue, "trials", look)
+    assert queue.take(1) is not None
+    assert queue.poisoned(1) == {}
 
 
 def test_what_does_not_belong_to_a_search_is_left_alone(study, queue) -> None:
