@@ -36,13 +36,12 @@ MOST_PROBES = 3
 CHARACTERS_PER_TOKEN = 4
 # Tokens of a word of instructions, the space included.
 TOKENS_PER_WORD = 1.4
-# Prompts grow by this share of what the techniques allow, on average over a run of 300; with the fourth root of longer
-# ones. Below, the ends of the range relative to it.
-GROWTH, GROWTH_RANGE = 0.3, (0.6, 2.5)
-# Steps of a run: STEPS * runs ** 0.3 * examples ** 0.2, of at most so many runs an example.
-STEPS, MOST_RUNS_PER_EXAMPLE = 0.45, 25
-# Where no technique limits prompts, they are taken to grow by so many words.
-UNLIMITED_GROWTH = 300
+# A predictor's prompt is longer by so many words than the user's own, on average over a run of 300; with the fourth
+# root of longer ones. A limit of words matters only where it is near: 400 and none made no difference to 200, and below
+# 80 words prompts took 0.7 of the room that was left. Last, the ends of the range relative to the growth.
+GROWTH, MOST_OF_ROOM, GROWTH_RANGE = 70, 0.7, (0.5, 2.0)
+# Steps of a run: STEPS * runs ** 0.2 * examples ** 0.1, of at most so many runs an example.
+STEPS, MOST_RUNS_PER_EXAMPLE = 1.15, 25
 # A run uses nearly all of its budget, unless every example is right before; that takes so many runs an example.
 NEARLY_ALL, RUNS_PER_EXAMPLE = 0.8, 6
 # A field of which no example tells anything is taken to be so many tokens long: the answers of inner predictors.
@@ -185,17 +184,17 @@ class Estimator:
 
     def _growth(self, runs: float, share: float = 1.0) -> float:
         """Tokens by which instructions grow on average over a run, and over all predictors."""
-        limits = [getattr(technique, "max_words", None) for technique in self._settings.techniques]
-        limit = min((each for each in limits if isinstance(each, int)), default=None)
+        limits = [technique.word_limit() for technique in self._settings.techniques]
+        limit = min((each for each in limits if each is not None), default=math.inf)
+        words = share * GROWTH * (runs / 300) ** 0.25
         prompts, editable = self._door.prompts, self._door.predictors
-        room = [UNLIMITED_GROWTH if limit is None else max(0, limit - count_words(prompts[name])) for name in editable]
-        grown = min(1.0, share * GROWTH * (runs / 300) ** 0.25)
-        return grown * TOKENS_PER_WORD * sum(room) / len(prompts)
+        grown = [min(words, MOST_OF_ROOM * max(0, limit - count_words(prompts[name]))) for name in editable]
+        return TOKENS_PER_WORD * sum(grown) / len(prompts)
 
     def _prompt(self, runs: float) -> ModelEstimate:
         """What critic and writer are asked; each step asks both."""
         n = len(self._data.train)
-        steps = max(1.0, STEPS * min(runs, MOST_RUNS_PER_EXAMPLE * n) ** 0.3 * n**0.2)
+        steps = max(1.0, STEPS * min(runs, MOST_RUNS_PER_EXAMPLE * n) ** 0.2 * n**0.1)
         critic, writer = self._asked(runs)
         low, high = steps / math.sqrt(WIDEST), steps * math.sqrt(WIDEST)
         tokens_in = Span(low * (critic + writer), high * (critic + writer))

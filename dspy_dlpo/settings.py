@@ -92,7 +92,7 @@ class Settings:
     @property
     def prunes(self) -> bool:
         """Whether finalists are pruned: a technique asks for it."""
-        return any(getattr(technique, "prune", False) for technique in self.techniques)
+        return any(technique.prunes for technique in self.techniques)
 
     def _check_techniques(self) -> None:
         for technique in self.techniques:

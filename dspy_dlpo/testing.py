@@ -22,12 +22,12 @@ from typing import Any, TypeVar
 
 from dspy_dlpo.core.acceptance import Acceptance, Bar
 from dspy_dlpo.core.controller import Controller, controlled
-from dspy_dlpo.core.edits import Dropped, Edit, Edits, diff, sound
+from dspy_dlpo.core.edits import Dropped, Edit, Edits, apply, diff, sound
 from dspy_dlpo.core.errors import ControllerError
 from dspy_dlpo.core.history import History, LedgerEntry, Record, StepContext
 from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.schedule import Schedule
-from dspy_dlpo.core.sentences import split
+from dspy_dlpo.core.sentences import count_words, split
 from dspy_dlpo.core.space import Choice, Dimension, Range, search_space, with_params
 from dspy_dlpo.core.technique import Technique
 from dspy_dlpo.core.update import Constraint, Note, TextGradient, Update
@@ -63,7 +63,8 @@ def check_technique(technique: Technique) -> None:
     It is a frozen dataclass whose plain fields survive JSON and whose tunable ranges are legal at both ends and in the
     middle. Its ``apply`` gives the same output for the same input, changes nothing that it is given, keeps the prompt
     and the constraints set before it, and uses no randomness but ``ctx.rng``. The constraints it adds drop nothing when
-    nothing is edited, return a subset of the edits in the same order, and say why they drop the others.
+    nothing is edited, return a subset of the edits in the same order, and say why they drop the others. Where it names
+    a ``word_limit``, no proposal that they admit is longer than that and than the prompt that it edits.
 
     Args:
         technique: An object of the class to check, with any legal values.
@@ -279,6 +280,21 @@ def _check_apply(technique: Technique, update: Update, context: StepContext, whe
         _require(bool(said), f"{where}: {note!r} says nothing")
     for constraint in result.constraints:
         _check_constraint(constraint, update.prompt, f"{where}: {constraint!r}")
+    _check_word_limit(technique.word_limit(), result.constraints, update.prompt, where)
+
+
+def _check_word_limit(limit: int | None, constraints: Sequence[Constraint], prompt: str, where: str) -> None:
+    if limit is None:
+        return
+    _require(isinstance(limit, int) and limit > 0, f"{where}: word_limit() is {limit!r}; return words, or None")
+    for edits in _replies(prompt):
+        for constraint in constraints:
+            edits, _ = constraint.admit(edits, prompt)
+        words = count_words(apply(edits, prompt))
+        _require(
+            words <= max(limit, count_words(prompt)),
+            f"{where}: word_limit() is {limit}, and its constraints admit a proposal of {words} words",
+        )
 
 
 def _called_twice(

@@ -1,12 +1,13 @@
 """The price is told before anything is spent, and the bill lies in the range that was told."""
 
+import dataclasses
 import json
 
 import dspy
 import pytest
 from scripted import fields, scripted_lm
 
-from dspy_dlpo import Budget, DLPOTeleprompter, Estimate
+from dspy_dlpo import Budget, DLPOTeleprompter, Estimate, Momentum, Regularization, Technique
 from dspy_dlpo.simulation import engine_of, simulated_lm, simulated_task, task_names
 
 WIDEST = 3.0
@@ -189,3 +190,39 @@ def test_metric_models_are_not_taken_for_the_programs():
     with dspy.context(lm=judge):
         told = optimizer_of(task).estimate(task.program, **data(task), probe=1)
     assert "scripted/judge" not in [each.model for each in told.models]
+
+
+def tokens_of_the_task_model(techniques, instructions="Count the objects."):
+    task = simulated_task("object_counting", n_train=50, n_val=50)
+    program = dspy.Predict(dspy.Signature("question -> answer", instructions))
+    optimizer = optimizer_of(task, techniques=techniques)
+    told = optimizer.estimate(program, **data(task))
+    return next(each for each in told.models if each.role == "task").input_tokens.high
+
+
+def test_only_a_limit_of_the_prompts_words_limits_their_growth():
+    """Words of advice are none of the prompt, whatever the field is called."""
+    without = tokens_of_the_task_model([])
+    assert tokens_of_the_task_model([Momentum(max_words=1)]) == without
+    assert tokens_of_the_task_model([Regularization(max_words=50)]) < without
+    assert tokens_of_the_task_model([Momentum(), Regularization(max_words=50)]) < without
+    assert tokens_of_the_task_model([Regularization(max_words=500)]) == without
+
+
+def test_a_technique_of_ones_own_says_its_limit_and_whether_it_prunes():
+    @dataclasses.dataclass(frozen=True)
+    class Terse(Technique):
+        prune: bool = True  # a field of this name says nothing
+
+        def apply(self, update, ctx):
+            return update
+
+        def word_limit(self):
+            return 3
+
+    task = simulated_task("object_counting", n_train=20, n_val=20)
+    assert not optimizer_of(task, techniques=[Terse()]).settings.prunes
+    assert optimizer_of(task, techniques=[Regularization()]).settings.prunes
+    long = "Count the objects, and say how many there are."
+    at_its_limit = tokens_of_the_task_model([Terse()], long)
+    assert at_its_limit < tokens_of_the_task_model([], long)

@@ -12,8 +12,9 @@ from dspy_dlpo.core.update import Update
 class Technique(ABC):
     """One idea that shapes the request to the writer.
 
-    Subclasses are frozen dataclasses with this one method. They hold no state (the history is in the context), do no
-    input or output, and call no model; all chance comes from ``ctx.rng``. Nothing needs to be registered.
+    Subclasses are frozen dataclasses with one method, `apply`. They hold no state (the history is in the context), do
+    no input or output, and call no model; all chance comes from ``ctx.rng``. Nothing needs to be registered. What a run
+    must know of a technique before its first step, the other members say; few techniques have anything to say there.
     """
 
     @abstractmethod
@@ -27,6 +28,18 @@ class Technique(ABC):
         Returns:
             The update to pass on; `update` itself if there is nothing to say.
         """
+
+    def word_limit(self) -> int | None:
+        """The length in words past which no edit may lengthen the prompt of one predictor; None for no limit.
+
+        It is what `apply` enforces by a constraint; the price of a run is estimated from it.
+        """
+        return None
+
+    @property
+    def prunes(self) -> bool:
+        """Whether finalists are to lose their sentences without effect before they are compared."""
+        return False
 
 
 def apply_all(techniques: Sequence[Technique], update: Update, ctx: StepContext) -> Update:

@@ -59,6 +59,15 @@ class Regularization(Technique):
     def __post_init__(self) -> None:
         check_whole("Regularization", "max_words", self.max_words)
 
+    def word_limit(self) -> int:
+        """`max_words`."""
+        return self.max_words
+
+    @property
+    def prunes(self) -> bool:
+        """`prune`."""
+        return self.prune
+
     def apply(self, update: Update, ctx: StepContext) -> Update:
         """Ask for a short prompt and enforce it."""
         length = count_words(update.prompt)

@@ -116,7 +116,12 @@ class Odd(Technique):
                 return dataclasses.replace(update, constraints=())
             case "nothing":
                 return None
+            case "longer than it says":
+                return update
         return update.with_constraint(Limit(self.how))
+
+    def word_limit(self):
+        return 5 if self.how == "longer than it says" else None
 
 
 @pytest.mark.parametrize(
@@ -132,6 +137,7 @@ class Odd(Technique):
         ("reorders", "in order"),
         ("invents", "doing nothing violates it"),
         ("forgets", "neither kept nor dropped"),
+        ("longer than it says", r"word_limit\(\) is 5, and its constraints admit a proposal of"),
     ],
 )
 def test_contract_names_what_a_technique_breaks(how: str, message: str) -> None:
