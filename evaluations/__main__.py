@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from evaluations.cell import Cell
 from evaluations.grid import Planner, Rows, work
 from evaluations.suites import SUITES, cells_of
+from evaluations.tasks import bench_task
 
 console = Console(highlight=False, soft_wrap=True)
 RESULTS = Path(__file__).parent / "results"
@@ -74,6 +75,11 @@ def run(
     finished = rows.keys()
     missing = [cell for cell in cells if cell.key not in finished]
     console.print(f"{len(cells)} cells, {len(cells) - len(missing)} finished; at most {_most(missing)} to come.")
+    for task, seed in dict.fromkeys((cell.task, cell.seed) for cell in missing if cell.task_model):
+        try:
+            bench_task(task, seed, data_dir)  # data that cannot be had show before the first cell is paid for
+        except ValueError as error:
+            raise click.ClickException(f"{task}: {error}") from error
     if task_model and not yes and not click.confirm("Real models cost money. Go on?"):
         raise SystemExit(1)
     if not missing:

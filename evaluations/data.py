@@ -61,17 +61,29 @@ def rows_of(name: str, data_dir: Path | None = None, part: str = "") -> list[Row
 def split(name: str, rows: Sequence[Row], seed: int, sizes: tuple[int, int, int] | None = None) -> list[list[Row]]:
     """Rows to learn from, to choose on, and to test on; no question, and no group, is in two of them.
 
-    The official test rows are tested on where there are any; the paper's split is taken where it is known.
+    The official test rows are tested on where there are any, else rows drawn at random; the paper's split is taken
+    where it is known.
 
     Args:
         name: One of `SOURCES`.
         rows: Its rows.
         seed: Of what is drawn at random.
         sizes: How many of each; None for the paper's.
+
+    Raises:
+        ValueError: If nothing is left for one of the three: there are too few rows.
     """
-    train, val, test = _parts(SOURCES[name], rows, f"{seed}/{name}", SOURCES[name].sizes if sizes is None else sizes)
+    wanted = SOURCES[name].sizes if sizes is None else sizes
+    train, val, test = _parts(SOURCES[name], rows, f"{seed}/{name}", wanted)
     val = _without(val, test)
-    return [_without(train, [*val, *test]), val, test]
+    parts = [_without(train, [*val, *test]), val, test]
+    for part, size, found in zip(("training", "validation", "test"), wanted, parts, strict=True):
+        if size and not found:
+            raise ValueError(
+                f"{name!r} has no {part} questions: its {len(rows)} rows are too few for {wanted[0]} to learn from, "
+                f"{wanted[1]} to choose on and {wanted[2]} to test on. Get the whole data set."
+            )
+    return parts
 
 
 def _parts(source: Source, rows: Sequence[Row], seed: str, wanted: tuple[int, int, int]) -> list[list[Row]]:
@@ -82,7 +94,8 @@ def _parts(source: Source, rows: Sequence[Row], seed: str, wanted: tuple[int, in
         return [_drawn(pool, size, f"{seed}/{i}") for i, (pool, size) in sized]
     test = [row for row in rows if row["split"] == "test"]
     rest = [row for row in rows if row["split"] != "test"]
-    if source.group or len(rest) < wanted[0] + wanted[1]:  # too few official training rows, or they would leak
+    # No official test rows, too few official training rows, or they would leak.
+    if source.group or not test or len(rest) < wanted[0] + wanted[1]:
         return _grouped(rows, source.group or "question", wanted, seed)
     learn = _drawn(rest, wanted[0] + wanted[1], seed)
     return [learn[: wanted[0]], learn[wanted[0] :], _drawn(test, wanted[2], f"{seed}/test")]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import dspy
 import pytest
+from click.testing import CliRunner
 from optuna.trial import TrialState
 
 pytest.importorskip("datasets")
@@ -18,6 +19,7 @@ pytest.importorskip("math_verify")
 
 from dspy_dlpo.simulation import engine_of, simulated_lm
 from evaluations import data
+from evaluations.__main__ import main
 from evaluations.arms import ABLATION, CONTROLLER, MAIN, TUNING, arms
 from evaluations.cell import Cell, measure
 from evaluations.gauge import CapReached, Gauge, GaugedLM, Purse
@@ -248,6 +250,32 @@ def test_the_papers_split_is_taken_where_it_is_known():
     given = [{**row, "dlpo_split": ("train", "val", "test")[i % 3]} for i, row in enumerate(rows(90))]
     parts = data.split("biggsm", given, seed=0, sizes=(10, 10, 30))
     assert [{row["dlpo_split"] for row in part} for part in parts] == [{"train"}, {"val"}, {"test"}]
+
+
+@pytest.mark.parametrize(("name", "part", "count"), [("bbh", "snarks", 250), ("biggsm", "", 610)])
+def test_a_set_that_the_hub_gives_no_test_part_of_is_split_by_us(name, part, count, monkeypatch):
+    """As the hub has them: one split, and none of the paper's."""
+    fields = {"bbh": ("input", "target"), "biggsm": ("question", "answer")}[name]
+    found = [("test", {fields[0]: f"question {i}", fields[1]: f"#### {i}"}) for i in range(count)]
+    monkeypatch.setattr(data, "_hub", lambda path, config=None: iter(found))
+    task = bench_task(f"{name}/{part}" if part else name, 0)
+    parts = (task.trainset, task.valset, task.testset)
+    assert tuple(map(len, parts)) == data.SOURCES[name].sizes
+    assert len({example.question for each in parts for example in each}) == sum(data.SOURCES[name].sizes)
+
+
+def test_a_part_without_questions_is_refused_before_anything_is_spent(monkeypatch, tmp_path):
+    few = [("test", {"input": f"question {i}", "target": "yes"}) for i in range(60)]
+    monkeypatch.setattr(data, "_hub", lambda path, config=None: iter(few))
+    with pytest.raises(ValueError, match="no test questions: its 60 rows are too few for 50 to learn from"):
+        bench_task("bbh/snarks", 0)
+    models = ["--task-model", "openai/none", "--prompt-model", "openai/none", "--yes"]
+    said = CliRunner().invoke(
+        main, ["run", "--suite", "paper", "--task", "bbh/snarks", "--seeds", "1", "--out", str(tmp_path), *models]
+    )
+    assert said.exit_code == 1
+    assert "bbh/snarks: 'bbh' has no test questions" in said.output
+    assert not (tmp_path / "grid.db").exists()
 
 
 def test_a_file_that_is_not_the_known_one_is_refused(tmp_path):
