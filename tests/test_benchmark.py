@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import dspy
@@ -16,6 +15,8 @@ from optuna.trial import TrialState
 pytest.importorskip("datasets")
 pytest.importorskip("matplotlib")
 pytest.importorskip("math_verify")
+
+from waiting import PATIENCE, wait_until
 
 from dspy_dlpo.simulation import engine_of, simulated_lm
 from evaluations import data
@@ -159,31 +160,27 @@ def command(*arguments):
 def test_a_grid_that_is_killed_goes_on_and_repeats_no_finished_cell(tmp_path):
     arguments = command("--suite", "quick", "--seeds", "4", "--budget", "300", "--jobs", "2", "--out", str(tmp_path))
     with subprocess.Popen(arguments, cwd=ROOT, start_new_session=True, stdout=subprocess.DEVNULL) as child:
-        deadline = time.monotonic() + 120
-        while Rows(tmp_path).count() < 6 and time.monotonic() < deadline:
-            time.sleep(0.05)
+        wait_until(lambda: Rows(tmp_path).count() >= 6, "six cells")
         os.killpg(child.pid, signal.SIGKILL)
     before = {row["key"]: row["date"] for row in Rows(tmp_path).read()}
     assert 6 <= len(before) < 24
-    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
     assert "24 of 24 cells finished" in done.stdout, done.stdout + done.stderr
     lines = [json.loads(line) for path in tmp_path.glob("*.jsonl") for line in path.read_text().splitlines()]
     assert len(lines) == 24, "no cell was run twice"
     after = {row["key"]: row["date"] for row in lines}
     assert {key: after[key] for key in before} == before
-    again = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    again = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
     assert "24 cells, 24 finished" in again.stdout
 
 
 def test_one_worker_that_is_killed_loses_nothing(tmp_path):
     arguments = command("--suite", "quick", "--seeds", "4", "--budget", "300", "--jobs", "2", "--out", str(tmp_path))
     with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True) as child:
-        deadline = time.monotonic() + 120
-        while Rows(tmp_path).count() < 4 and time.monotonic() < deadline:
-            time.sleep(0.05)
+        wait_until(lambda: Rows(tmp_path).count() >= 4, "four cells")
         worker = next(int(path.stem.rpartition("-")[2]) for path in tmp_path.glob("*.jsonl"))
         os.kill(worker, signal.SIGKILL)
-        out, _ = child.communicate(timeout=300)
+        out, _ = child.communicate(timeout=PATIENCE)
     assert "24 of 24 cells finished" in out
     assert len(Rows(tmp_path).keys()) == 24
 

@@ -1,12 +1,14 @@
 """The budget holds: counted at the engine, with many threads, for every resource."""
 
+from types import SimpleNamespace
+
 import dspy
 import pytest
 from scripted import engine, fields, scripted_lm
 
 from dspy_dlpo import Budget, DLPOTeleprompter
 from dspy_dlpo.core.budget import Account, BudgetSpent, StopRequested, Used
-from dspy_dlpo.simulation import engine_of, simulated_lm, simulated_task
+from dspy_dlpo.simulation import SimulatedEngine, engine_of, simulated_lm, simulated_task
 
 PRICE, LATENCY = (1.0, 4.0), 0.0005
 
@@ -89,10 +91,20 @@ def test_a_price_that_turns_out_to_be_unknown_ends_a_run_with_a_limit_on_money()
     assert len(engine(judge).asked) <= 8
 
 
-def test_time_ends_a_run_and_leaves_time_to_select():
-    result, *_ = compiled(Budget(seconds=2.0), threads=8, latency=0.01)
-    assert result.ended == "the budget is spent: seconds" or result.ended.startswith("every training example")
-    assert result.spent["seconds"] < 3.0
+def test_time_ends_a_run_and_leaves_time_to_select(monkeypatch):
+    """By a clock on which nothing but a call of a model takes time."""
+    calls = []
+
+    class Counting(SimulatedEngine):
+        def complete(self, request):
+            calls.append(request)
+            return super().complete(request)
+
+    monkeypatch.setattr("dspy_dlpo.compilation.time", SimpleNamespace(monotonic=lambda: 0.01 * len(calls)))
+    monkeypatch.setattr("dspy_dlpo.simulation.model.SimulatedEngine", Counting)
+    result, *_ = compiled(Budget(seconds=4.0), threads=8)
+    assert result.ended == "the budget is spent: seconds"
+    assert result.spent["seconds"] < 4.0 + 0.01 * 8
     assert result.comparison.examples > 0
 
 

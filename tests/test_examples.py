@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from waiting import PATIENCE
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("[0-9]*.py"))
@@ -28,7 +29,7 @@ def run(path, *arguments, folder=ROOT, **variables):
     # DSPy and LiteLLM carry tables of prices, and would fetch newer ones.
     environment = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", **variables}
     command = [sys.executable, str(path), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, cwd=folder)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, env=environment, cwd=folder)
 
 
 def text_of(path):

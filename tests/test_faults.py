@@ -12,6 +12,7 @@ import dspy
 import pytest
 from dspy.lm15 import AuthError, BillingError, RateLimitError
 from scripted import engine, fields, scripted_lm
+from waiting import PATIENCE
 
 from dspy_dlpo import Budget, DLPOTeleprompter, ModelError
 from dspy_dlpo.simulation import Faults, simulated_lm, simulated_task
@@ -249,7 +250,7 @@ def test_a_call_that_hangs_is_abandoned_after_its_time(role, tmp_path):
     prompt_lm = hanging(1, every=3) if role == "prompt" else simulated_lm(1)
     began = time.monotonic()
     result = compiled(task_lm, prompt_lm, calls=200, call_timeout=0.3, num_threads=8, log_dir=tmp_path)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 600, "no call that hangs was waited for"
     assert result.ended == "the budget is spent"
     assert "abandoned: nothing happened for 0.3 s" in (tmp_path / "calls.jsonl").read_text()
 
@@ -264,13 +265,13 @@ print(result.ended)
 """
     folder = Path(request.path).parent
     command = [sys.executable, "-c", script, str(folder), str(folder / "host")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert done.stdout == "the budget is spent\n", done.stderr
 
 
 def test_a_slow_program_that_makes_progress_is_not_abandoned():
     def slow(system, user):
-        time.sleep(0.08)
+        time.sleep(0.5)
         return fields(answer="4", reasoning="x")
 
     class Chain(dspy.Module):
@@ -288,7 +289,7 @@ def test_a_slow_program_that_makes_progress_is_not_abandoned():
         task_model=scripted_lm(slow),
         prompt_model=simulated_lm(1),
         budget=Budget(metric_calls=12),
-        call_timeout=0.2,
+        call_timeout=2.0,
         num_threads=12,
     )
     result = optimizer.compile(Chain(), trainset=TASK.trainset[:8], valset=[]).detailed_results

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from waiting import PATIENCE
+
 from evaluations.readme import TUNING, between, figures, space, tuning_figures
 
 ROOT = Path(__file__).parent.parent
@@ -16,7 +18,7 @@ def test_the_python_blocks_run_one_after_the_other_and_print_what_is_shown(tmp_p
     assert len(blocks) >= 2
     script = tmp_path / "readme.py"
     script.write_text("\n".join(blocks))
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     shown = re.search(r"<!-- printed -->\n```\n(.*?)```", README, re.DOTALL)
     assert shown is not None
@@ -44,6 +46,6 @@ def test_the_python_blocks_of_the_page_on_tuning_run(tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", TUNING.read_text(), re.DOTALL)
     script = tmp_path / "tuning.py"
     script.write_text("\n".join(blocks))
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     assert "DLPOTeleprompter(metric, " in done.stdout

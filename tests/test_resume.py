@@ -10,6 +10,7 @@ from pathlib import Path
 import dspy
 import pytest
 from dspy.lm15 import AuthError, ServerError
+from waiting import PATIENCE
 
 from dspy_dlpo import Budget, DLPOTeleprompter, Judging, ResumeError, RunDirectoryError
 from dspy_dlpo.core.storage import RunDirectory, read_history
@@ -447,7 +448,7 @@ def test_a_full_disk_is_told_and_loses_nothing(size, tmp_path, request):
 def test_runs_killed_at_random_moments_go_on(tmp_path):
     """A few kills of `scripts/chaos`, which makes fifty."""
     command = [sys.executable, str(ROOT / "scripts" / "chaos"), "--kills", "6", "--seed", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stdout + done.stderr
     summary = json.loads(done.stdout.splitlines()[-1])
     assert summary["trials"] == 6

@@ -10,6 +10,7 @@ import dspy
 import pytest
 from test_resume import compiled as compiled_small
 from test_resume import story
+from waiting import PATIENCE
 
 from dspy_dlpo import DLPOTeleprompter, Interrupted, Stopping
 from dspy_dlpo.simulation import engine_of, simulated_lm, simulated_task
@@ -123,18 +124,24 @@ def test_the_second_ctrl_c_raises_at_once_with_the_best_so_far(tmp_path):
 
 def test_the_second_ctrl_c_does_not_wait_for_a_call_that_hangs():
     script = """
-import os, signal, sys, threading, time
+import logging, os, signal, sys, threading, time
 import dspy
 sys.path.insert(0, sys.argv[1])
 from scripted import scripted_lm, fields
 from dspy_dlpo import DLPOTeleprompter
+called, noticed = threading.Event(), threading.Event()
 def slow(system, user):
+    called.set()
     time.sleep(600)
+class Notice(logging.Handler):
+    def emit(self, record):
+        noticed.set()
+logging.getLogger("dspy_dlpo.interrupt").addHandler(Notice())
 lm = scripted_lm(slow)
 train = [dspy.Example(question=str(i), answer="1").with_inputs("question") for i in range(20)]
 def press():
-    for _ in range(2):
-        time.sleep(0.5)
+    for event in (called, noticed):
+        event.wait()
         os.kill(os.getpid(), signal.SIGINT)
 threading.Thread(target=press, daemon=True).start()
 try:
@@ -144,7 +151,7 @@ except KeyboardInterrupt:
     print("stopped")
 """
     folder = os.path.join(os.path.dirname(__file__), "host")
-    done = subprocess.run([sys.executable, "-c", script, folder], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", script, folder], capture_output=True, text=True, timeout=PATIENCE)
     assert done.stdout == "stopped\n", done.stderr
 
 

@@ -11,6 +11,8 @@ import sys
 import termios
 import time
 
+from waiting import PATIENCE
+
 COMMAND = [sys.executable, "-m", "dspy_dlpo.cli"]
 
 MODULE = """
@@ -60,7 +62,7 @@ def environment(**more: str) -> dict[str, str]:
 
 def dlpo(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [*COMMAND, *arguments], capture_output=True, text=True, timeout=120, env=env or environment(), stdin=-3
+        [*COMMAND, *arguments], capture_output=True, text=True, timeout=PATIENCE, env=env or environment(), stdin=-3
     )
 
 
@@ -74,7 +76,7 @@ class Terminal:
         fcntl.ioctl(self._file, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
         self.shown = ""
 
-    def read_until(self, text: str, seconds: float = 60) -> None:
+    def read_until(self, text: str, seconds: float = PATIENCE) -> None:
         """Read what is shown until a text is; all of it for an empty one that never comes."""
         end = time.monotonic() + seconds
         while text not in self.shown:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from waiting import PATIENCE
 
 from dspy_dlpo.cli import main
 from dspy_dlpo.cli.failing import EXIT_CODES
@@ -54,5 +55,5 @@ def test_the_version_is_told():
 def test_completion_knows_the_commands():
     command = [sys.executable, "-c", "from dspy_dlpo.cli import main; main(prog_name='dlpo')"]
     env = {"_DLPO_COMPLETE": "bash_complete", "COMP_WORDS": "dlpo comp", "COMP_CWORD": "1", "PATH": ""}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=env)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, env=env)
     assert "compile" in done.stdout

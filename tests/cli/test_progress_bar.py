@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from rich.console import Console
+from waiting import PATIENCE
 
 from dspy_dlpo import Budget, DLPOTeleprompter
 from dspy_dlpo.core.history import Record
@@ -166,5 +167,5 @@ def test_what_a_prompt_holds_is_no_markup():
 
 def test_an_ended_script_leaves_the_cursor_where_it_was(tmp_path):
     script = "from dspy_dlpo.progress import ProgressBar\nbar = ProgressBar(10)\nbar.__enter__()\nprint('said')\n"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=PATIENCE)
     assert (done.stdout, done.stderr, done.returncode) == ("said\n", "", 0)

@@ -4,6 +4,8 @@ import os
 import subprocess
 from pathlib import Path
 
+from waiting import PATIENCE
+
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
@@ -21,4 +23,4 @@ def name_of(path):
 def run(command, folder=ROOT, **variables):
     # DSPy and LiteLLM carry tables of prices, and would fetch newer ones.
     environment = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", **variables}
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=240, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=PATIENCE, env=environment)

@@ -10,6 +10,7 @@ from pathlib import Path
 import dspy
 import pytest
 import textgrad
+from waiting import PATIENCE
 
 import dspy_dlpo
 
@@ -109,6 +110,6 @@ def test_our_lines_run_one_after_the_other(tmp_path):
     own = "\n".join(line[2:] for diff in DIFFS for line in diff.splitlines() if line[0] in "+ ")
     script = tmp_path / "coming_from.py"
     script.write_text(f"{setup}\n{own}\nprint(better.detailed_results.verdict)\n")
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path, timeout=240)
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from waiting import PATIENCE
 
 SCRIPT = Path(__file__).parent / "without_extras.py"
 ONE_MISSING = """
@@ -19,7 +20,7 @@ if sys.argv[3]:
 
 
 def test_a_run_works_without_any_extra_and_each_missing_one_is_named():
-    done = subprocess.run([sys.executable, str(SCRIPT)], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, str(SCRIPT)], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("every missing extra is named\n")
     assert done.stderr == ""
@@ -36,7 +37,7 @@ def test_a_run_works_without_any_extra_and_each_missing_one_is_named():
 )
 def test_a_part_of_an_extra_that_is_missing_names_the_extra(package, extra, storage, tmp_path):
     command = [sys.executable, "-c", ONE_MISSING, str(SCRIPT.parent), package, storage]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=tmp_path)
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("ImportError: ")

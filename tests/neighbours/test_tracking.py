@@ -8,6 +8,7 @@ from pathlib import Path
 
 import dspy
 import pytest
+from waiting import PATIENCE
 
 from dspy_dlpo import Budget, DLPOTeleprompter
 from dspy_dlpo.simulation import simulated_task
@@ -19,7 +20,7 @@ SCRIPT = Path(__file__).parent / "tracked_run.py"
 def tracked(tmp_path_factory):
     pytest.importorskip("mlflow")
     folder = tmp_path_factory.mktemp("mlflow")
-    done = subprocess.run([sys.executable, str(SCRIPT), str(folder)], capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, str(SCRIPT), str(folder)], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from waiting import PATIENCE
 
 PATH = Path(__file__).parents[2] / "examples" / "notebook.ipynb"
 
@@ -25,7 +26,9 @@ def stored():
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 def test_the_notebook_runs_and_shows_the_result(stored, tmp_path) -> None:
     notebook = nbformat.read(PATH, as_version=4)
-    NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
+    NotebookClient(
+        notebook, timeout=PATIENCE, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
+    ).execute()
     for each in (notebook, stored):
         summary, table = outputs(each, "text/html")
         assert re.search(r"\+\d+\.\d points on valset", summary)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from small_runs import compiled
+from waiting import PATIENCE
 
 from dspy_dlpo import DLPOResult, RunDirectoryError
 from dspy_dlpo.cli import main
@@ -236,7 +237,7 @@ def test_plot_draws_every_record_and_leaves_pyplot_alone(one) -> None:
     folder = Path(one.log_dir)
     done = subprocess.run(
         [sys.executable, "-c", code, one.log_dir, str(folder / "plot.png"), str(folder / "plot.html")],
-        capture_output=True, text=True, timeout=120,
+        capture_output=True, text=True, timeout=PATIENCE,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) == sum(record.kind in ("start", "step", "trial", "prune") for record in one.history)
@@ -252,5 +253,7 @@ def test_a_summary_names_what_changed(one, without_gain) -> None:
 
 def test_importing_the_package_loads_no_library_of_the_report() -> None:
     code = "import sys, dspy_dlpo; print([each for each in ('matplotlib', 'pandas') if each in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, env=os.environ)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, env=os.environ
+    )
     assert done.stdout == "[]\n"

@@ -9,6 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browser import ATTACK
 from hostile import hostile
+from waiting import PATIENCE
 
 from dspy_dlpo import DLPOResult
 
@@ -106,7 +107,7 @@ def test_the_copy_button_copies_the_whole_prompt(pages, page, one) -> None:
     page.get_by_role("button", name="Copy").click()
     page.get_by_role("button", name="Copied").wait_for()
     assert page.evaluate("navigator.clipboard.readText()") == one.best_prompts["solve"]
-    page.get_by_role("button", name="Copy", exact=True).wait_for(timeout=5000)
+    page.get_by_role("button", name="Copy", exact=True).wait_for(timeout=PATIENCE * 1000)
 
 
 def test_the_copy_button_works_without_the_clipboard_interface(pages, page, two) -> None:

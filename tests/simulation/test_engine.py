@@ -4,12 +4,15 @@ import asyncio
 import copy
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import dspy
 import pytest
 from dspy.lm15 import Message, Request
+from waiting import PATIENCE
 
 from dspy_dlpo.simulation import Faults, Noise, Reader, SimulatedEngine, Writer, engine_of, simulated_lm, simulated_task
 
@@ -97,12 +100,15 @@ def test_two_processes_with_other_hash_seeds_agree() -> None:
         ("timeout", dspy.LMTimeoutError),
     ],
 )
-def test_transport_faults_raise_the_real_errors_without_sleeping(fault: str, error: type[Exception]) -> None:
+def test_transport_faults_raise_the_real_errors_without_sleeping(
+    fault: str, error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
     lm = simulated_lm(0, faults=Faults(**{fault: 1.0}))
-    begun = time.perf_counter()
     with dspy.context(lm=lm), pytest.raises(error):
         TASK.program.solve(question=TASK.testset[0].question)
-    assert time.perf_counter() - begun < 1
+    assert not any(slept)
     assert engine_of(lm).counts.faults == engine_of(lm).calls == 4  # one try and three retries
 
 
@@ -176,11 +182,16 @@ def test_usage_is_reported_and_counted() -> None:
     assert counts.input_tokens > counts.output_tokens > 0
 
 
-def test_latency_passes_concurrently() -> None:
-    lm = simulated_lm(0, latency=0.02)
-    begun = time.perf_counter()
-    run(lm, 30)
-    assert 0.03 < time.perf_counter() - begun < 0.9
+def test_latency_passes_concurrently(monkeypatch: pytest.MonkeyPatch) -> None:
+    together, slept = threading.Barrier(30), []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        together.wait(PATIENCE)  # until all thirty sleep
+
+    monkeypatch.setattr("dspy_dlpo.simulation.engine.time", SimpleNamespace(sleep=sleep))
+    assert len(run(simulated_lm(0, latency=0.02), 30)) == 60
+    assert slept == [0.02] * 60
     with pytest.raises(ValueError, match="negative"):
         simulated_lm(0, latency=-1.0)
 

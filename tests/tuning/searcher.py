@@ -10,8 +10,8 @@ from dspy_dlpo.simulation import simulated_lm, simulated_task
 from dspy_dlpo.tuning.queue import Pulse
 from dspy_dlpo.tuning.search import Search
 
-# The grace is longer than the longest pause of a worker that waits for its database.
-PULSE = Pulse(every=0.5, grace=20.0, poll=0.2)
+# The grace is longer than the longest pause of a worker that waits for its database, on a busy machine.
+PULSE = Pulse(every=0.5, grace=120.0, poll=0.2)
 
 
 def small_task(name: str = "object_counting") -> Task:
@@ -19,8 +19,8 @@ def small_task(name: str = "object_counting") -> Task:
     return Task(task.program, task.metric, task.trainset[:30], task.valset[:20], task.testset[:40], name=name)
 
 
-def search(storage: str, n_trials: int, budget: int = 60, **options) -> Search:
-    return Search(small_task(), n_trials=n_trials, storage=storage, budget_per_trial=budget, pulse=PULSE, **options)
+def search(storage: str, n_trials: int, budget: int = 60, pulse: Pulse = PULSE, **options) -> Search:
+    return Search(small_task(), n_trials=n_trials, storage=storage, budget_per_trial=budget, pulse=pulse, **options)
 
 
 if __name__ == "__main__":

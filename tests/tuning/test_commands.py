@@ -10,6 +10,7 @@ import sys
 
 import pytest
 from click.testing import CliRunner
+from waiting import PATIENCE
 
 from dspy_dlpo.cli import main
 
@@ -34,7 +35,7 @@ def here(tmp_path, monkeypatch):
 
 def dlpo(*arguments: str, **options) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "dspy_dlpo.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, **options)
 
 
 def test_two_workers_make_one_search_and_one_claim(here) -> None:
@@ -83,12 +84,12 @@ def test_the_dashboard_serves_the_study_until_ctrl_c(here) -> None:
     try:
         assert serving.stdout.readline() == "showing sqlite:///dlpo-tuning.db\n"
         port = int(re.search(r"127\.0\.0\.1:(\d+)", serving.stdout.readline()).group(1))
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         connection.request("GET", "/api/studies")
         assert b"dlpo-tuning" in connection.getresponse().read()
         connection.close()
         serving.send_signal(signal.SIGINT)
-        _, errors = serving.communicate(timeout=20)
+        _, errors = serving.communicate(timeout=PATIENCE)
     finally:
         serving.kill()
         serving.wait()

@@ -12,6 +12,7 @@ import pytest
 from browser import ATTACK
 from optuna.artifacts import upload_artifact
 from optuna_dashboard import get_note
+from waiting import PATIENCE
 
 from dspy_dlpo.tuning.dashboard import DashboardServer
 from dspy_dlpo.tuning.display import show_trial
@@ -36,7 +37,7 @@ def serving(store, **options):
 
 
 def ask(server, method: str, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=PATIENCE)
     try:
         connection.request(method, path, headers={"Host": f"127.0.0.1:{server.server_port}", **headers})
         answer = connection.getresponse()
@@ -262,5 +263,5 @@ def test_a_read_only_page_says_why_it_saves_nothing(hostile, page) -> None:
         page.locator("[data-testid=EditIcon]").first.click()
         page.locator("textarea").first.fill("seen")
         page.get_by_role("button", name="Save").click()
-        page.get_by_text("This dashboard is read-only").wait_for(timeout=5000)
+        page.get_by_text("This dashboard is read-only").wait_for(timeout=PATIENCE * 1000)
         page.errors.clear()

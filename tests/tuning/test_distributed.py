@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 from optuna.trial import TrialState
-from searcher import PULSE, search
+from searcher import search
+from waiting import PATIENCE, wait_until
 
 from dspy_dlpo.tuning.heart import WORKER
-from dspy_dlpo.tuning.queue import DUPLICATE, SLOT, SURPLUS
+from dspy_dlpo.tuning.queue import DUPLICATE, SLOT, SURPLUS, Pulse
 from dspy_dlpo.tuning.storage import open_store
 
 N_TRIALS = 30
@@ -26,8 +27,8 @@ def start(storage: str, n_trials: int = N_TRIALS, latency: float = LATENCY) -> s
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def end(workers: list[subprocess.Popen], timeout: float = 120) -> list[str]:
-    said = [worker.communicate(timeout=timeout)[0] for worker in workers]
+def end(workers: list[subprocess.Popen]) -> list[str]:
+    said = [worker.communicate(timeout=PATIENCE)[0] for worker in workers]
     for worker, text in zip(workers, said, strict=True):
         assert worker.returncode in (0, -signal.SIGKILL), text
     return said
@@ -44,16 +45,6 @@ def trials_of(storage: str) -> list:
 def checkpoints(storage: str) -> list[str]:
     with open_store(storage) as store:
         return store.blobs.names("run/")
-
-
-def wait_for(condition, what: str, seconds: float = 60) -> object:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"{what} did not happen within {seconds:g} s")
 
 
 def kill_in_mid_trial(storage: str, workers: list[subprocess.Popen], n_trials: int = N_TRIALS) -> int:
@@ -82,7 +73,7 @@ def _in_mid_trial(storage: str, pids: set[int]) -> tuple[int, int]:
                 return trial.number, pid
         return None
 
-    return wait_for(in_the_middle, "a trial in its middle")
+    return wait_until(in_the_middle, "a trial in its middle")
 
 
 def check_every_slot_ended_once(storage: str, n_trials: int = N_TRIALS) -> list:
@@ -146,7 +137,7 @@ def test_a_retry_goes_on_from_the_dead_attempts_checkpoint(tmp_path) -> None:
 def test_a_database_that_is_away_for_three_seconds_loses_nothing(postgres, database) -> None:
     storage = postgres.get_uri(database=database)
     workers = [start(storage, n_trials=10) for _ in range(3)]
-    wait_for(lambda: any(each.state.is_finished() for each in trials_of(storage)), "a first trial")
+    wait_until(lambda: any(each.state.is_finished() for each in trials_of(storage)), "a first trial")
     postgres.stop()
     time.sleep(3)
     postgres.start()
@@ -173,10 +164,10 @@ def test_a_worker_on_another_machine_is_missed_after_a_while(tmp_path, monkeypat
     from dspy_dlpo.simulation import simulated_lm
 
     storage = f"sqlite:///{tmp_path}/study.db"
-    with dspy.context(lm=simulated_lm()), search(storage, 2, pruning="none") as working:
+    with dspy.context(lm=simulated_lm()), search(storage, 2, pulse=Pulse(0.5, 5.0, 0.2), pruning="none") as working:
         lost = working._opened.study.ask()
         lost.storage.set_trial_system_attr(lost._trial_id, WORKER, "elsewhere||#1")
         began = time.monotonic()
         working.work()
-    assert time.monotonic() - began > PULSE.grace
+    assert time.monotonic() - began > 5.0
     check_every_slot_ended_once(storage, n_trials=2)
