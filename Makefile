@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test docs bench lowest versions lint clean
+.PHONY: demo test test-slow test-all docs bench lowest versions lint clean
 
 $(VENV)/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -20,6 +20,13 @@ demo: $(VENV)/.installed
 	$(BIN)/dlpo demo $(DEMO)
 
 test: $(VENV)/.installed-dev lint
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+# What `make test` leaves out: killed processes, many workers, whole grids, browsers, database servers.
+test-slow: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -n 2 -m slow
+
+test-all: $(VENV)/.installed-dev lint
 	$(BIN)/python -m pytest -n 2
 
 # The documentation, into build/docs; a warning is an error. The pictures: .venv/bin/python scripts/pictures

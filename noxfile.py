@@ -71,7 +71,7 @@ def lowest(session: nox.Session) -> None:
     for extra in ("tune", "grpc", "report", "serve"):
         used += lowest_of(EXTRAS[extra])
     session.install(*used, *tools("hypothesis", "pytest", "pytest-xdist"), "--editable", ".")
-    session.run("python", "-m", "pytest", "-n", "2", *(session.posargs or ON_LOWEST))
+    session.run("python", "-m", "pytest", "-n", "2", "-m", "not slow", *(session.posargs or ON_LOWEST))
 
 
 @nox.session(python=OLDEST)

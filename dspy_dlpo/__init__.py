@@ -7,6 +7,7 @@ _NAMES = {
     "core.acceptance": ["AcceptAll", "Acceptance", "Bar", "Greedy"],
     "core.budget": ["Budget"],
     "core.controller": ["Controller", "step_numbers"],
+    "core.ending": ["EndedBy"],
     "core.errors": [
         "ControllerError",
         "DLPOError",

@@ -1,6 +1,7 @@
 from .core.acceptance import AcceptAll, Acceptance, Bar, Greedy
 from .core.budget import Budget
 from .core.controller import Controller, step_numbers
+from .core.ending import EndedBy
 from .core.errors import (
     ControllerError,
     DLPOError,
@@ -52,6 +53,7 @@ __all__ = [
     "DLPOResult",
     "DLPOTeleprompter",
     "Dropout",
+    "EndedBy",
     "Estimate",
     "ExponentialDecay",
     "Greedy",

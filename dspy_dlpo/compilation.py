@@ -6,6 +6,7 @@ import logging
 import math
 import random
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ from dspy_dlpo import selection
 from dspy_dlpo.core.budget import Account, Used
 from dspy_dlpo.core.controller import controlled
 from dspy_dlpo.core.copying import NoCopying
-from dspy_dlpo.core.errors import RunDirectoryError
+from dspy_dlpo.core.ending import EndedBy, Ending
+from dspy_dlpo.core.errors import DLPOError, ModelError, RunDirectoryError
 from dspy_dlpo.core.freezing import FreezeText, structure
 from dspy_dlpo.core.history import History, StepContext
-from dspy_dlpo.core.loop import Run
+from dspy_dlpo.core.loop import FAILURES, Run
 from dspy_dlpo.core.memory import Memory, open_run
 from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.result import Comparison
@@ -39,15 +41,14 @@ from dspy_dlpo.host.prompting import PromptModel
 from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.host.values import as_text
 from dspy_dlpo.host.writer import Writer
-from dspy_dlpo.interrupt import INTERRUPTED, Interrupted, StopSignals
+from dspy_dlpo.interrupt import Interrupted, StopSignals
+from dspy_dlpo.progress.log import log_shown
 from dspy_dlpo.recorder import Recorder
 from dspy_dlpo.report.result import DLPOResult
+from dspy_dlpo.reserve import check_budget, planned_selection, set_aside
 from dspy_dlpo.settings import BATCH_SIZE, Data, Settings
 
 logger = logging.getLogger(__name__)
-
-# Share of the budget that is set aside for pruning.
-PRUNING_SHARE = 0.05
 
 
 class Compilation:
@@ -69,6 +70,7 @@ class Compilation:
     def __init__(self, settings: Settings, student: dspy.Module, data: Data) -> None:
         self._settings, self._student, self._data = settings, student, data
         door = Door(settings, student)
+        check_budget(settings, student, data)
         self._start, self._predictors, self._frozen_text = door.prompts, door.predictors, door.frozen_text
         self._plan = self._planned()
         controlled(self._plan, StepContext(0, 0.0, History(), self._plan.seed, self._plan.examples))
@@ -78,6 +80,7 @@ class Compilation:
         self._metric = MetricDoor(settings.metric, settings.score_range)
         self._signals = StopSignals(self._stop_file())
         self._began, self._ran_before = time.monotonic(), 0.0
+        self._run_sets: list[Runs] = []
         self._directory = None
         if settings.log_dir is not None:
             self._directory = RunDirectory(settings.log_dir)
@@ -96,7 +99,7 @@ class Compilation:
         self._recorder = Recorder(self._directory, memory, self._meter, settings.on_record)
         self._metric.lowest = min(self._recorder.scores, default=None)
         self._ran_before = sum(record.seconds for record in memory.history)
-        self._n_finalists, self._n_val = _plan_selection(settings, self._data)
+        self._n_finalists, self._n_val = planned_selection(settings, self._data)
         self._account = self._opened_account()
         self._model = PromptModel(
             door.prompt_model,
@@ -116,15 +119,21 @@ class Compilation:
             Interrupted: If Ctrl-C is pressed a second time.
         """
         result = None
+        shown = getattr(self._settings.on_record, "shows_progress", False)
         try:
-            with self._signals.watching():
+            with log_shown(self._settings.verbose and not shown), self._signals.watching():
                 with self._meter.listening.attached(self._task_models):
                     chosen = self._ran()
                 program = self._returned(*chosen)
-            result = program.detailed_results
+                result = program.detailed_results
+                logger.info("%s; %s", result.ended, result.verdict)
+                self._tell_failure(result)
             return program
         except KeyboardInterrupt:
             raise self._interrupted() from None
+        except DLPOError as error:
+            result = error.result = result or self._failed_result(error)
+            raise
         finally:
             self._close()
             on_end = getattr(self._settings.on_record, "on_end", None)
@@ -134,10 +143,10 @@ class Compilation:
     def _ran(self) -> tuple[dict[str, str], Comparison, str]:
         run, account = self._run, self._account
         run.go()
+        assert run.ended is not None
         self._ended_at = len(run.history)
-        account.stop = lambda: ""  # what remains is to choose
-        if run.ended_for_good:
-            self._recorder.on_end(self._ended_at, run.ended)
+        account.stop = lambda: None  # what remains is to choose
+        self._recorder.on_end(self._ended_at, run.ended)
         return self._chosen(self._finalists())
 
     def _returned(self, chosen: dict[str, str], comparison: Comparison, uncompared: str = "") -> dspy.Module:
@@ -158,9 +167,31 @@ class Compilation:
         """What is raised when Ctrl-C is pressed a second time: the best so far, without another call."""
         if not self._run.history:
             return KeyboardInterrupt()
-        self._run.ended = self._run.ended or INTERRUPTED
-        program = self._returned(self._best_judged(), Comparison(), INTERRUPTED)
+        interrupted = Ending(EndedBy.INTERRUPTED)
+        self._run.ended = self._run.ended or interrupted
+        program = self._returned(self._best_judged(), Comparison(), str(interrupted))
         return Interrupted(program, program.detailed_results)
+
+    def _tell_failure(self, result: DLPOResult) -> None:
+        """Raise what ended the run if it found nothing better; warn of it if it did.
+
+        Raises:
+            DLPOError: What failed.
+        """
+        ended = self._run.ended
+        if ended is None or not ended.by.is_failure:
+            return
+        if result.best_prompts == result.start_prompts:
+            raise self._run.error or ModelError(f"{ended}.")
+        logger.warning("the run ended early, and the best so far is returned: %s", ended)
+
+    def _failed_result(self, error: DLPOError) -> DLPOResult | None:
+        """What is known of a run that failed before its first record, or as it was to be recorded."""
+        by = FAILURES.get(type(error))
+        if by is None:
+            return None
+        self._run.ended = self._run.ended or Ending(by, str(error))
+        return self._result(self._start, Comparison(), "")
 
     # --- the choice ------------------------------------------------------------------------------------------------
 
@@ -225,25 +256,36 @@ class Compilation:
             self._recorder.on_plan(self._ended_at, self._n_finalists, self._n_val)
 
     def _result(self, chosen: dict[str, str], comparison: Comparison, uncompared: str) -> DLPOResult:
+        ended = self._run.ended or Ending(EndedBy.NOT_ENDED)
         said = selection.verdict(
             comparison,
             changed=chosen != self._start,
             score_range=self._settings.score_range,
             where=self._data.where if uncompared else self._where(),
             uncompared=uncompared,
+            failed=ended.by.is_failure,
         )
         return DLPOResult(
-            verdict=said,
+            verdict=" ".join([said, *(f"({remark})" for remark in self._remarks())]),
             start_prompts=self._start,
             best_prompts=chosen,
             comparison=comparison,
             history=self._run.history,
             spent=self._bill(),
-            ended=self._run.ended,
+            ended=str(ended),
+            ended_by=ended.by,
             log_dir=str(self._directory.path) if self._directory else None,
             complete=self._run.ended_for_good and not uncompared,
             parameters=self._settings.parameters,
         )
+
+    def _remarks(self) -> list[str]:
+        """What the user must know beside the verdict, each in words."""
+        ended, made = self._run.ended, sum(map(len, self._run_sets))
+        failed = ended is not None and ended.by.is_failure
+        remarks = [f"the run ended early: {str(ended).rstrip('.')}"] if failed else []
+        mistakes = sum((runs.mistakes() for runs in self._run_sets), Counter[str]())
+        return remarks + [f"{count} of {made} runs raised {mistake}" for mistake, count in mistakes.most_common(3)]
 
     def _where(self) -> str:
         """What was compared on, in words."""
@@ -256,15 +298,13 @@ class Compilation:
 
     def _opened_account(self) -> Account:
         settings = self._settings
-        calls, for_val = settings.budget.metric_calls, (self._n_finalists + 1) * self._n_val
-        for_pruning = int(calls * PRUNING_SHARE) if settings.prunes and calls else 0
         account = Account(
             settings.budget,
-            for_val + for_pruning,
+            set_aside(settings, self._n_finalists, self._n_val),
             kept=settings.judging.width or settings.judging.wave,
             used=self._used,
         )
-        account.stop = lambda: self._signals.reason
+        account.stop = lambda: self._signals.ending
         self._recorder.take_up(account)
         account.reserved = max(0, account.reserved - self._recorder.count_val(self._start))
         return account
@@ -307,6 +347,7 @@ class Compilation:
             on_record=self._recorder.on_record,
             history=History(self._memory.history),
             ended=self._memory.ended,
+            since=self._memory.since,
         )
 
     def _runs(self, which: str, examples: Sequence[dspy.Example]) -> Runs:
@@ -333,6 +374,7 @@ class Compilation:
             ahead=judging.speculate,
         )
         self._recorder.restore(which, runs)
+        self._run_sets.append(runs)
         return runs
 
     def _width(self) -> int | None:
@@ -418,8 +460,3 @@ def _resources(tallies: Any) -> dict[str, float]:
         "tokens": math.inf if total.unreported else float(total.input_tokens + total.output_tokens),
         "usd": math.inf if total.unpriced else total.usd,
     }
-
-
-def _plan_selection(settings: Settings, data: Data) -> tuple[int, int]:
-    calls = settings.budget.metric_calls
-    return selection.plan_selection(math.inf if calls is None else calls, len(data.val), settings.judging.finalists)

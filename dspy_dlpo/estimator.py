@@ -96,6 +96,10 @@ class Estimator:
         notes = [] if probes else self._warnings()
         return Estimate(runs, (*task, self._prompt(runs.high)), min(probes, len(self._data.train)), tuple(notes))
 
+    def allowed(self) -> dict[str, float]:
+        """How many runs of the program each limit of the budget pays for, if it paid for nothing else; by name."""
+        return self._allowed(self._settings.budget, self._counted(), math.nan)
+
     # --- one run of the program ------------------------------------------------------------------------------------
 
     def _counted(self) -> list[_Use]:

@@ -10,12 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dspy_dlpo.core.ending import EndedBy, Ending
 from dspy_dlpo.report.result import DLPOResult
 
 logger = logging.getLogger(__name__)
-
-# Why a run ended that Ctrl-C was pressed in.
-INTERRUPTED = "interrupted by Ctrl-C"
 
 
 class Interrupted(KeyboardInterrupt):
@@ -49,13 +47,13 @@ class StopSignals:
             raise ValueError(f"stop_file={str(stop_file)!r} exists, so the run would end at once. Delete it first.")
 
     @property
-    def reason(self) -> str:
-        """Why the run is to end; empty if it is not."""
+    def ending(self) -> Ending | None:
+        """How the run is to end; None if it is not."""
         if self._pressed:
-            return INTERRUPTED
+            return Ending(EndedBy.INTERRUPTED)
         if self._stop_file is not None and self._stop_file.exists():
-            return f"the file {str(self._stop_file)!r} asks for it"
-        return ""
+            return Ending(EndedBy.STOP_FILE, repr(str(self._stop_file)))
+        return None
 
     @contextmanager
     def watching(self) -> Iterator[None]:

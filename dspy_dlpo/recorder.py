@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from dspy_dlpo.core.budget import Account
+from dspy_dlpo.core.ending import EndedBy, Ending
 from dspy_dlpo.core.history import Record, prompts_key
-from dspy_dlpo.core.memory import Memory, RunKey, ending, mark, planned
+from dspy_dlpo.core.memory import Memory, RunKey, ended, mark, planned
 from dspy_dlpo.core.roles import Row, RunRequest
 from dspy_dlpo.core.runs import Runs
 from dspy_dlpo.core.storage import RunDirectory
@@ -123,10 +124,11 @@ class Recorder:
         if self._told:
             self._told(record)
 
-    def on_end(self, records: int, reason: str) -> None:
-        """Write down that the steps ended for good."""
-        if self._directory and self._account and not self._memory.ended:
-            self._directory.append_call(ending(records, self._account.spent, reason))
+    def on_end(self, records: int, ending: Ending) -> None:
+        """Write down that the steps ended, for good or because no reply was usable."""
+        is_told = ending.by.is_for_good or ending.by is EndedBy.UNUSABLE
+        if self._directory and self._account and self._memory.ended is None and is_told:
+            self._directory.append_call(ended(records, self._account.spent, ending))
 
     def on_plan(self, records: int, finalists: int, examples: int) -> None:
         """Write down how many finalists are compared on how many validation examples."""

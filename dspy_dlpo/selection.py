@@ -208,6 +208,7 @@ def verdict(
     score_range: tuple[float, float] | None,
     where: str,
     uncompared: str = "",
+    failed: bool = False,
 ) -> str:
     """Say in one sentence whether the gain is real.
 
@@ -217,12 +218,15 @@ def verdict(
         score_range: The metric's range; differences are told in points (hundredths of it) where it is 0 to 1.
         where: What was held out, in words, such as ``"valset"``; empty if nothing was.
         uncompared: Why the result was not compared on what was held out, in words; empty if it was.
+        failed: Whether the run ended by a failure, which is told beside.
     """
     kept = "the best on the training examples is returned" if changed else "kept yours"
     if uncompared:
         return f"not compared on {where or 'held-out examples'}, so no gain can be claimed: {kept} ({uncompared})"
     if not where:
         return f"nothing was held out, so no gain can be claimed: {kept}"
+    if failed and not changed:
+        return "the run failed before anything better was found: kept yours"
     if comparison.start is None or len(comparison.scores) == 1:
         return "no reliable gain: nothing better was found to compare; kept yours"
     points, unit = (100.0, " points") if score_range == (0.0, 1.0) else (1.0, "")

@@ -52,6 +52,7 @@ class Settings:
     seed: int
     log_dir: str | os.PathLike[str] | None
     on_record: Callable[[Record], None] | None
+    verbose: bool = True
 
     def __post_init__(self) -> None:
         MetricDoor(self.metric, self.score_range)
@@ -64,6 +65,8 @@ class Settings:
         for name in ("prompt_model", "task_model"):
             if getattr(self, name) is not None:
                 _check_type(name, getattr(self, name), dspy.BaseLM)
+        if not isinstance(self.verbose, bool):
+            raise TypeError(f"verbose={self.verbose!r} is neither True nor False. Pass one.")
         if self.update not in UPDATES:
             raise ValueError(
                 f"update={self.update!r} must be one of {', '.join(map(repr, UPDATES))}. Pass one of them."

@@ -64,6 +64,8 @@ class DLPOTeleprompter(Teleprompter):
             it goes on further. A file ``stop`` in it ends the run.
         on_record: Called with every `Record` as it is made, such as ``progress.ProgressBar(budget)``. Its method
             ``on_end``, if it has one, is called at the end with the `DLPOResult`, or None if there is none.
+        verbose: Whether `compile` shows a line for each step on standard error, unless you show the log of
+            ``dspy_dlpo`` yourself, have set its level, or pass a progress bar as `on_record`.
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -101,6 +103,7 @@ class DLPOTeleprompter(Teleprompter):
         seed: int = 0,
         log_dir: str | os.PathLike[str] | None = None,
         on_record: Callable[[Record], None] | None = None,
+        verbose: bool = True,
     ) -> None:
         super().__init__()
         defaults = default_settings()
@@ -125,6 +128,7 @@ class DLPOTeleprompter(Teleprompter):
             seed=seed,
             log_dir=log_dir,
             on_record=on_record,
+            verbose=verbose,
         )
 
     def get_params(self) -> dict[str, Any]:

@@ -32,6 +32,17 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# Whatever needs one of these is slow: a browser, a database server.
+SLOW_FIXTURES = {"browser", "postgres"}
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what needs a slow fixture; `make test` leaves out what is slow, `make test-all` does not."""
+    for item in items:
+        if SLOW_FIXTURES & set(item.fixturenames):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def address():
     """The simulated model on a real connection, for clients that speak HTTP."""

@@ -79,6 +79,7 @@ def test_money_is_capped_over_both_models():
 # --- arms ---
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("arm", MAIN)
 def test_every_arm_ends_at_or_under_its_cap_counted_at_the_engine(arm):
@@ -157,6 +158,7 @@ def command(*arguments):
     return [sys.executable, "-m", "evaluations", "run", "--task", "object_counting", *arguments]
 
 
+@pytest.mark.slow
 def test_a_grid_that_is_killed_goes_on_and_repeats_no_finished_cell(tmp_path):
     arguments = command("--suite", "quick", "--seeds", "4", "--budget", "300", "--jobs", "2", "--out", str(tmp_path))
     with subprocess.Popen(arguments, cwd=ROOT, start_new_session=True, stdout=subprocess.DEVNULL) as child:
@@ -174,6 +176,7 @@ def test_a_grid_that_is_killed_goes_on_and_repeats_no_finished_cell(tmp_path):
     assert "24 cells, 24 finished" in again.stdout
 
 
+@pytest.mark.slow
 def test_one_worker_that_is_killed_loses_nothing(tmp_path):
     arguments = command("--suite", "quick", "--seeds", "4", "--budget", "300", "--jobs", "2", "--out", str(tmp_path))
     with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True) as child:
@@ -185,6 +188,7 @@ def test_one_worker_that_is_killed_loses_nothing(tmp_path):
     assert len(Rows(tmp_path).keys()) == 24
 
 
+@pytest.mark.slow
 def test_a_cell_whose_worker_was_killed_as_it_took_it_is_queued_again(tmp_path, monkeypatch):
     cell = Cell("object_counting", "default", 0, 100)
     planner = Planner(f"sqlite:///{tmp_path}/grid.db", "grid", [cell])
@@ -288,6 +292,7 @@ def test_the_last_box_is_found_braces_balanced():
     assert data.last_boxed("no box") == ""
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", ["gsm8k", "math", "biggsm", "mgsm", "bbh/snarks", "banking77", "subjectivity"])
 def test_real_data_give_a_task(name):
@@ -304,6 +309,7 @@ def test_real_data_give_a_task(name):
 # --- the report ---
 
 
+@pytest.mark.slow
 def test_the_report_has_tables_charts_and_what_went_against_us(tmp_path):
     found = [
         measure(Cell("object_counting", arm, seed, runs))
@@ -330,6 +336,7 @@ def test_the_report_has_tables_charts_and_what_went_against_us(tmp_path):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("arm", ["default", "GEPA"])
 def test_a_cap_on_money_alone_is_planned_by_a_pilot_and_kept(arm):

@@ -28,6 +28,7 @@ def test_a_real_difference_has_an_interval_above_zero():
     assert found.record == (2, 0, 0)
 
 
+@pytest.mark.slow
 def test_no_difference_is_seldom_claimed():
     claims = 0
     for number in range(40):

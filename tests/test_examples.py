@@ -49,6 +49,7 @@ def test_the_example_runs(path):
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_real_models_are_only_estimated_unless_told_to_run():
     done = run(REAL, OPENAI_API_KEY="", ANTHROPIC_API_KEY="")
     assert done.returncode == 0, done.stderr
@@ -58,6 +59,7 @@ def test_real_models_are_only_estimated_unless_told_to_run():
     assert not re.search("sk-", text_of(REAL))
 
 
+@pytest.mark.slow
 def test_the_run_on_real_models_works_over_http(address, tmp_path):
     """The simulated model stands where OpenAI's does."""
     service = {"OPENAI_API_BASE": address, "OPENAI_API_KEY": "none", "DSPY_CACHEDIR": str(tmp_path / "cache")}
@@ -68,6 +70,7 @@ def test_the_run_on_real_models_works_over_http(address, tmp_path):
     assert (tmp_path / "runs" / "openai" / "result.json").exists()
 
 
+@pytest.mark.slow
 def test_to_spend_money_one_provider_must_be_named():
     for arguments in (("--run",), ("openai", "anthropic", "--run"), ("nobody",)):
         done = run(REAL, *arguments)

@@ -47,8 +47,8 @@ def outcome(seed: int, graded: bool, by: str) -> tuple[bool, bool]:
     return bool(candidates), said.startswith("+")
 
 
-@pytest.mark.parametrize("graded", [False, True])
-@pytest.mark.parametrize("by", ["edit", "whole"])
+@pytest.mark.parametrize("graded", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("by", ["edit", pytest.param("whole", marks=pytest.mark.slow)])
 def test_a_gain_is_claimed_in_at_most_five_percent_of_runs(graded, by):
     outcomes = [outcome(seed, graded, by) for seed in range(RUNS)]
     assert sum(gain for _, gain in outcomes) <= 0.05 * RUNS

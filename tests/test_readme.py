@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from waiting import PATIENCE
 
 from evaluations.readme import TUNING, between, figures, space, tuning_figures
@@ -42,6 +43,7 @@ def test_the_search_space_is_that_of_the_code():
     assert between(TUNING, "space").strip() == space().strip()
 
 
+@pytest.mark.slow
 def test_the_python_blocks_of_the_page_on_tuning_run(tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", TUNING.read_text(), re.DOTALL)
     script = tmp_path / "tuning.py"

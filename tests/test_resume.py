@@ -72,7 +72,9 @@ SETTINGS = {
 }
 
 
-@pytest.fixture(scope="module", params=SETTINGS)
+@pytest.fixture(
+    scope="module", params=[pytest.param(kind, marks=() if kind == "noisy" else pytest.mark.slow) for kind in SETTINGS]
+)
 def whole(request, tmp_path_factory):
     """An undisturbed run, its directory, and the settings that made it."""
     settings = SETTINGS[request.param]
@@ -138,6 +140,7 @@ def test_a_raised_budget_goes_on_from_there_and_is_recorded(tmp_path):
     assert third.best_prompts == again.best_prompts
 
 
+@pytest.mark.slow
 def test_a_raised_run_that_is_cut_goes_on_within_its_budget(tmp_path):
     compiled(tmp_path / "run", calls=150)
     compiled(tmp_path / "run", calls=400)
@@ -149,6 +152,7 @@ def test_a_raised_run_that_is_cut_goes_on_within_its_budget(tmp_path):
         assert paid + new <= result.spent["metric_calls"] <= 400
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.5])
 def test_a_raised_run_that_dies_in_its_first_step_goes_on(tmp_path, share):
     compiled(tmp_path / "run", calls=120)
@@ -166,6 +170,7 @@ LIMITS = {"lm_calls": {"lm_calls": 300}, "tokens": {"tokens": 90_000}, "usd": {"
 LIMITS["both"] = {"metric_calls": 200, "lm_calls": 190}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
 def test_other_budgets_are_gone_on_with_alike(tmp_path, limits):
     result, *_ = compiled(tmp_path / "run", limits=limits)
@@ -445,6 +450,7 @@ def test_a_full_disk_is_told_and_loses_nothing(size, tmp_path, request):
     assert new == task_calls - recorded, "nothing that was recorded is asked for again"
 
 
+@pytest.mark.slow
 def test_runs_killed_at_random_moments_go_on(tmp_path):
     """A few kills of `scripts/chaos`, which makes fifty."""
     command = [sys.executable, str(ROOT / "scripts" / "chaos"), "--kills", "6", "--seed", "1"]

@@ -48,6 +48,7 @@ def assert_went_on(again, whole):
     assert steps == steps_before_the_end(whole)[: len(steps)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["default", "named"])
 def test_a_stop_file_ends_the_run_and_the_run_goes_on_without_it(tmp_path, kind):
     file = tmp_path / "run" / "stop" if kind == "default" else tmp_path / "enough"

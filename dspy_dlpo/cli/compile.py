@@ -32,9 +32,9 @@ from dspy_dlpo.cli.outcome import Outcome
 from dspy_dlpo.cli.showing import console, named_models, show_estimate, show_next, told_shortly
 from dspy_dlpo.cli.streams import can_ask, stdout_kept
 from dspy_dlpo.core.budget import AUTO, Budget
+from dspy_dlpo.core.ending import EndedBy, Ending
 from dspy_dlpo.core.errors import DLPOError
 from dspy_dlpo.door import Door
-from dspy_dlpo.interrupt import INTERRUPTED
 from dspy_dlpo.loading import load_task
 from dspy_dlpo.progress import ProgressBar
 from dspy_dlpo.progress.streams import whole_lines
@@ -130,7 +130,7 @@ class _Job:
     def optimizer(self, **more: Any) -> DLPOTeleprompter:
         """The optimizer, with further arguments."""
         return DLPOTeleprompter(
-            self.task.metric, budget=self.budget, log_dir=self.log_dir, **{**self._settings, **more}
+            self.task.metric, budget=self.budget, log_dir=self.log_dir, verbose=False, **{**self._settings, **more}
         )
 
     @property
@@ -143,10 +143,10 @@ class _Job:
         """Whether a simulated model takes part."""
         return any(map(is_simulated, Door(self.optimizer().settings, self.task.program).models))
 
-    @property
-    def has_unit_range(self) -> bool:
-        """Whether scores lie between 0 and 1."""
-        return tuple(self._settings["score_range"]) == (0.0, 1.0)
+    def outcome(self, result: DLPOResult, estimate: Estimate) -> Outcome:
+        """A result, with what is needed to show it."""
+        unit = tuple(self._settings["score_range"]) == (0.0, 1.0)  # scores are told in percent
+        return Outcome(result, estimate=estimate, unit=unit, simulated=self.is_simulated)
 
 
 def _check_output(output: str | None) -> None:
@@ -204,17 +204,19 @@ def _compiled(job: _Job, estimate: Estimate, quiet: bool, as_json: bool) -> Outc
             program = job.optimizer(**told).compile(job.task.program, **job.data)
         except Interrupted as stopped:
             program = stopped.program
+        except DLPOError as error:
+            if error.result is None:
+                raise
+            return job.outcome(error.result, estimate)
     _write(program, job.output)
     result = program.detailed_results
-    outcome = Outcome(
-        result, program=job.output, estimate=estimate, unit=job.has_unit_range, simulated=job.is_simulated
-    )
+    outcome = replace(job.outcome(result, estimate), program=job.output)
     if outcome.is_interrupted or outcome.failed:
         return outcome
     try:
         test, untested = _claimed(job, result, quiet, as_json)
     except KeyboardInterrupt:
-        test, untested = None, INTERRUPTED
+        return replace(outcome, untested=str(Ending(EndedBy.INTERRUPTED)), stopped=True)
     except DLPOError as error:
         return replace(outcome, untested=str(error), test_failed=True)
     return replace(outcome, test=test, untested=untested)
@@ -259,7 +261,8 @@ def _tell(outcome: Outcome, quiet: bool, as_json: bool) -> None:
 
 
 def _end(outcome: Outcome, require_gain: bool, log_dir: str) -> None:
-    goes_on = f"The best so far is written; the same command with --log-dir {log_dir} goes on."
+    kept = "The best so far is written" if outcome.program else "Nothing better was found"
+    goes_on = f"{kept}; the same command with --log-dir {log_dir} goes on."
     if outcome.is_interrupted:
         raise failing.Stopped(f"interrupted. {goes_on}")
     if outcome.failed:

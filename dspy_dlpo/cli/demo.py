@@ -118,7 +118,13 @@ def _compile(
     task: Any, models: dict[str, dspy.LM], budget: int, seed: int, log_dir: str, told: ProgressBar | None
 ) -> DLPOResult:
     optimizer = DLPOTeleprompter(
-        task.metric, budget=Budget(metric_calls=budget), seed=seed, log_dir=log_dir, on_record=told, **models
+        task.metric,
+        budget=Budget(metric_calls=budget),
+        seed=seed,
+        log_dir=log_dir,
+        on_record=told,
+        verbose=False,
+        **models,
     )
     if told:
         console.print("[bold]Estimate[/bold] of what this run will cost: ", end="")

@@ -9,10 +9,10 @@ from rich.markup import escape
 
 from dspy_dlpo import DLPOResult, Estimate
 from dspy_dlpo.cli.showing import console
+from dspy_dlpo.core.ending import EndedBy
 from dspy_dlpo.core.history import Prompts
 from dspy_dlpo.core.result import Comparison
 from dspy_dlpo.core.sentences import split
-from dspy_dlpo.interrupt import INTERRUPTED
 from dspy_dlpo.progress.telling import coloured, diff_lines
 from dspy_dlpo.selection import TOO_FEW
 
@@ -25,6 +25,7 @@ class Outcome:
         result: What it found.
         test: Start and result on the testset; None if there was no such claim.
         untested: Why there was none, in words.
+        stopped: Whether Ctrl-C was pressed during the final test.
         program: The file that the program was written to; empty if there is none.
         estimate: What was expected before.
         unit: The metric's highest score is 1, so that scores are told in percent.
@@ -35,6 +36,7 @@ class Outcome:
     result: DLPOResult
     test: Comparison | None = None
     untested: str = ""
+    stopped: bool = False
     program: str = ""
     estimate: Estimate | None = None
     unit: bool = True
@@ -50,13 +52,12 @@ class Outcome:
     @property
     def is_interrupted(self) -> bool:
         """Whether Ctrl-C ended the run, or the final test."""
-        return INTERRUPTED in (self.result.ended, self.untested)
+        return self.stopped or self.result.ended_by is EndedBy.INTERRUPTED
 
     @property
     def failed(self) -> bool:
         """Whether the run ended early, and nobody asked for it."""
-        asked = self.is_interrupted or self.result.ended.endswith("asks for it")
-        return not self.result.complete and not asked
+        return not self.result.complete and not self.result.ended_by.is_asked_for
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
@@ -71,6 +72,7 @@ class Outcome:
             "best_prompts": dict(result.best_prompts),
             "records": len(result.history),
             "ended": result.ended,
+            "ended_by": result.ended_by.value,
             "complete": result.complete,
             "spent": dict(result.spent),
             "estimate": None if self.estimate is None else self.estimate.to_dict(),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from dspy_dlpo.core.checks import check_real, check_whole
+from dspy_dlpo.core.ending import EndedBy, Ending
 
 # Program runs of each preset, the selection on the validation set included.
 AUTO = {"light": 600, "medium": 2000, "heavy": 6000}
@@ -88,14 +89,22 @@ def resolve_budget(auto: str | None, budget: Budget | None) -> Budget:
 
 
 class RunEnds(Exception):
-    """The run is to end now, with the best so far; the reason in words."""
+    """The run is to end now, with the best so far.
+
+    Args:
+        ending: How.
+    """
+
+    def __init__(self, ending: Ending) -> None:
+        super().__init__(str(ending))
+        self.ending = ending
 
 
 class BudgetSpent(RunEnds):
     """The account cannot pay for what is asked for."""
 
     def __init__(self, resource: str = "metric_calls") -> None:
-        super().__init__("the budget is spent" + ("" if resource == "metric_calls" else f": {resource}"))
+        super().__init__(Ending(EndedBy.BUDGET, "" if resource == "metric_calls" else resource))
 
 
 class StopRequested(RunEnds):
@@ -142,7 +151,7 @@ class Account:
         self.recorded_aside = 0  # of these, those that `reserved` was set aside for and does not hold any more
         self.reserved = int(min(reserved, self.limit))
         self._clock = self.limit - self.reserved - self.kept
-        self.stop: Callable[[], str] = lambda: ""
+        self.stop: Callable[[], Ending | None] = lambda: None  # how the user asks the run to end
         self._others = {name: limit for name, limit in budget.limits.items() if name != "metric_calls"}
         self._used = used
 
@@ -194,16 +203,16 @@ class Account:
             BudgetSpent: If a resource other than program runs is used up.
             StopRequested: If the user asks the run to end.
         """
-        reason = self.stop()
-        if reason:
-            raise StopRequested(reason)
+        asked = self.stop()
+        if asked is not None:
+            raise StopRequested(asked)
         spent = self._spent_up(0)
         if spent:
             raise BudgetSpent(spent)
 
     def may_start(self, in_flight: int) -> bool:
         """Whether one more run may go out beside those in flight."""
-        return not self.stop() and not self._spent_up(in_flight)
+        return self.stop() is None and not self._spent_up(in_flight)
 
     def affordable(self) -> float:
         """How many more program runs the resources pay for, with a margin; infinite if none is limited."""

@@ -4,16 +4,26 @@ DLPOError
 ├── ControllerError        the controller chose a number that a step cannot work with
 ├── MetricError            the metric raised, or returned something that is no score
 ├── ModelError             a language model cannot be used at all
-├── ProgramError           the program has nothing that may be optimized
+├── ProgramError           the program has nothing that may be optimized, or cannot run
 └── RunDirectoryError      the run directory cannot be used
     └── ResumeError        it holds another run
 
 Misuse of an argument is a plain ``ValueError`` or ``TypeError``.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 
 class DLPOError(Exception):
-    """Anything this package raises that a caller may want to catch."""
+    """Anything this package raises that a caller may want to catch.
+
+    Attributes:
+        result: The `DLPOResult` of the run that failed: its records and what was spent; None if there was no run yet.
+    """
+
+    result: Any = None
 
 
 class ControllerError(DLPOError):
@@ -29,7 +39,7 @@ class ModelError(DLPOError):
 
 
 class ProgramError(DLPOError):
-    """The program has no text that may be optimized."""
+    """The program has no text that may be optimized, or fails on every example by a mistake of its own."""
 
 
 class RunDirectoryError(DLPOError):

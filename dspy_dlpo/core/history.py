@@ -8,6 +8,7 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import cmp_to_key, lru_cache
 from typing import overload
 
@@ -18,6 +19,15 @@ from dspy_dlpo.core.update import Note, TextGradient
 Prompts = dict[str, str]
 # The reason of a step that the end of the budget cut short.
 BUDGET_ENDED = "the budget ended during judging"
+
+
+class Fault(str, Enum):
+    """Why a step came to no edit by the prompt model's doing."""
+
+    NO_CRITIQUE = "no critique"
+    NO_USABLE_REPLY = "no usable reply"
+
+
 RECORD_KINDS = ("start", "step", "trial", "growth", "prune")
 
 
@@ -67,6 +77,7 @@ class Record:
         spent: Running totals when it ended: ``metric_calls``, and calls and tokens by role.
         seconds: How long it took.
         chosen: The numbers that a controller chose for this step, by name; those of the plan held for the others.
+        fault: Why there is no edit, where critic or writer failed; None for any other record.
     """
 
     kind: str
@@ -91,6 +102,7 @@ class Record:
     spent: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     chosen: Mapping[str, float] = field(default_factory=dict)
+    fault: Fault | None = None
 
     @property
     def gained(self) -> bool:

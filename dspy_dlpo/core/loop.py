@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -12,11 +13,12 @@ from dspy_dlpo.core.attribution import judge_edits, proposal
 from dspy_dlpo.core.budget import BudgetSpent, RunEnds
 from dspy_dlpo.core.controller import controlled
 from dspy_dlpo.core.edits import Edit, Edits
-from dspy_dlpo.core.errors import ControllerError, MetricError, ModelError
+from dspy_dlpo.core.ending import EndedBy, Ending
+from dspy_dlpo.core.errors import ControllerError, DLPOError, MetricError, ModelError, ProgramError
 from dspy_dlpo.core.history import BUDGET_ENDED, History, LedgerEntry, Prompts, Record, StepContext
 from dspy_dlpo.core.judging import Bench, Judgement, judge
 from dspy_dlpo.core.plan import Plan
-from dspy_dlpo.core.request import admit, admit_replies, request, why_nothing
+from dspy_dlpo.core.request import admit, admit_replies, fault_of, request, why_nothing
 from dspy_dlpo.core.roles import Critique, Row, Write
 from dspy_dlpo.core.runs import Runs
 from dspy_dlpo.core.sentences import split
@@ -40,6 +42,17 @@ ENOUGH_FOR_TRIALS = 24
 ENOUGH_FOR_OWN = 30
 # So many records in a row that cost no program run, and the run ends: it goes round in circles.
 IDLE = 10
+# What may fail for good, and how a run has ended then.
+FAILURES: Mapping[type[DLPOError], EndedBy] = {
+    ModelError: EndedBy.MODEL,
+    MetricError: EndedBy.METRIC,
+    ControllerError: EndedBy.CONTROLLER,
+    ProgramError: EndedBy.PROGRAM,
+}
+# So many runs that fail by one mistake show that the program cannot run.
+OUT = 8
+# So many different causes of steps without edits are told.
+TOLD = 3
 # A call of the prompts in force that is lost again and again is tried so often in all.
 MOST_TRIES = 8
 
@@ -58,8 +71,8 @@ class Run:
         clock: Gives seconds.
         on_record: Told of every record.
         history: What was done before, by an earlier process.
-        ended: Why the steps ended; empty while they go on.
-        ended_for_good: Whether a later process need not go on with steps: no model failed, and nobody asked for it.
+        ended: How the steps ended; None while they go on.
+        since: Records of an earlier process that gave up for want of usable replies; they are not counted again.
     """
 
     plan: Plan
@@ -71,8 +84,9 @@ class Run:
     clock: Callable[[], float] = lambda: 0.0
     on_record: Callable[[Record], None] = lambda record: None
     history: History = field(default_factory=History)
-    ended: str = ""
-    ended_for_good: bool = True
+    ended: Ending | None = None
+    since: int = 0
+    error: DLPOError | None = None  # what ended the steps, where something failed
 
     @property
     def judging_set(self) -> tuple[int, ...]:
@@ -95,6 +109,11 @@ class Run:
         """The prompts in force."""
         return self.history.current(self.start)
 
+    @property
+    def ended_for_good(self) -> bool:
+        """Whether a later process need not go on with steps: nothing failed, and nobody asked for it."""
+        return self.ended is not None and self.ended.by.is_for_good
+
     def bench(self) -> Bench:
         """What a proposal is compared with now."""
         return self._bench(self.prompts)
@@ -115,15 +134,14 @@ class Run:
         try:
             if not self.history:
                 self._add(self._opening)
-            while not self.ended:
+            while self.ended is None:
                 self._advance()
         except RunEnds as end:
-            self.ended, self.ended_for_good = str(end), isinstance(end, BudgetSpent)
-        except (ModelError, MetricError, ControllerError) as error:
+            self.ended = end.ending
+        except tuple(FAILURES) as error:
             if not self.history:
                 raise
-            self.ended, self.ended_for_good = str(error), False
-        logger.info("run ended: %s", self.ended)
+            self.ended, self.error = Ending(FAILURES[type(error)], str(error)), error
         return self.history
 
     def _advance(self) -> None:
@@ -131,13 +149,13 @@ class Run:
         self._ask_again()
         bench, limit = self.bench(), self.plan.stopping.max_steps
         if limit is not None and len(self.history) > limit:
-            self.ended = f"{limit} steps are done"
+            self.ended = Ending(EndedBy.MAX_STEPS, str(limit))
         elif self._target_is_reached(bench):
-            self.ended = f"the target of {self.plan.stopping.target:g} is reached"
+            self.ended = Ending(EndedBy.TARGET, f"{self.plan.stopping.target:g}")
         elif self._patience_is_over():
-            self.ended = f"{self.plan.stopping.patience} steps in a row gained nothing"
+            self.ended = Ending(EndedBy.PATIENCE, str(self.plan.stopping.patience))
         elif self._is_idle():
-            self.ended = f"{IDLE} steps in a row came to nothing"
+            self.ended = idle_ending(self.history[-IDLE:], self.history.steps())
         elif self._growth_is_due(bench):
             self._add(self._growth)
         elif self._trials_are_due(bench) and (deletions := self._deletions(self.prompts)):
@@ -146,7 +164,7 @@ class Run:
             self._add(self._step)
         else:
             silent = len(bench.examples) - len(bench.scores)
-            self.ended = "every training example is right" + (f", but {silent} were not answered" if silent else "")
+            self.ended = Ending(EndedBy.SOLVED, f", but {silent} were not answered" if silent else "")
 
     def _ask_again(self) -> None:
         """Try once more what the prompts in force have lost in transport; not for ever, as some may never answer."""
@@ -167,7 +185,7 @@ class Run:
         seconds, cost = self.clock() - began, self.runs.account.spent
         record = replace(record, spent=dict(self.spent()), cost=cost, seconds=seconds)
         self.history = History([*self.history, record])
-        logger.info("%s %d: %s", record.kind, record.step, record.reason)
+        logger.info("%s", line_of(record))
         self.on_record(record)
 
     def _record(self, kind: str, **fields: object) -> Record:
@@ -175,7 +193,7 @@ class Run:
         return replace(base, **fields)  # type: ignore[arg-type]
 
     def _is_idle(self) -> bool:
-        recent = self.history[-IDLE - 1 :]
+        recent = self.history[max(self.since - 1, len(self.history) - IDLE - 1) :]
         costs = {record.cost for record in recent}
         return len(recent) > IDLE and len(costs) == 1
 
@@ -200,7 +218,7 @@ class Run:
         best = self.history.best()
         kept = [self.prompts] if best is None or best.prompts == self.prompts else [self.prompts, best.prompts]
         if kind == "start":
-            self.runs.ask([(self.prompts, batch[0])])  # a metric that does not work shows before more is paid for
+            self._try_out(batch)
         self.runs.ask([(prompts, x) for prompts in kept for x in batch])
         means = self.runs.means(self.prompts, judging_set)
         if not means:
@@ -211,6 +229,29 @@ class Run:
         reason = f"{len(judging_set)} examples, {score:.3f}" + (f", {silent} unanswered" if silent else "")
         record = self._record(kind, batch=batch, scores=scores, complete=True, score=score, reason=reason)
         return replace(record, progress=began, accepted=kind == "start")
+
+    def _try_out(self, batch: Sequence[int]) -> None:
+        """Make the first runs: a metric or a program that does not work shows before more is paid for.
+
+        Raises:
+            ProgramError: If all of `OUT` runs fail by the same mistake in the program's code.
+        """
+        self.runs.ask([(self.prompts, batch[0])])
+        mistakes = self._mistakes(batch)
+        if not (mistakes and self.plan.stopping.broken_program):
+            return
+        self.runs.ask([(self.prompts, x) for x in batch[:OUT]])
+        rows = [row for x in batch[:OUT] for row in self.runs.rows(self.prompts, x) if row.score is not None]
+        mistakes = self._mistakes(batch)
+        if len(mistakes) == len(rows) >= min(OUT, len(batch)) and len(set(mistakes)) == 1:
+            raise ProgramError(
+                f"The program failed on all of its first {len(rows)} examples by the same mistake, which no "
+                f"instructions could mend: {mistakes[0]}: {rows[0].error}. Mend the program, or pass "
+                "Stopping(broken_program=False) to go on all the same."
+            )
+
+    def _mistakes(self, batch: Sequence[int]) -> list[str]:
+        return [row.mistake for x in batch for row in self.runs.rows(self.prompts, x) if row.mistake]
 
     def _last_error(self, batch: Sequence[int]) -> str:
         rows = [row for x in batch for row in self.runs.rows(self.prompts, x)]
@@ -291,6 +332,7 @@ class Run:
             "dropped": dropped,
         }
         if not edits:
+            seen["fault"] = fault_of(gradients, replies)
             return self._record("step", reason=why_nothing(gradients, replies, dropped), **seen)
         bar = plan.acceptance.bar(list(bench.scores.values()), ctx)
         seen["base"] = bench.mean
@@ -357,3 +399,22 @@ class Run:
         """The poorest run of the prompts in force on an example."""
         rows = [row for row in self.runs.rows(self.prompts, example) if row.score is not None]
         return min(rows, key=lambda row: row.score or 0.0)
+
+
+def line_of(record: Record) -> str:
+    """A record in one line: what it was, what became of it, the scores before and after, why, and the runs so far."""
+    score = "" if record.score is None else f"{record.score:.3f}"
+    if record.base is not None and score:
+        score = f"{record.base:.3f} -> {score}"
+    decided = record.kind not in ("start", "growth")
+    said = [score, ("kept" if record.accepted else "not kept") if decided else "", record.reason, f"{record.cost} runs"]
+    return f"{record.kind} {record.step}: {'; '.join(filter(None, said))}"
+
+
+def idle_ending(recent: Sequence[Record], steps: Sequence[Record]) -> Ending:
+    """The ending of a run that goes round in circles, with the causes; a failure if no reply was ever usable."""
+    causes = Counter(record.reason for record in recent if record.kind == "step")
+    told = "; ".join(f"{count} times {cause}" for cause, count in causes.most_common(TOLD))
+    if steps and all(step.fault for step in steps):
+        return Ending(EndedBy.UNUSABLE, f"The prompt model gave nothing usable in {len(steps)} steps: {told}")
+    return Ending(EndedBy.IDLE, f"{len(recent)} steps in a row came to nothing{told and ': '}{told}")

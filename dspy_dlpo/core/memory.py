@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dspy_dlpo.core.budget import Budget, BudgetSpent
+from dspy_dlpo.core.ending import EndedBy, Ending
 from dspy_dlpo.core.errors import ResumeError, RunDirectoryError
 from dspy_dlpo.core.history import BUDGET_ENDED, Record
 from dspy_dlpo.core.json_lines import mend_last_line, parse_lines, to_json
@@ -50,7 +51,8 @@ class Memory:
         spent: Program runs that were charged when the last record was written.
         lost_runs: Program runs that were in flight when a process died.
         lost_asks: Requests to the prompt model that were.
-        ended: Why the steps ended, if they did for good; what remains is to select.
+        ended: How the steps ended, if they did for good; what remains is to select.
+        since: Records that an earlier process had made when it gave up for want of usable replies; this one tries anew.
         plan: How many finalists are compared on how many validation examples, if that was settled.
     """
 
@@ -62,7 +64,8 @@ class Memory:
     spent: int = 0
     lost_runs: int = 0
     lost_asks: int = 0
-    ended: str = ""
+    ended: Ending | None = None
+    since: int = 0
     plan: tuple[int, int] | None = None
 
 
@@ -164,9 +167,14 @@ def planned(records: int, finalists: int, examples: int) -> Line:
     return {"role": "planned", "records": records, "finalists": finalists, "examples": examples}
 
 
-def ending(records: int, spent: int, reason: str) -> Line:
-    """The line that says: after so many records the steps ended for good, and why."""
-    return {"role": "ended", "records": records, "spent": spent, "reason": reason}
+def ended(records: int, spent: int, ending: Ending) -> Line:
+    """The line that says: after so many records the steps ended, and how."""
+    return {"role": "ended", "records": records, "spent": spent, "by": ending.by.value, "detail": ending.detail}
+
+
+def ending_of(line: Mapping[str, Any]) -> Ending:
+    """How the steps ended, as a line of the log says."""
+    return Ending(EndedBy(line["by"]), line["detail"])
 
 
 def _remembered(lines: Sequence[Line], records: Sequence[Record]) -> Memory:
@@ -174,9 +182,12 @@ def _remembered(lines: Sequence[Line], records: Sequence[Record]) -> Memory:
     memory = Memory(history=tuple(records))
     position, anchor = _state(lines, len(records))
     if anchor is not None:
-        memory.spent, memory.ended = anchor["spent"], anchor.get("reason", "")
-        if anchor["role"] == "mark" and records and records[-1].reason == BUDGET_ENDED:
-            memory.ended = str(BudgetSpent())
+        memory.spent = anchor["spent"]
+        if anchor["role"] == "ended":
+            memory.ended = ending_of(anchor)
+        elif anchor["role"] == "mark" and records and records[-1].reason == BUDGET_ENDED:
+            memory.ended = BudgetSpent().ending
+    memory.since = max((line["records"] for line in lines if _is_ended(line, for_good=False)), default=0)
     for line in lines[position:]:
         if line["role"] == "planned" and line["records"] == len(records):
             memory.plan = line["finalists"], line["examples"]
@@ -201,9 +212,13 @@ def _state(lines: Sequence[Line], records: int) -> tuple[int, Line | None]:
     if not marks:
         return 0, None
     for i in range(marks[-1], len(lines)):
-        if lines[i]["role"] == "ended" and lines[i]["records"] == records:
+        if _is_ended(lines[i], for_good=True) and lines[i]["records"] == records:
             return i, lines[i]
     return marks[-1], lines[marks[-1]]
+
+
+def _is_ended(line: Line, *, for_good: bool) -> bool:
+    return line["role"] == "ended" and ending_of(line).by.is_for_good is for_good
 
 
 def _past_runs(lines: Sequence[Line]) -> Iterator[tuple[RunKey, PastRun]]:
@@ -238,7 +253,7 @@ def _stored_settings(folder: Path) -> dict[str, Any] | None:
 
 def _holds_anything(path: Path, lines: Sequence[Line]) -> bool:
     """Whether something was recorded that is worth its money."""
-    scored = any(line.get("role") == "task" and line.get("score") is not None for line in lines)
+    scored = any(line["role"] == "task" and line["score"] is not None and not line.get("mistake") for line in lines)
     return scored or bool(read_records(path))
 
 

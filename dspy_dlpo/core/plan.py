@@ -28,6 +28,8 @@ class Stopping:
             exist when the run begins, or goes on.
         max_steps: Steps, trials and growths at most, at least 1; None for no limit. When given, it also is the clock of
             all schedules.
+        broken_program: Whether a run ends at once, with a `ProgramError`, when the first 8 runs of the program (all, if
+            there are fewer examples) fail at the same line by a mistake that no instructions could mend.
 
     Raises:
         ValueError: If a number is out of range.
@@ -38,6 +40,7 @@ class Stopping:
     patience: int | None = None
     stop_file: str | os.PathLike[str] | None = None
     max_steps: int | None = None
+    broken_program: bool = True
 
     def __post_init__(self) -> None:
         for name in ("max_steps", "patience"):
@@ -47,6 +50,8 @@ class Stopping:
             check_real("Stopping", "target", self.target, -math.inf, way_out="Pass None for no target.")
         if self.stop_file is not None and not isinstance(self.stop_file, (str, os.PathLike)):
             raise TypeError(f"Stopping(stop_file={self.stop_file!r}) is no path. Pass the path of a file.")
+        if not isinstance(self.broken_program, bool):
+            raise TypeError(f"Stopping(broken_program={self.broken_program!r}) is neither True nor False. Pass one.")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dspy_dlpo.core.edits import Dropped, Edit
-from dspy_dlpo.core.history import LedgerEntry, Record
+from dspy_dlpo.core.history import Fault, LedgerEntry, Record
 from dspy_dlpo.core.roles import Row, TraceStep
 from dspy_dlpo.core.update import Note, TextGradient
 
@@ -40,6 +40,7 @@ def record_from_data(data: Mapping[str, Any]) -> Record:
             "dropped": tuple(Dropped(Edit(**each["edit"]), each["reason"]) for each in data["dropped"]),
             "ledger": tuple(_entry(entry) for entry in data["ledger"]),
             "scores": {int(x): tuple(scores) for x, scores in data["scores"].items()},
+            "fault": Fault(data["fault"]) if data.get("fault") else None,  # not in records of older versions
         }
     )
 
@@ -50,8 +51,8 @@ def row_from_data(data: Mapping[str, Any]) -> Row:
     Raises:
         KeyError: If a field is missing.
     """
-    fields = {each: data[each] for each in Row.__dataclass_fields__ if each != "feedbacks"}
-    fields["feedbacks"] = data.get("feedbacks", {})  # not in records of older versions
+    newer = {"feedbacks": {}, "mistake": ""}  # not in records of older versions
+    fields = {each: data.get(each, newer[each]) if each in newer else data[each] for each in Row.__dataclass_fields__}
     return Row(**{**fields, "trace": tuple(TraceStep(**step) for step in data["trace"])})
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from dspy_dlpo.core.edits import Dropped, Edit, Edits, sound
-from dspy_dlpo.core.history import History, StepContext
+from dspy_dlpo.core.history import Fault, History, StepContext
 from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.roles import Reply
 from dspy_dlpo.core.sentences import split
@@ -66,6 +66,14 @@ def admit(update: Update, edits: Edits) -> tuple[Edits, tuple[Dropped, ...]]:
     kept, unsound = sound(own, update.prompt)
     kept, refused = admit_all(update.constraints, kept, update.prompt)
     return kept, (*unsound, *refused)
+
+
+def fault_of(gradients: Sequence[TextGradient], replies: Sequence[Reply]) -> Fault | None:
+    """The fault of critic or writer behind a step without edits; None if a reply was usable."""
+    if not gradients:
+        return Fault.NO_CRITIQUE
+    unreadable = any(reply.error for reply in replies) and not any(reply.edits for reply in replies)
+    return Fault.NO_USABLE_REPLY if unreadable else None
 
 
 def why_nothing(gradients: Sequence[TextGradient], replies: Sequence[Reply], dropped: Sequence[Dropped]) -> str:

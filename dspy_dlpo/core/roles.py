@@ -42,6 +42,8 @@ class Row:
             metric raised: scores the low end) or ``"transport"``.
         error: The failure in words.
         trace: The predictors' calls in order.
+        mistake: Where the program's own code fails by a mistake that no instructions could mend, in words; empty if it
+            does not.
     """
 
     example: int
@@ -54,6 +56,7 @@ class Row:
     error: str = ""
     trace: tuple[TraceStep, ...] = ()
     feedbacks: Mapping[str, str] = field(default_factory=dict)
+    mistake: str = ""
 
 
 @dataclass(frozen=True)

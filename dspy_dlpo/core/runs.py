@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from dspy_dlpo.core.budget import Account, BudgetSpent, RunEnds
@@ -54,6 +55,13 @@ class Runs:
         self._variances: list[float] = []
         self._noise: float | None = None  # None where it must be worked out anew
         self._seen: set[float] = set()
+
+    def mistakes(self) -> Counter[str]:
+        """How many runs failed by a mistake of the program's own code, by what it is and where."""
+        return Counter(row.mistake for rows in self._rows.values() for row in rows if row.mistake)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._rows.values()))
 
     def rows(self, prompts: Prompts, example: int) -> list[Row]:
         """The runs of prompts on an example, in order."""

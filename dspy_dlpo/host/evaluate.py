@@ -12,6 +12,7 @@ from dspy.utils.exceptions import is_retryable_lm_error
 
 from dspy_dlpo.core.errors import MetricError, ModelError
 from dspy_dlpo.core.roles import Row, RunRequest, TraceStep
+from dspy_dlpo.host.breakage import place_of
 from dspy_dlpo.host.dead import behind, is_dead, one_line
 from dspy_dlpo.host.meter import Meter, Tally
 from dspy_dlpo.host.metric import MetricDoor
@@ -244,7 +245,8 @@ class Evaluator:
         transport = is_retryable_lm_error(error)
         low = None if transport or where == "metric" else self._low  # a broken metric may never have worked
         failure = "transport" if transport else where
-        return replace(row, score=low, failure=failure, error=f"{type(error).__name__}: {said}")
+        mistake = place_of(error) if failure == "program" else ""
+        return replace(row, score=low, failure=failure, error=f"{type(error).__name__}: {said}", mistake=mistake)
 
     def _settle(self, requests: Sequence[RunRequest], rows: list[Row | None], spent: Mapping[int, Spent]) -> None:
         """Score the runs that broke where that can only be told now, and end a metric that has never worked."""

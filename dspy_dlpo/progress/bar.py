@@ -41,6 +41,8 @@ class ProgressBar:
         with the run. In a ``with`` block it begins at once.
     """
 
+    shows_progress = True  # the log need not
+
     def __init__(
         self, budget: Budget | int | str = "light", *, edits: bool | None = None, console: Console | None = None
     ) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from dspy_dlpo.core.errors import RunDirectoryError
 from dspy_dlpo.core.history import Prompts, prompts_key
+from dspy_dlpo.core.memory import ending_of
 from dspy_dlpo.core.reading import row_from_data
 from dspy_dlpo.core.roles import Row
 from dspy_dlpo.core.storage import CALLS, HISTORY, SETTINGS
@@ -30,7 +31,7 @@ class Calls:
         metric_calls: Runs of the program that came back, and those that were lost in flight.
         spent: By role, calls, tokens and money.
         lost: Runs of the program, and requests to the prompt model, that were in flight when a process died.
-        ended: Why the steps ended, if they did for good.
+        ended: How the steps ended, in words; empty while they go on.
         unreadable: Lines that cannot be read, beside a last one that was cut by a crash.
     """
 
@@ -92,7 +93,7 @@ def _summed(lines: Iterator[Mapping[str, Any] | None]) -> Calls:
             elif role == "sent":
                 sent[line["what"]] += line["number"]
             elif role == "ended":
-                ended = line["reason"]
+                ended = str(ending_of(line))
             elif role in ("critic", "writer"):
                 came.add(("ask", line["ask"]))
                 _add(spent, role, line["spent"])

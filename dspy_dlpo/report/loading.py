@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dspy_dlpo.core.ending import EndedBy
 from dspy_dlpo.core.errors import RunDirectoryError
 from dspy_dlpo.core.history import History, Prompts
 from dspy_dlpo.core.json_lines import parse_lines
@@ -62,6 +63,7 @@ def _from_data(data: Mapping[str, Any], path: Path) -> DLPOResult:
         fields = {name: value for name, value in data.items() if name in known}
         fields["comparison"] = Comparison(**compared)
         fields["history"] = History([record_from_data(each) for each in data["history"]])
+        fields["ended_by"] = EndedBy(data.get("ended_by", EndedBy.NOT_ENDED))  # older versions did not say
         if "parameters" in fields:
             fields["parameters"] = tuple(fields["parameters"])
         return DLPOResult(**fields)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dspy_dlpo.core.ending import EndedBy
 from dspy_dlpo.core.history import History, LedgerEntry, Prompts
 from dspy_dlpo.core.json_lines import to_json
 from dspy_dlpo.core.result import Comparison
@@ -32,10 +33,11 @@ class DLPOResult:
         comparison: Their scores on held-out examples.
         history: Every record of the run, with its reason.
         spent: What was spent: program runs, and calls and tokens by role.
-        ended: Why the run ended.
+        ended: Why the run ended, in a sentence.
         log_dir: Where the run directory lies; None if there is none.
         complete: Whether the run came to its own end: no model failed, and nobody asked for it.
         parameters: The kinds of text that the prompts hold.
+        ended_by: What ended the steps: `EndedBy.BUDGET`, for example; ``is_failure`` tells whether something failed.
     """
 
     verdict: str
@@ -48,6 +50,7 @@ class DLPOResult:
     log_dir: str | None = None
     complete: bool = True
     parameters: tuple[str, ...] = ("instructions",)
+    ended_by: EndedBy = EndedBy.NOT_ENDED
 
     def __repr__(self) -> str:
         where = f", log_dir={self.log_dir!r}" if self.log_dir else ""

@@ -12,13 +12,13 @@ from typing import Any
 import dspy
 import optuna
 
+from dspy_dlpo.core.ending import EndedBy, Ending
 from dspy_dlpo.core.errors import DLPOError, ResumeError
 from dspy_dlpo.core.history import History, Record
 from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.result import Comparison
 from dspy_dlpo.core.storage import HISTORY, read_history
 from dspy_dlpo.host.parameters import read_prompts
-from dspy_dlpo.interrupt import INTERRUPTED
 from dspy_dlpo.report.result import DLPOResult
 from dspy_dlpo.tuning.blobs import Blobs
 from dspy_dlpo.tuning.checkpoint import Checkpoint
@@ -114,7 +114,7 @@ class Attempt:
                 checkpoint.save()
                 self._checkpoint = None
         result: DLPOResult = program.detailed_results
-        if result.ended == INTERRUPTED:
+        if result.ended_by is EndedBy.INTERRUPTED:
             raise KeyboardInterrupt
         if not result.complete:
             raise DLPOError(f"{self._job.name(pair.task)} with seed {pair.seed} ended early: {result.ended}")
@@ -146,13 +146,14 @@ class Attempt:
             "all": {name: int(records[-1].spent[name]) for name in ("input_tokens", "output_tokens")},
         }
         result = DLPOResult(
-            verdict="pruned: clearly worse than other settings",
+            verdict=str(Ending(EndedBy.PRUNED)),
             start_prompts=start,
             best_prompts=start if best is None else best.prompts,
             comparison=Comparison(),
             history=history,
             spent=spent,
-            ended="pruned",
+            ended=str(Ending(EndedBy.PRUNED)),
+            ended_by=EndedBy.PRUNED,
             complete=False,
             parameters=self._job.parameters,
         )

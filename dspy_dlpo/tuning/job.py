@@ -97,7 +97,7 @@ class Job:
         chosen = plan_settings(plan)
         return DLPOTeleprompter(
             self.tasks[task].metric,
-            **{**self.options, **chosen},
+            **{"verbose": on_record is None, **self.options, **chosen},
             budget=self.budget,
             seed=seed,
             log_dir=log_dir,

@@ -39,7 +39,7 @@ def optimize(setup: Setup, settings: dict[str, Any], runs: int | None = None) ->
         budget=Budget(metric_calls=setup.runs if runs is None else runs),
         seed=setup.seed,
         num_threads=setup.num_threads,
-        **settings,
+        **{"verbose": False, **settings},
     )
     return optimizer.compile(setup.task.program, trainset=setup.task.trainset, valset=setup.task.valset)
 

@@ -120,6 +120,7 @@ def test_what_is_wrong_with_a_task_is_told(real, name, level, expected):
     assert code == (1 if level == "fail" else 0)
 
 
+@pytest.mark.slow
 def test_a_metric_that_gives_no_score_and_a_program_that_takes_many_calls_are_told(real, address):
     code, found = findings("real:lost", ADDRESS=address)
     assert code == 1
@@ -135,6 +136,7 @@ def test_a_module_that_cannot_be_imported_is_told_with_its_place(here):
     assert "ZeroDivisionError: division by zero (bad.py, line 2)" in said(found, "fail")[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("storage", "expected"),
     [

@@ -209,7 +209,7 @@ def test_an_illegal_choice_in_mid_run_ends_it_with_the_history_kept() -> None:
 
     run = run_with(Growing())
     assert len(run.history.steps()) == 3
-    assert "Dropout.p=1.2" in run.ended
+    assert "Dropout.p=1.2" in str(run.ended)
     assert not run.ended_for_good
 
 

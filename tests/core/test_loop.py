@@ -70,7 +70,7 @@ def test_good_rules_are_learned_and_the_run_ends_when_nothing_fails() -> None:
     run = run_of(World(rewards), Script(proposes(0, 1, 2, 3)), limit=2000, judging=QUIET)
     run.go()
     assert all(has(run.prompts["solve"], number) for number in range(4))
-    assert run.ended == "every training example is right"
+    assert str(run.ended) == "every training example is right"
     accounted(run)
 
 
@@ -79,7 +79,7 @@ def test_a_run_that_begins_perfect_asks_no_critic() -> None:
     run = run_of(World(lambda text, x, rollout: 1.0), script, judging=QUIET)
     run.go()
     assert script.critiques == 0
-    assert run.ended == "every training example is right"
+    assert str(run.ended) == "every training example is right"
 
 
 def test_a_refused_proposal_is_remembered_with_its_reason() -> None:
@@ -197,7 +197,7 @@ def test_no_more_steps_are_made_than_asked_for(max_steps: int) -> None:
     run = run_of(World(rewards), Script(proposes(4, 5, 6)), judging=QUIET, stopping=Stopping(max_steps=max_steps))
     run.go()
     assert len(run.history) == 1 + max_steps
-    assert run.ended == f"{max_steps} steps are done"
+    assert str(run.ended) == f"{max_steps} steps are done"
     accounted(run)
 
 
@@ -247,7 +247,7 @@ def test_the_judging_set_grows_when_it_is_saturated() -> None:
     run = run_of(World(score), Script(proposes(0)), judging=QUIET)
     run.go()
     assert [record.kind for record in run.history][:3] == ["start", "growth", "step"]
-    assert run.ended == "every training example is right"
+    assert str(run.ended) == "every training example is right"
 
 
 def test_the_judging_set_depends_on_the_seed_only() -> None:
@@ -365,7 +365,7 @@ def test_accepting_all_keeps_what_is_worse() -> None:
 def test_a_budget_that_ends_while_judging_leaves_a_record() -> None:
     run = run_of(World(rewards), Script(proposes(0)), limit=10, judging=NO_TRIALS)
     run.go()
-    assert run.ended == "the budget is spent"
+    assert str(run.ended) == "the budget is spent"
     assert run.history[-1].reason == "the budget ended during judging"
     assert not run.history[-1].accepted
     assert run.history[-1].gradients
@@ -398,7 +398,7 @@ def test_a_dead_model_in_mid_run_ends_it_with_the_history_kept(role: str) -> Non
 
     run = run_of(World(score), Script(reply, gradients), judging=QUIET)
     run.go()
-    assert run.ended == "no quota is left"
+    assert str(run.ended) == "no quota is left"
     assert len(run.history) >= 2
     assert run.history[0].kind == "start"
 
@@ -439,7 +439,7 @@ def test_the_order_within_a_wave_changes_nothing(shuffled: int, seed: int, whole
             stopping=Stopping(max_steps=12),
         )
         run.go()
-        return list(run.history), run.ended
+        return list(run.history), str(run.ended)
 
     assert history(None) == history(shuffled)
 

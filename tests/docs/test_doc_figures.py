@@ -80,6 +80,7 @@ def same(one, other):
     return one == (pytest.approx(other) if isinstance(other, (int, float)) else other)
 
 
+@pytest.mark.slow
 def test_the_pictures_show_what_the_code_does(tmp_path):
     pytest.importorskip("matplotlib")
     done = run([sys.executable, str(ROOT / "scripts" / "pictures"), "--into", str(tmp_path)])

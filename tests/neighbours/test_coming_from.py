@@ -105,6 +105,7 @@ def test_the_lines_to_change_name_options_that_exist():
                 }
 
 
+@pytest.mark.slow
 def test_our_lines_run_one_after_the_other(tmp_path):
     [setup] = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     own = "\n".join(line[2:] for diff in DIFFS for line in diff.splitlines() if line[0] in "+ ")

@@ -119,6 +119,7 @@ def test_what_it_returns_can_be_fine_tuned(task, provider):
     assert " ".join(instructions(better)[0].split()) in flat
 
 
+@pytest.mark.slow
 def test_better_together_fine_tunes_after_it(task, provider):
     best = together(task, "p -> w", p=dlpo(task.metric), w=BootstrapFinetune(metric=task.metric, num_threads=2))
     assert best.flag_compilation_error_occurred is False

@@ -13,6 +13,8 @@ from waiting import PATIENCE
 from dspy_dlpo import Budget, DLPOTeleprompter
 from dspy_dlpo.simulation import simulated_task
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).parent / "tracked_run.py"
 
 

@@ -8,6 +8,8 @@ import pytest
 from nbclient import NotebookClient
 from waiting import PATIENCE
 
+pytestmark = pytest.mark.slow
+
 PATH = Path(__file__).parents[2] / "examples" / "notebook.ipynb"
 
 

@@ -302,6 +302,7 @@ def long_run(records: int, size: int, parts: int) -> DLPOResult:
     return DLPOResult("v" * 300, history[0].prompts, prompts, comparison, History(history), {"metric_calls": 2000})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("records", "size", "parts"), [(100, 20_000, 2), (600, 400, 1), (40, 8_000, 20)])
 def test_a_page_stays_below_a_megabyte_however_long_the_run(records, size, parts) -> None:
     page = make_page(long_run(records, size, parts))

@@ -85,6 +85,7 @@ def test_native_answers_are_those_of_the_process(address: str) -> None:
     assert wired(address)(ADVICE, seed=5) == simulated_lm(3)(ADVICE, seed=5)
 
 
+@pytest.mark.slow
 def test_only_the_seed_of_the_request_varies_the_draw(address: str) -> None:
     asked = {"messages": [{"role": "user", "content": ADVICE}], "temperature": 1.0}
     drafts = [text(post(address, **asked, seed=seed)) for seed in range(8)]
@@ -268,6 +269,7 @@ def test_a_client_gives_up_on_a_slow_reply() -> None:
         wired(address, timeout=0.02, num_retries=0)("Hello.")
 
 
+@pytest.mark.slow
 def test_two_servers_in_processes_with_other_hash_seeds_agree() -> None:
     script = (
         "import uvicorn\nfrom dspy_dlpo.simulation import Settings, create_app\n"

@@ -18,6 +18,7 @@ def page() -> str:
     return PAGE.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_page_holds_every_table_as_computed(page: str) -> None:
     found = tables(BBH if BBH.is_file() else None)
     named = set(re.findall(r"<!-- table: (.+) -->", page))

@@ -25,6 +25,7 @@ def test_start_and_all_taught_accuracies_are_in_range(name: str) -> None:
     assert landscape.best >= 0.98
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", task_names())
 def test_no_single_rule_is_worth_more_than_a_quarter_from_the_start(name: str) -> None:
     landscape = Landscape(name)
@@ -35,6 +36,7 @@ def test_no_single_rule_is_worth_more_than_a_quarter_from_the_start(name: str) -
             assert -0.02 <= gain <= 0.25, skill.name
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not BBH.is_file(), reason=f"no real questions at {BBH}; set DLPO_DATA_DIR to their directory")
 @pytest.mark.parametrize("name", sorted(set(TASKS) - {"support_desk"}))
 def test_every_real_question_is_solved_right_when_all_is_taught(name: str) -> None:

@@ -60,6 +60,7 @@ def test_copro(task: SimulatedTask, lm: dspy.LM) -> None:
     assert len({candidate["instruction"] for candidate in tuned.candidate_programs}) > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("demos", [0, 2], ids=["zero_shot", "few_shot"])
 def test_mipro(task: SimulatedTask, lm: dspy.LM, demos: int) -> None:
     optimizer = MIPROv2(
@@ -81,6 +82,7 @@ def test_gepa(task: SimulatedTask, lm: dspy.LM) -> None:
     check(task, optimizer.compile(task.program, trainset=task.trainset, valset=task.valset), lm)
 
 
+@pytest.mark.slow
 def test_simba(task: SimulatedTask) -> None:
     # It writes a rule only where rollouts of one question differ.
     lm = simulated_lm(1, reader=Reader(variability=1.0))

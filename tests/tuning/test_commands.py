@@ -38,6 +38,7 @@ def dlpo(*arguments: str, **options) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, **options)
 
 
+@pytest.mark.slow
 def test_two_workers_make_one_search_and_one_claim(here) -> None:
     done = dlpo("tune", "my_tasks:task", "--trials", "4", "--budget-per-trial", "60", "--workers", "2")
     assert done.returncode == 0, done.stderr
@@ -76,6 +77,7 @@ def test_a_mistake_is_told_in_one_line_with_the_way_out(here, arguments, said) -
     assert "geheim" not in done.stderr + done.stdout
 
 
+@pytest.mark.slow
 def test_the_dashboard_serves_the_study_until_ctrl_c(here) -> None:
     assert dlpo("tune", "my_tasks:task", "--trials", "2", "--budget-per-trial", "60").returncode == 0
     environment = {**os.environ, "DLPO_STORAGE": "sqlite:///dlpo-tuning.db", "PYTHONUNBUFFERED": "1"}

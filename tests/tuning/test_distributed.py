@@ -17,6 +17,8 @@ from dspy_dlpo.tuning.heart import WORKER
 from dspy_dlpo.tuning.queue import DUPLICATE, SLOT, SURPLUS, Pulse
 from dspy_dlpo.tuning.storage import open_store
 
+pytestmark = pytest.mark.slow
+
 N_TRIALS = 30
 LATENCY = 0.005  # seconds a call takes: a trial lasts long enough to be killed in its middle
 SEARCHER = Path(__file__).parent / "searcher.py"

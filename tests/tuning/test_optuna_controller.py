@@ -210,6 +210,7 @@ print(a_run(OptunaController(), gain=lambda chosen: 0.1 * chosen["Dropout.p"]))
 """
 
 
+@pytest.mark.slow
 def test_every_process_chooses_alike():
     here = a_run(OptunaController(), gain=lambda chosen: 0.1 * chosen["Dropout.p"])
     tests = Path(__file__).parent.parent
@@ -243,6 +244,7 @@ def whole(tmp_path_factory):
     return compiled(folder, controller=OptunaController()), folder
 
 
+@pytest.mark.slow
 def test_a_run_with_a_controller_that_is_cut_anywhere_ends_as_the_undisturbed_one(whole, tmp_path):
     (result, *_), folder = whole
     assert len({tuple(step.chosen.values()) for step in result.history.steps()}) >= 3
@@ -281,6 +283,7 @@ def run(**settings):
     return optimizer.compile(task.program, trainset=task.trainset, valset=task.valset).detailed_results
 
 
+@pytest.mark.slow
 def test_the_thread_count_does_not_change_what_is_chosen():
     one, eight = (run(controller=OptunaController(), num_threads=count) for count in (1, 8))
     assert story(one) == story(eight)

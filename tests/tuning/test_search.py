@@ -39,6 +39,7 @@ def trials_of(storage: str) -> list:
         return store.storage.get_all_trials(store.storage.get_study_id_from_name("dlpo-tuning"))
 
 
+@pytest.mark.slow
 def test_trial_0_is_the_shipped_settings(storage) -> None:
     found(storage, pruning="none")
     first = trials_of(storage)[0]
@@ -59,6 +60,7 @@ def test_the_result_is_a_ready_optimizer_and_the_line_that_makes_it(storage) -> 
     assert result.trials == {"complete": 3, "pruned": 0, "given up": 0}
 
 
+@pytest.mark.slow
 def test_a_candidate_that_is_not_reliably_better_leaves_the_shipped_settings(storage) -> None:
     result = found(storage, pruning="none")
     assert result.claim.interval[0] <= result.claim.difference <= result.claim.interval[1]
@@ -70,6 +72,7 @@ def test_a_candidate_that_is_not_reliably_better_leaves_the_shipped_settings(sto
         assert "kept" in result.verdict
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_search(tmp_path) -> None:
     runs = []
     for name in ("one", "two"):
@@ -80,6 +83,7 @@ def test_the_same_seed_gives_the_same_search(tmp_path) -> None:
     assert runs[0][1] != runs[0][2]
 
 
+@pytest.mark.slow
 def test_the_same_call_again_costs_nothing_and_more_trials_go_on(storage) -> None:
     first = found(storage, n_trials=2, pruning="none")
     asked = simulated_lm()
@@ -91,6 +95,7 @@ def test_the_same_call_again_costs_nothing_and_more_trials_go_on(storage) -> Non
     assert [each.user_attrs[SLOT] for each in trials_of(storage)] == [0, 1, 2, 3]
 
 
+@pytest.mark.slow
 def test_a_study_refuses_another_search_and_says_what_differs(storage) -> None:
     found(storage, n_trials=2, pruning="none")
     with pytest.raises(ValueError, match=r"another budget_per_trial\. Pass the same, or another study_name"):
@@ -106,6 +111,7 @@ class _Nothing(Constraint):
         return (), tuple(Dropped(edit, "nothing may change") for edit in edits)
 
 
+@pytest.mark.slow
 @dataclass(frozen=True)
 class Sulk(Technique):
     """Lets nothing change from a share on: a setting that is clearly worse."""
@@ -127,6 +133,7 @@ def test_settings_that_are_worse_pair_by_pair_are_given_up(storage) -> None:
         assert trial.user_attrs["runs"] > 0, "what it paid for is kept"
 
 
+@pytest.mark.slow
 def test_settings_that_learn_slowly_are_given_up_by_steps(storage) -> None:
     result = found(storage, n_trials=14, pruning="steps")
     pruned = [each for each in trials_of(storage) if each.state == TrialState.PRUNED]
@@ -134,6 +141,7 @@ def test_settings_that_learn_slowly_are_given_up_by_steps(storage) -> None:
     assert all(0 < each.user_attrs["runs"] < 60 for each in pruned)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pruning", ["steps", "pairs"])
 def test_the_shipped_settings_are_never_given_up_as_the_claim_needs_them(storage, pruning) -> None:
     with search(storage, 2, pruning=pruning, seeds_per_trial=4) as working:
@@ -142,6 +150,7 @@ def test_the_shipped_settings_are_never_given_up_as_the_claim_needs_them(storage
     assert [each.state for each in trials_of(storage)] == [TrialState.COMPLETE, TrialState.PRUNED]
 
 
+@pytest.mark.slow
 def test_two_objectives_are_weighed_together(storage) -> None:
     result = found(storage, objective=("score", "words"))
     trials = trials_of(storage)
@@ -154,6 +163,7 @@ def test_money_that_nobody_knows_is_refused_before_anything_is_spent(storage) ->
         found(storage, objective=("score", "usd"))
 
 
+@pytest.mark.slow
 def test_money_is_weighed_where_prices_are_known(storage) -> None:
     budget = Budget(metric_calls=60, prices={simulated_lm().model: (1.0, 2.0)})
     result = tune(

@@ -1,0 +1,67 @@
+"""How the steps of a run ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class EndedBy(str, Enum):
+    """What ended the steps of a run; `sentence` says it to people, with the detail where the braces stand."""
+
+    sentence: str
+
+    BUDGET = "budget", "the budget is spent"
+    MAX_STEPS = "max_steps", "{} steps are done"
+    TARGET = "target", "the target of {} is reached"
+    PATIENCE = "patience", "{} steps in a row gained nothing"
+    SOLVED = "solved", "every training example is right{}"
+    IDLE = "idle", "{}"
+    STOP_FILE = "stop_file", "the file {} asks for it"
+    INTERRUPTED = "interrupted", "interrupted by Ctrl-C"
+    PRUNED = "pruned", "pruned: clearly worse than other settings"
+    NOT_ENDED = "not_ended", "the run has not ended"
+    MODEL = "model", "{}"
+    UNUSABLE = "unusable", "{}"
+    METRIC = "metric", "{}"
+    PROGRAM = "program", "{}"
+    CONTROLLER = "controller", "{}"
+
+    def __new__(cls, value: str, sentence: str = "") -> EndedBy:
+        """A member with its sentence; on disk it is its value."""
+        member = str.__new__(cls, value)
+        member._value_, member.sentence = value, sentence
+        return member
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether something failed: a model, its replies, the metric, the program or the controller."""
+        return self in (EndedBy.MODEL, EndedBy.UNUSABLE, EndedBy.METRIC, EndedBy.PROGRAM, EndedBy.CONTROLLER)
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether the user asked a run to end that would have gone on."""
+        return self in (EndedBy.STOP_FILE, EndedBy.INTERRUPTED, EndedBy.PRUNED)
+
+    @property
+    def is_for_good(self) -> bool:
+        """Whether a later process has no steps to go on with: nothing failed, and nobody asked for it."""
+        return not (self.is_failure or self.is_asked_for or self is EndedBy.NOT_ENDED)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How the steps of a run ended.
+
+    Args:
+        by: What ended them.
+        detail: What the sentence needs beside: a number, a file, the resource that is spent, an error's message.
+    """
+
+    by: EndedBy
+    detail: str = ""
+
+    def __str__(self) -> str:
+        if "{}" in self.by.sentence:
+            return self.by.sentence.format(self.detail)
+        return f"{self.by.sentence}{self.detail and ': '}{self.detail}"

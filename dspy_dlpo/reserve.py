@@ -1,0 +1,75 @@
+"""What of a budget is set aside for the end of a run, and the least that a run needs."""
+
+from __future__ import annotations
+
+import math
+from itertools import count
+
+import dspy
+
+from dspy_dlpo.core.budget import SELECTION_SHARE, Account, Budget
+from dspy_dlpo.selection import plan_selection
+from dspy_dlpo.settings import Data, Settings
+
+# Share of the budget that is set aside for pruning.
+PRUNING_SHARE = 0.05
+
+
+def planned_selection(settings: Settings, data: Data, metric_calls: float | None = None) -> tuple[int, int]:
+    """How many finalists are to be compared on how many validation examples, with a budget of program runs."""
+    calls = settings.budget.metric_calls if metric_calls is None else metric_calls
+    return plan_selection(math.inf if calls is None else calls, len(data.val), settings.judging.finalists)
+
+
+def set_aside(settings: Settings, finalists: int, examples: int, metric_calls: float | None = None) -> int:
+    """Program runs that are set aside: the user's own prompts and the finalists on validation examples, and pruning."""
+    calls = settings.budget.metric_calls if metric_calls is None else metric_calls
+    return (finalists + 1) * examples + (int(calls * PRUNING_SHARE) if settings.prunes and calls else 0)
+
+
+def check_budget(settings: Settings, student: dspy.Module, data: Data) -> None:
+    """Make sure that the budget pays for one step: all before it would be spent for nothing.
+
+    A step needs the scores of the user's own prompts, and a wave of runs to judge a proposal with. What a run takes of
+    tokens and money is only estimated, so a budget of these is refused only if it is too small by far.
+
+    Raises:
+        ValueError: If it does not; the message names the least that would do.
+    """
+    budget, runs = settings.budget, _runs_of_one_step(settings, data)
+    least: dict[str, float] = {}
+    if budget.metric_calls is not None:
+        least["metric_calls"] = _least_metric_calls(settings, data, runs)
+    share = 1 - (SELECTION_SHARE if data.val else 0)
+    if budget.lm_calls is not None:  # each run asks a model at least once; a step asks critic and writer
+        least["lm_calls"] = math.ceil((runs + 2) / share)
+    if budget.tokens is not None or budget.usd is not None:
+        from dspy_dlpo.estimator import WIDEST, Estimator  # only where it is needed
+
+        for name, most in Estimator(settings, student, data).allowed().items():
+            if name in ("tokens", "usd") and most * WIDEST * share < runs:
+                least[name] = budget.limits[name] * runs / (most * share)
+    for name, enough in least.items():
+        if budget.limits[name] < enough:
+            figure = f"{enough:.2g}" if name == "usd" else f"{math.ceil(enough)}"
+            raise ValueError(
+                f"Budget({name}={budget.limits[name]:g}) is too small to try one step: {runs} runs of the program come "
+                f"before its end, beside what is set aside to select. Pass at least {name}={figure}, or fewer examples."
+            )
+
+
+def _runs_of_one_step(settings: Settings, data: Data) -> int:
+    judging, n_train = settings.judging, len(data.train)
+    first = n_train if judging.by == "whole" else min(judging.first, n_train)
+    return first + min(judging.wave, first)
+
+
+def _least_metric_calls(settings: Settings, data: Data, runs: int) -> int:
+    """The smallest budget of program runs, at least the user's own, that leaves so many for steps."""
+    judging = settings.judging
+    for calls in count(max(runs, settings.budget.metric_calls or 0)):
+        aside = set_aside(settings, *planned_selection(settings, data, calls), calls)
+        account = Account(Budget(metric_calls=calls), aside, kept=judging.width or judging.wave)
+        if account.left >= runs:
+            return calls
+    raise AssertionError("some budget is large enough")
