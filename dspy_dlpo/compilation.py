@@ -68,7 +68,7 @@ class Compilation:
 
     def __init__(self, settings: Settings, student: dspy.Module, data: Data) -> None:
         self._settings, self._student, self._data = settings, student, data
-        door = Door(settings, student)
+        door = Door(settings, student, data)
         self._start, self._predictors, self._frozen_text = door.prompts, door.predictors, door.frozen_text
         self._plan = self._planned()
         controlled(self._plan, StepContext(0, 0.0, History(), self._plan.seed, self._plan.examples))

@@ -78,7 +78,7 @@ class Estimator:
 
     def __init__(self, settings: Settings, student: dspy.Module, data: Data) -> None:
         self._settings, self._student, self._data = settings, student, data
-        self._door = Door(settings, student)
+        self._door = Door(settings, student, data)
         self._prices = Prices(settings.budget.prices)
         self._task_model = settings.task_model or dspy.settings.lm
 

@@ -20,8 +20,10 @@ ROWS = (
 )
 # These files are one room.
 OPTIMIZER = (
+    "examples",
     "settings",
     "presets",
+    "student",
     "door",
     "fingerprint",
     "interrupt",
@@ -38,7 +40,9 @@ MAY_IMPORT = {
     "dspy": {
         "host",
         "simulation",
+        "examples",
         "settings",
+        "student",
         "door",
         "fingerprint",
         "estimator",
