@@ -16,6 +16,7 @@ from dspy_dlpo.core.checks import check_real
 from dspy_dlpo.core.controller import Controller
 from dspy_dlpo.core.history import Record
 from dspy_dlpo.core.judging import Judging
+from dspy_dlpo.core.paths import absolute_path
 from dspy_dlpo.core.plan import Stopping
 from dspy_dlpo.core.technique import Technique
 from dspy_dlpo.core.turns import UPDATES
@@ -54,6 +55,8 @@ class Settings:
     on_record: Callable[[Record], None] | None
 
     def __post_init__(self) -> None:
+        if self.log_dir is not None:
+            object.__setattr__(self, "log_dir", absolute_path("log_dir", self.log_dir))
         MetricDoor(self.metric, self.score_range)
         _check_type("acceptance", self.acceptance, Acceptance)
         _check_type("judging", self.judging, Judging)

@@ -59,7 +59,8 @@ class DLPOTeleprompter(Teleprompter):
             nothing has happened in it: no call of a language model began or ended. It counts as lost in transport.
             None leaves that to the models' own time-outs.
         seed: Seed of all chance, a whole number.
-        log_dir: Directory for the run's records, private to you; None for none. The same call with the same directory
+        log_dir: Directory for the run's records, private to you, with ``~`` and the working directory of now; None for
+            none. The same call with the same directory
             goes on where an earlier one ended or was killed, at no cost for what was paid already; with a higher budget
             it goes on further. A file ``stop`` in it ends the run.
         on_record: Called with every `Record` as it is made, such as ``progress.ProgressBar(budget)``. Its method

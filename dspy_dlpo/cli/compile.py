@@ -21,6 +21,7 @@ from dspy_dlpo.cli import failing
 from dspy_dlpo.cli.claiming import claim, cost_of_claim
 from dspy_dlpo.cli.free import cost_nothing, is_simulated
 from dspy_dlpo.cli.options import (
+    UserPath,
     auto_option,
     budget_option,
     json_option,
@@ -33,6 +34,7 @@ from dspy_dlpo.cli.showing import console, named_models, show_estimate, show_nex
 from dspy_dlpo.cli.streams import can_ask, stdout_kept
 from dspy_dlpo.core.budget import AUTO, Budget
 from dspy_dlpo.core.errors import DLPOError
+from dspy_dlpo.core.paths import absolute_path
 from dspy_dlpo.door import Door
 from dspy_dlpo.interrupt import INTERRUPTED
 from dspy_dlpo.loading import load_task
@@ -70,11 +72,11 @@ _TASK_THREADS = 8
 )
 @click.option(
     "--log-dir",
-    type=click.Path(file_okay=False),
+    type=UserPath(file_okay=False),
     help="Run directory; a new one under runs/ by default. The same command with the same one goes on.",
 )
 @click.option(
-    "--output", type=click.Path(dir_okay=False), help="File for the program (.json); in the run directory by default."
+    "--output", type=UserPath(dir_okay=False), help="File for the program (.json); in the run directory by default."
 )
 @click.option("--require-gain", is_flag=True, help=f"Exit with {failing.NO_GAIN} if there is no reliable gain.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask before money is spent.")
@@ -110,8 +112,9 @@ def compile_task(
             settings["judging"] = replace(default_settings()["judging"], width=width, speculate=speculate)
             found = load_task(task)
             limits = Budget(metric_calls=AUTO[auto] if budget is None else budget, usd=max_usd)
-            log_dir = log_dir or _new_directory(found.name or task)
-            job = _Job(found, limits, settings, log_dir, output or str(Path(log_dir) / "program.json"))
+            log_dir = absolute_path("--log-dir", log_dir or _new_directory(found.name or task))
+            output = absolute_path("--output", output or Path(log_dir) / "program.json")
+            job = _Job(found, limits, settings, log_dir, output)
             estimate = _estimated(job, ask=not yes, show=not (quiet or as_json))
             outcome = _compiled(job, estimate, quiet, as_json)
         _tell(outcome, quiet, as_json)
