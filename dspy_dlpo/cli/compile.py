@@ -36,6 +36,7 @@ from dspy_dlpo.core.budget import AUTO, Budget
 from dspy_dlpo.core.errors import DLPOError
 from dspy_dlpo.core.paths import absolute_path
 from dspy_dlpo.door import Door
+from dspy_dlpo.examples import unseen
 from dspy_dlpo.interrupt import INTERRUPTED
 from dspy_dlpo.loading import load_task
 from dspy_dlpo.progress import ProgressBar
@@ -225,14 +226,18 @@ def _compiled(job: _Job, estimate: Estimate, quiet: bool, as_json: bool) -> Outc
 
 def _claimed(job: _Job, result: DLPOResult, quiet: bool, as_json: bool) -> tuple[Any, str]:
     """The claim on the testset, or why there is none."""
-    testset = job.task.testset
-    if not testset:
+    if not job.task.testset:
         return None, ""
+    testset = unseen(list(job.task.testset), [*job.task.trainset, *(job.task.valset or ())])
+    if not testset:
+        return None, "not made: the inputs of all its examples are in the trainset or the valset"
     limit, cost = job.budget.usd, cost_of_claim(result, len(testset))
     if limit is not None and (cost is None or (result.spent["usd"] or 0.0) + cost > limit):
         return None, "not made: --max-usd does not pay for it"
     if not (quiet or as_json):
-        console.print(f"[dim]final test on {len(testset)} examples[/dim]")
+        left_out = len(job.task.testset) - len(testset)
+        others = f", less {left_out} whose inputs are in the trainset or the valset" if left_out else ""
+        console.print(f"[dim]final test on {len(testset)} examples{others}[/dim]")
     options = {"task_model": job.task_model, "num_threads": job.num_threads}
     with nullcontext() if quiet else whole_lines():
         return claim(job.task.program, result, job.task.metric, testset, **options), ""
