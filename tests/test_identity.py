@@ -192,8 +192,10 @@ def test_what_a_metric_keeps_for_itself_does_not_count():
 
 
 def test_what_has_no_content_is_named():
-    unknown = digests({"file": sys.__stdout__, "draws": iter([1]), "lock": threading.Lock(), "text": "x"})[2]
-    assert unknown == {"value.file": "_io.TextIOWrapper", "value.draws": "builtins.list_iterator"}
+    unknown = digests(
+        {"file": sys.__stdout__, "draws": np.random.default_rng(0), "lock": threading.Lock(), "text": "x"}
+    )[2]
+    assert unknown == {"value.file": "_io.TextIOWrapper", "value.draws": "numpy.random._generator.Generator"}
 
 
 def test_much_data_in_a_metric_takes_little_time():

@@ -107,7 +107,8 @@ _CONTAINERS: dict[type, Callable[[Any], Any]] = {
 
 def changes_when_read(value: Any) -> bool:
     """Whether something is used up, or moves on, as it is used."""
-    return hasattr(type(value), "__next__") or isinstance(value, random.Random)
+    kind = type(value)
+    return hasattr(kind, "__next__") or isinstance(value, random.Random) or kind.__module__.startswith("numpy.random")
 
 
 def rebuilt_from(value: Any) -> list[Any]:
