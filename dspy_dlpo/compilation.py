@@ -69,7 +69,7 @@ class Compilation:
 
     def __init__(self, settings: Settings, student: dspy.Module, data: Data) -> None:
         self._settings, self._student, self._data = settings, student, data
-        door = Door(settings, student)
+        door = Door(settings, student, data)
         check_budget(settings, student, data)
         self._start, self._predictors, self._frozen_text = door.prompts, door.predictors, door.frozen_text
         self._plan = self._planned()
@@ -283,7 +283,7 @@ class Compilation:
         """What the user must know beside the verdict, each in words."""
         ended, made = self._run.ended, sum(map(len, self._run_sets))
         failed = ended is not None and ended.by.is_failure
-        remarks = [f"the run ended early: {str(ended).rstrip('.')}"] if failed else []
+        remarks = [*([f"the run ended early: {str(ended).rstrip('.')}"] if failed else []), *self._data.notes]
         mistakes = sum((runs.mistakes() for runs in self._run_sets), Counter[str]())
         return remarks + [f"{count} of {made} runs raised {mistake}" for mistake, count in mistakes.most_common(3)]
 

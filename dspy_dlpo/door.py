@@ -10,7 +10,8 @@ import dspy
 from dspy_dlpo.host.parameters import read_prompts
 from dspy_dlpo.host.prices import Prices
 from dspy_dlpo.host.program import editable, models_of, unset_models
-from dspy_dlpo.settings import Settings
+from dspy_dlpo.settings import Data, Settings
+from dspy_dlpo.student import check_inputs, check_student
 
 
 class Door:
@@ -19,14 +20,20 @@ class Door:
     Args:
         settings: The optimizer's arguments.
         student: The program.
+        data: Its examples, whose inputs it must take.
 
     Raises:
-        ValueError: If no language model is configured, a price is needed and unknown, or text to freeze is nowhere in
-            the program.
+        TypeError: If the student is no program.
+        ValueError: If the program does not take the inputs of the examples, no language model is configured, a price is
+            needed and unknown, or text to freeze is nowhere in the program.
         ProgramError: If the program has no instructions to optimize.
     """
 
-    def __init__(self, settings: Settings, student: dspy.Module) -> None:
+    def __init__(self, settings: Settings, student: dspy.Module, data: Data | None = None) -> None:
+        check_student(student)
+        if data is not None:
+            check_inputs(student, "trainset", data.train)
+            check_inputs(student, "valset", data.val)
         self._settings, self._student = settings, student
         self.prompts = read_prompts(student, settings.parameters)
         self.predictors = editable(self.prompts, settings.frozen)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from dspy_dlpo.core.budget import Budget
 from dspy_dlpo.core.sentences import count_words
 from dspy_dlpo.door import Door
 from dspy_dlpo.estimate import Estimate, ModelEstimate, Span
+from dspy_dlpo.hidden_tokens import hidden_notes, image_tokens, thinking_tokens
 from dspy_dlpo.host.critic import FOR_WRITER, CritiqueModule
 from dspy_dlpo.host.meter import ModelMeter
 from dspy_dlpo.host.metric import MetricDoor
@@ -30,7 +31,7 @@ from dspy_dlpo.host.values import as_text
 from dspy_dlpo.host.writer import EditInstructions
 from dspy_dlpo.settings import BATCH_SIZE, Data, Settings
 
-# No end of a range is further from the other than this factor.
+# No end of a range is further from the other than this factor, but for tokens that no text shows.
 WIDEST = 3.0
 MOST_PROBES = 3
 CHARACTERS_PER_TOKEN = 4
@@ -60,6 +61,8 @@ class _Use:
     calls: float
     tokens_in: float
     tokens_out: float
+    images: Span = Span(0, 0)
+    thinking: Span = Span(0, 0)
 
 
 class Estimator:
@@ -77,7 +80,7 @@ class Estimator:
 
     def __init__(self, settings: Settings, student: dspy.Module, data: Data) -> None:
         self._settings, self._student, self._data = settings, student, data
-        self._door = Door(settings, student)
+        self._door = Door(settings, student, data)
         self._prices = Prices(settings.budget.prices)
         self._task_model = settings.task_model or dspy.settings.lm
 
@@ -93,7 +96,7 @@ class Estimator:
         uses, seconds = self._probed(probes) if probes else (self._counted(), math.nan)
         runs = self._runs(uses, seconds)
         task = [self._task(use, runs) for use in _by_model(uses)]
-        notes = [] if probes else self._warnings()
+        notes = [*map(_sentence, self._data.notes), *self._hidden(uses, probes), *([] if probes else self._warnings())]
         return Estimate(runs, (*task, self._prompt(runs.high)), min(probes, len(self._data.train)), tuple(notes))
 
     def allowed(self) -> dict[str, float]:
@@ -114,7 +117,11 @@ class Estimator:
             tokens_out = 5.0 + sum(
                 6 + len(_typical(name, examples)) / CHARACTERS_PER_TOKEN for name in signature.output_fields
             )
-            uses.append(_Use(lm, 1.0, tokens_in, tokens_out))
+            images = image_tokens(
+                [*self._inputs(signature.input_fields), *([predictor.demos] if predictor.demos else [])]
+            )
+            thinking = thinking_tokens(lm, predictor.config) or Span(0, 0)
+            uses.append(_Use(lm, 1.0, tokens_in, tokens_out, images, thinking))
         return uses
 
     def _probed(self, probes: int) -> tuple[list[_Use], float]:
@@ -146,6 +153,20 @@ class Estimator:
             predictor.config = {**predictor.config, "rollout_id": time.time_ns() % 2**31}
         return program
 
+    def _inputs(self, names: Collection[str]) -> list[dict[str, Any]]:
+        """Some fields of the first examples."""
+        return [{name: value for name, value in example.items() if name in names} for example in self._data.train[:20]]
+
+    def _hidden(self, uses: Sequence[_Use], probes: int) -> list[str]:
+        """What is to be said of tokens that no text shows; probes measure those of the program."""
+        measured = probes and all(use.thinking.high == use.images.high == 0 for use in uses)
+        models = [] if measured else [use.lm for use in uses if use.thinking.high]
+        if thinking_tokens(self._door.prompt_model):
+            models.append(self._door.prompt_model)
+        demos = [predictor.demos for _, predictor in self._student.named_predictors()]
+        values = [] if measured else [*(example.inputs() for example in self._data.train[:20]), demos]
+        return hidden_notes(list(dict.fromkeys(str(lm.model) for lm in models)), values)
+
     def _warnings(self) -> list[str]:
         """What counting cannot see; a metric that asks a model is one of them, and does not show."""
         loops = [name for name, module in self._student.named_sub_modules() if isinstance(module, LOOPS)]
@@ -169,8 +190,9 @@ class Estimator:
 
     def _allowed(self, budget: Budget, uses: Sequence[_Use], seconds: float) -> dict[str, float]:
         """How many runs of the program each limit allows."""
-        tokens = sum(use.tokens_in + use.tokens_out for use in uses)
-        costs = [self._cost(use.lm, use.calls, use.tokens_in, use.tokens_out) for use in uses]
+        least = [(use.tokens_in + use.images.low, use.tokens_out + use.thinking.low) for use in uses]
+        tokens = sum(map(sum, least))
+        costs = [self._cost(use.lm, use.calls, *each) for use, each in zip(uses, least, strict=True)]
         each = {
             "metric_calls": 1.0,
             "lm_calls": sum(use.calls for use in uses),
@@ -184,7 +206,10 @@ class Estimator:
         grown = [self._growth(runs.high, share) * use.calls for share in GROWTH_RANGE]
         tokens_in = _narrow(runs.low * (use.tokens_in + grown[0]), runs.high * (use.tokens_in + grown[1]))
         tokens_out = _narrow(0.8 * runs.low * use.tokens_out, 1.2 * runs.high * use.tokens_out)
-        return self._model("task", use.lm, _narrow(runs.low * use.calls, runs.high * use.calls), tokens_in, tokens_out)
+        calls = _narrow(runs.low * use.calls, runs.high * use.calls)
+        return self._model(
+            "task", use.lm, calls, _more(tokens_in, runs, use.images), _more(tokens_out, runs, use.thinking)
+        )
 
     def _growth(self, runs: float, share: float = 1.0) -> float:
         """Tokens by which instructions grow on average over a run, and over all predictors."""
@@ -203,7 +228,9 @@ class Estimator:
         low, high = steps / math.sqrt(WIDEST), steps * math.sqrt(WIDEST)
         tokens_in = Span(low * (critic + writer), high * (critic + writer))
         tokens_out = Span(low * (CRITIQUE + EDITS), high * (CRITIQUE + EDITS))
-        return self._model("prompt", self._door.prompt_model, Span(2 * low, 2 * high), tokens_in, tokens_out)
+        calls, model = Span(2 * low, 2 * high), self._door.prompt_model
+        tokens_out = _more(tokens_out, calls, thinking_tokens(model) or Span(0, 0))
+        return self._model("prompt", model, calls, tokens_in, tokens_out)
 
     def _asked(self, runs: float) -> tuple[float, float]:
         """Tokens of a typical request to the critic, and to the writer."""
@@ -248,6 +275,8 @@ def _by_model(uses: Sequence[_Use]) -> list[_Use]:
             sum(use.calls for use in group),
             sum(use.tokens_in for use in group),
             sum(use.tokens_out for use in group),
+            Span(sum(use.images.low for use in group), sum(use.images.high for use in group)),
+            Span(sum(use.thinking.low for use in group), sum(use.thinking.high for use in group)),
         )
         for group in by_model.values()
     ]
@@ -259,7 +288,14 @@ def _rendered(adapter: Any, signature: Any, demos: list[Any], inputs: Mapping[st
         messages = adapter.format(signature, demos, dict(inputs))
     except Exception:  # noqa: BLE001 - an adapter of the user's own may want inputs of certain types
         return (len(signature.instructions) + sum(map(len, inputs.values()))) / CHARACTERS_PER_TOKEN + 100
-    return sum(len(str(message.get("content") or "")) for message in messages) / CHARACTERS_PER_TOKEN
+    return sum(_length(message.get("content")) for message in messages) / CHARACTERS_PER_TOKEN
+
+
+def _length(content: Any) -> int:
+    """Characters of a message; of what is no text none, as an image is not paid for by the length of its code."""
+    if isinstance(content, list):
+        return sum(len(str(part.get("text") or "")) for part in content if isinstance(part, Mapping))
+    return len(str(content or ""))
 
 
 def _typical(name: str, examples: Sequence[Mapping[str, str]]) -> str:
@@ -272,6 +308,15 @@ def _shown(example: dspy.Example) -> str:
     """An example as long as the critic sees it: inputs, labels, outputs, and the labels of the lines."""
     labels = " ".join(as_text(example.labels()).values())
     return " ".join([*as_text(example.inputs()).values(), labels, labels, " " * 60])
+
+
+def _sentence(note: str) -> str:
+    return f"{note[0].upper()}{note[1:]}."
+
+
+def _more(tokens: Span, calls: Span, each: Span) -> Span:
+    """Tokens, and so many more for each call."""
+    return Span(tokens.low + calls.low * each.low, tokens.high + calls.high * each.high)
 
 
 def _whole(span: Span) -> Span:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -11,102 +11,150 @@ from typing import Any
 
 import dspy
 
+from dspy_dlpo.core.memory import IDENTITY
+from dspy_dlpo.host.code import is_own
+from dspy_dlpo.host.content import ContentHasher, module_state
+from dspy_dlpo.host.models import model_options, without_secrets
 from dspy_dlpo.host.parameters import read_prompts
 from dspy_dlpo.host.program import describe
-from dspy_dlpo.host.values import as_text
 from dspy_dlpo.settings import Data, Settings
+
+logger = logging.getLogger(__name__)
 
 
 def fingerprint(settings: Settings, student: dspy.Module, data: Data, prompt_model: dspy.LM) -> Mapping[str, Any]:
-    """Settings, program, models, data and metric, less what may change while a run goes on: budget and threads."""
+    """Settings, program, models, data and metric, less what may change while a run goes on: budget and threads.
+
+    Content is hashed, so that what looks alike is told apart; a warning names what cannot be.
+    """
     task_model = settings.task_model or dspy.settings.lm
-    return {
+    of_metric, of_program, of_data, of_rest = (ContentHasher() for _ in range(4))
+    found = {
         "package": version("dspy-dlpo"),
         "dspy": version("dspy"),
-        "prompt_model": _model(prompt_model),
-        "task_model": _model(task_model),
-        "settings": {
-            "techniques": [_shown(technique) for technique in settings.techniques],
-            "acceptance": _shown(settings.acceptance),
-            "judging": settings.judging,
-            "stopping": {name: getattr(settings.stopping, name) for name in ("target", "patience", "max_steps")},
-            "batch_size": settings.batch_size,
-            "update": settings.update,
-            "parameters": settings.parameters,
-            "frozen": [_frozen(each) for each in settings.frozen],
-            "controller": None if settings.controller is None else _shown(settings.controller),
-            "score_range": settings.score_range,
-            "seed": settings.seed,
-        },
-        "program": {
-            "prompts": read_prompts(student, settings.parameters),
-            "modules": describe(student),
-            "fields": {name: _fields(each.signature) for name, each in student.named_predictors()},
-            "models": {name: _model(each.lm) for name, each in student.named_predictors()},
-            "demos": {name: digest(each.demos) for name, each in student.named_predictors() if each.demos},
-            "configs": {name: _shown(each.config) for name, each in student.named_predictors() if each.config},
-            "sources": _sources(student),
-            "adapter": type(dspy.settings.adapter).__name__,
-        },
-        "data": {"train": digest(data.train), "val": digest(data.val)},
-        "metric": _source(settings.metric),
+        "identity": IDENTITY,
+        "prompt_model": _model(prompt_model, of_rest),
+        "task_model": _model(task_model, of_rest),
+        "settings": _arguments(settings, of_rest),
+        "program": _program(settings, student, of_program),
+        "data": {"train": digest(data.train, of_data), "val": digest(data.val, of_data)},
+        "metric": f"{_name(settings.metric)} {of_metric.digest(settings.metric, 'metric')}",
+        "metric_uses": of_metric.used_globals(),
     }
+    _warn({**of_rest.unknown, **of_data.unknown, **of_program.unknown, **of_metric.unknown})
+    return found
+
+
+def _arguments(settings: Settings, hasher: ContentHasher) -> dict[str, Any]:
+    return {
+        "techniques": [_shown(technique, hasher) for technique in settings.techniques],
+        "acceptance": _shown(settings.acceptance, hasher),
+        "judging": settings.judging,
+        "stopping": {name: getattr(settings.stopping, name) for name in ("target", "patience", "max_steps")},
+        "batch_size": settings.batch_size,
+        "update": settings.update,
+        "parameters": settings.parameters,
+        "frozen": [_frozen(each) for each in settings.frozen],
+        "controller": None if settings.controller is None else _shown(settings.controller, hasher),
+        "score_range": settings.score_range,
+        "seed": settings.seed,
+    }
+
+
+def _program(settings: Settings, student: dspy.Module, hasher: ContentHasher) -> dict[str, Any]:
+    predictors = student.named_predictors()
+    configs = {name: without_secrets(each.config) for name, each in predictors}
+    return {
+        "prompts": read_prompts(student, settings.parameters),
+        "modules": describe(student),
+        "fields": {name: _fields(each.signature, hasher) for name, each in predictors},
+        "models": {name: _model(each.lm, hasher) for name, each in predictors},
+        "demos": {name: hasher.digest(each.demos, f"{name}.demos") for name, each in predictors if each.demos},
+        "configs": {name: _shown(config, hasher) for name, config in configs.items() if config},
+        "sources": _sources(student, hasher),
+        "state": {name: hasher.digest(value, f"program.{name}") for name, value in module_state(student).items()},
+        "adapter": _shown_class(dspy.settings.adapter, hasher),
+        "retriever": _shown_class(dspy.settings.rm, hasher),
+        "uses": hasher.used_globals(),
+    }
+
+
+def _warn(unknown: Mapping[str, str]) -> None:
+    """Name in one warning what could not be hashed."""
+    if unknown:
+        named = ", ".join(f"{where} ({kind})" for where, kind in list(unknown.items())[:10])
+        more = f" and {len(unknown) - 10} more" if len(unknown) > 10 else ""
+        logger.warning(
+            "The content of %s%s cannot be compared. If it changes, pass another log_dir: the run would go on as if it "
+            "were the same.",
+            named,
+            more,
+        )
 
 
 def _frozen(each: Any) -> str:
     return f"pattern {each.pattern!r} {each.flags}" if isinstance(each, re.Pattern) else str(each)
 
 
-def _shown(value: Any) -> str:
-    """The text of an object, without addresses, which differ from process to process."""
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", value if isinstance(value, str) else repr(value))
+def _shown(value: Any, hasher: ContentHasher) -> str:
+    """The text of an object, and a digest of its content where the text may not tell all."""
+    text = repr(value)
+    short = re.sub(r" at 0x[0-9a-fA-F]+", "", text)
+    return f"{short} {hasher.digest(value, type(value).__name__)}" if short != text or "..." in text else text
 
 
-def digest(examples: Sequence[Any]) -> str:
-    """A short name for examples: equal for equal texts of all their fields, in any process."""
-    text = "\n".join(repr(sorted(as_text(example).items())) for example in examples)
-    return hashed(_shown(text))
+def _shown_class(value: Any, hasher: ContentHasher) -> str | None:
+    """The class of an object, and a digest of its state where it has one."""
+    return None if value is None else f"{type(value).__name__} {hasher.digest(value, type(value).__name__)}"
 
 
-def _model(lm: Any) -> str | None:
-    """The name of a model, and its temperature if it is set."""
+def digest(examples: Sequence[Any], hasher: ContentHasher | None = None) -> str:
+    """A short name for examples: equal for equal content of all their fields, in any process."""
+    hasher = hasher or ContentHasher()
+    return hashed("\n".join(hasher.digest(each, f"data[{i}]") for i, each in enumerate(examples)))
+
+
+def _model(lm: Any, hasher: ContentHasher) -> str | None:
+    """The name of a model, and the options that are set and may change its answers."""
     if lm is None:
         return None
-    temperature = (getattr(lm, "kwargs", None) or {}).get("temperature")
-    return str(lm.model) if temperature is None else f"{lm.model} at temperature {temperature}"
+    options = model_options(lm)
+    name = str(options.pop("model", type(lm).__name__))
+    temperature = options.pop("temperature", None)
+    if options.get("model_type") == "chat":  # the default
+        del options["model_type"]
+    rest = [f"{key}={_short(value, hasher, key)}" for key, value in sorted(options.items())]
+    if is_own(type(lm)):
+        rest.append(hasher.digest(lm, name))
+    name = name if temperature is None else f"{name} at temperature {temperature}"
+    return ", ".join([name, *rest])
 
 
-def _fields(signature: Any) -> dict[str, str]:
-    """Type and description of every field."""
-    return {
-        name: _shown(f"{field.annotation} {(field.json_schema_extra or {}).get('desc', '')}")
-        for name, field in signature.fields.items()
-    }
+def _short(value: Any, hasher: ContentHasher, name: str) -> str:
+    """A short value itself, or the digest of another."""
+    plain = isinstance(value, (str, bool, int, float))
+    return str(value) if plain and len(str(value)) <= 60 else hasher.digest(value, name)
 
 
-def _sources(student: dspy.Module) -> dict[str, str]:
-    """A digest of the source of every class of the user's own in the program."""
+def _fields(signature: Any, hasher: ContentHasher) -> dict[str, str]:
+    """Type and description of every field, and a digest of both."""
+    found = {}
+    for name, field in signature.fields.items():
+        extra = field.json_schema_extra or {}
+        content = hasher.digest([field.annotation, extra, field.metadata, field.default], f"fields.{name}")
+        kind = getattr(field.annotation, "__name__", None) or str(field.annotation)
+        found[name] = f"{kind} {extra.get('desc', '')} {content}"
+    return found
+
+
+def _sources(student: dspy.Module, hasher: ContentHasher) -> dict[str, str]:
+    """A digest of every class of the user's own in the program: its methods, and what they enclose."""
     kinds = {type(module) for _, module in student.named_sub_modules()}
-    own = sorted((kind for kind in kinds if not kind.__module__.startswith("dspy.")), key=lambda kind: kind.__name__)
-    return {kind.__name__: _source(kind) for kind in own}
+    return {kind.__name__: hasher.digest(kind, kind.__name__) for kind in kinds if is_own(kind)}
 
 
-def _source(thing: Any) -> str:
-    """The name of a function, class or object and a digest of its source, where it has one."""
-    name = str(getattr(thing, "__qualname__", type(thing).__qualname__))
-    code = getattr(thing, "__code__", None)
-    if code is not None and "<lambda>" in name:  # the source of a lambda is the statement around it
-        return f"{name} {hashed(_code(code))}"
-    try:
-        return f"{name} {hashed(inspect.getsource(thing))}"
-    except (OSError, TypeError):
-        return name
-
-
-def _code(code: Any) -> str:
-    """What a function does, without the place where it stands."""
-    consts = [_code(each) if hasattr(each, "co_code") else repr(each) for each in code.co_consts]
-    return f"{code.co_code.hex()} {consts} {code.co_names} {code.co_varnames}"
+def _name(thing: Any) -> str:
+    return str(getattr(thing, "__qualname__", type(thing).__qualname__))
 
 
 def hashed(text: str) -> str:

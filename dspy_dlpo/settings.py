@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +16,11 @@ from dspy_dlpo.core.checks import check_real
 from dspy_dlpo.core.controller import Controller
 from dspy_dlpo.core.history import Record
 from dspy_dlpo.core.judging import Judging
+from dspy_dlpo.core.paths import absolute_path
 from dspy_dlpo.core.plan import Stopping
 from dspy_dlpo.core.technique import Technique
 from dspy_dlpo.core.turns import UPDATES
+from dspy_dlpo.examples import as_examples, repeated, split_holdout, unseen
 from dspy_dlpo.host.metric import MetricDoor
 from dspy_dlpo.host.parameters import KINDS
 
@@ -55,6 +56,8 @@ class Settings:
     verbose: bool = True
 
     def __post_init__(self) -> None:
+        if self.log_dir is not None:
+            object.__setattr__(self, "log_dir", absolute_path("log_dir", self.log_dir))
         MetricDoor(self.metric, self.score_range)
         _check_type("acceptance", self.acceptance, Acceptance)
         _check_type("judging", self.judging, Judging)
@@ -131,58 +134,71 @@ class Data:
         train: To learn from.
         val: Held out, to choose on.
         where: What the held-out examples are called; empty if there are none.
+        notes: What a user must know of how they were divided, as sentences without a full stop.
     """
 
     train: list[dspy.Example]
     val: list[dspy.Example]
     where: str
+    notes: tuple[str, ...] = ()
 
 
 def check_data(settings: Settings, trainset: Any, valset: Any) -> Data:
     """Check the examples, and hold some out if no validation set is given.
 
+    Nothing that is learned from is held out, too: examples with the same inputs are the same.
+
     Raises:
         TypeError: If something is no example.
         ValueError: If there are none, too few, or their inputs are not marked.
     """
-    if not trainset:
-        raise ValueError("trainset is empty. Pass the examples to learn from.")
-    train, val, where = list(trainset), list(valset or ()), "valset"
-    _check_examples("trainset", train)
-    _check_examples("valset", val)
-    if valset is None:
-        train, val = split_holdout(train, settings.judging.holdout, settings.seed)
-        where = f"{len(val)} examples held out of the trainset"
-    if settings.batch_size is not None and settings.batch_size > len(train):
-        held = "" if len(train) == len(trainset) else f", {len(trainset) - len(train)} more are held out"
+    given = as_examples("trainset", () if trainset is None else trainset)
+    if not given:
         raise ValueError(
-            f"batch_size={settings.batch_size} is larger than the trainset ({len(train)} examples{held}). Pass a "
+            "trainset is empty. Pass the examples to learn from, as a list: an iterator can be read only once."
+        )
+    data = _split(given, settings) if valset is None else _without_seen(given, as_examples("valset", valset))
+    if settings.batch_size is not None and settings.batch_size > len(data.train):
+        held = "" if len(data.train) == len(given) else f", {len(given) - len(data.train)} more are held out"
+        raise ValueError(
+            f"batch_size={settings.batch_size} is larger than the trainset ({len(data.train)} examples{held}). Pass a "
             "smaller batch_size or more examples."
         )
-    return Data(train, val, where if val else "")
+    return data
 
 
-def split_holdout(examples: Sequence[Any], share: float, seed: int) -> tuple[list[Any], list[Any]]:
-    """Split a trainset into what is learned from and what is held out, at random, in the order given."""
-    order = list(range(len(examples)))
-    random.Random(f"{seed}/holdout").shuffle(order)
-    held = set(order[: int(len(examples) * share)])
-    train = [example for i, example in enumerate(examples) if i not in held]
-    return train, [example for i, example in enumerate(examples) if i in held]
+def _without_seen(train: list[dspy.Example], val: list[dspy.Example]) -> Data:
+    """The examples as given, less those of the valset that are learned from."""
+    kept = unseen(val, train)
+    shared = len(val) - len(kept)
+    notes: tuple[str, ...] = ()
+    if shared and not kept:
+        notes = (
+            f"nothing is held out, as the inputs of all {len(val)} valset examples are in the trainset too, so no gain "
+            "can be claimed: pass a valset of other examples, or none to have some held out of the trainset",
+        )
+    elif shared:
+        notes = (
+            f"{shared} of the {len(val)} valset examples {'have' if shared > 1 else 'has'} inputs that are in the "
+            "trainset too; the comparison leaves them out",
+        )
+    return Data(train, kept, "valset" if kept else "", notes)
+
+
+def _split(given: list[dspy.Example], settings: Settings) -> Data:
+    """The trainset in what is learned from and what is held out, at random, in the order given."""
+    share, twice = settings.judging.holdout, repeated(given)
+    train, val = split_holdout(given, share, settings.seed)
+    notes: tuple[str, ...] = ()
+    if twice and share:
+        side = "on one side of what is held out" if val else "learned from, so that nothing is held out"
+        notes = (
+            f"{twice} of the {len(given)} trainset examples repeat the inputs of another; those with the same inputs "
+            f"are {side}",
+        )
+    return Data(train, val, f"{len(val)} examples held out of the trainset" if val else "", notes)
 
 
 def _check_type(name: str, value: Any, kind: type) -> None:
     if not isinstance(value, kind):
         raise TypeError(f"{name}={value!r} is no {kind.__name__}. Pass an object of that class.")
-
-
-def _check_examples(name: str, examples: Sequence[Any]) -> None:
-    for i, example in enumerate(examples):
-        if not isinstance(example, dspy.Example):
-            raise TypeError(f"{name}[{i}] is a {type(example).__name__}. Pass dspy.Example objects.")
-        try:
-            example.inputs()
-        except ValueError as error:
-            raise ValueError(
-                f"{name}[{i}] does not say which fields are inputs. Call .with_inputs(...) on it."
-            ) from error

@@ -59,7 +59,8 @@ class DLPOTeleprompter(Teleprompter):
             nothing has happened in it: no call of a language model began or ended. It counts as lost in transport.
             None leaves that to the models' own time-outs.
         seed: Seed of all chance, a whole number.
-        log_dir: Directory for the run's records, private to you; None for none. The same call with the same directory
+        log_dir: Directory for the run's records, private to you, with ``~`` and the working directory of now; None for
+            none. The same call with the same directory
             goes on where an earlier one ended or was killed, at no cost for what was paid already; with a higher budget
             it goes on further. A file ``stop`` in it ends the run.
         on_record: Called with every `Record` as it is made, such as ``progress.ProgressBar(budget)``. Its method
@@ -151,15 +152,17 @@ class DLPOTeleprompter(Teleprompter):
             student: The program; not changed.
             trainset: Examples to learn from, with their inputs marked.
             teacher: Not used: `dspy.BetterTogether` gives the one of another step to all; a warning says so.
-            valset: Examples on which the result is chosen and the gain is measured. None splits some off the trainset
-                (``Judging(holdout=)``).
+            valset: Examples on which the result is chosen and the gain is measured, less those whose inputs are in the
+                trainset. None splits some off the trainset (``Judging(holdout=)``); examples with the same inputs stay
+                together. An empty list holds nothing out.
 
         Returns:
             A copy of the program with the best instructions found, never worse on the held-out examples than the
             student's. Its ``detailed_results`` is a `DLPOResult`.
 
         Raises:
-            ValueError: If the data do not fit the settings, or no language model is configured.
+            TypeError: If the student is no program, or the examples are none.
+            ValueError: If the data do not fit the settings or the program, or no language model is configured.
             ProgramError: If the program has no instructions to optimize.
             ControllerError: If the controller chooses what the settings refuse; in mid-run that ends the run instead.
             MetricError: If the metric fails on its first example.
@@ -174,6 +177,8 @@ class DLPOTeleprompter(Teleprompter):
         if teacher:
             logger.warning("teacher= is not used by this optimizer")
         data = check_data(self.settings, trainset, valset)
+        for note in data.notes:
+            logger.warning("%s", note)
         return Compilation(self.settings, student, data).run()
 
     def estimate(

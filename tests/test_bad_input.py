@@ -27,6 +27,28 @@ def right(gold, pred, trace=None):
     return float(gold.answer == pred.answer)
 
 
+class Asking(dspy.Module):
+    def __init__(self):
+        super().__init__()
+        self.solve = dspy.Predict("question -> answer")
+
+    def forward(self, question):
+        return self.solve(question=question)
+
+
+class Tabled(list):
+    """Stands for a table of another package, which may not be installed."""
+
+
+def table(package, kind):
+    return type(kind, (Tabled,), {"__module__": f"{package}.core"})()
+
+
+MISSPELT = [dspy.Example(question="q", answer="a").with_inputs("qestion")]
+OTHERS = [dspy.Example(qestion=str(i), answer="a").with_inputs("qestion") for i in range(12)]
+TOO_MUCH = [dspy.Example(question=str(i), kind="k", answer="a").with_inputs("question", "kind") for i in range(12)]
+
+
 def attempt(*, metric=right, program=None, trainset=None, valset=None, lm=None, **settings):
     """Compile; return the error, and how many calls were paid for."""
     lm = lm or simulated_lm(0)
@@ -47,6 +69,35 @@ UNMARKED = [dspy.Example(question="q", answer="a")]
         ({"trainset": [{"question": "q"}]}, r"trainset[0] is a dict. Pass dspy.Example"),
         ({"trainset": UNMARKED}, "with_inputs"),
         ({"valset": UNMARKED}, "valset[0] does not say which fields are inputs"),
+        ({"trainset": [("q", "a")]}, "trainset[0] is a tuple. Pass dspy.Example objects: [dspy.Example("),
+        ({"trainset": {"question": ["q"]}}, "trainset is a dict. Pass a list of dspy.Example"),
+        ({"trainset": "train.csv"}, "trainset is a str. Pass a list"),
+        ({"trainset": 3}, "trainset is a int. Pass a list"),
+        ({"trainset": TASK.trainset[0]}, "trainset is one Example. Pass a list"),
+        ({"trainset": iter(())}, "trainset is empty. Pass the examples to learn from, as a list: an iterator"),
+        ({"trainset": table("pandas", "DataFrame")}, """for row in trainset.to_dict("records")]."""),
+        ({"valset": table("pandas", "DataFrame")}, """for row in valset.to_dict("records")]."""),
+        ({"trainset": table("polars", "LazyFrame")}, "for row in trainset.collect().to_dicts()]."),
+        ({"trainset": table("pyarrow", "Table")}, "for row in trainset.to_pylist()]."),
+        ({"trainset": table("datasets", "Dataset")}, "with_inputs(...) for row in trainset]."),
+        ({"trainset": table("datasets", "DatasetDict")}, "Pass examples of one split of it, such as trainset['train']"),
+        (
+            {"trainset": MISSPELT},
+            "trainset[0] marks 'qestion' as an input and has no such field; its fields are question",
+        ),
+        ({"valset": MISSPELT}, "valset[0] marks 'qestion' as an input and has no such field"),
+        ({"trainset": OTHERS, "program": dspy.Predict("question -> answer")}, "cannot take: it takes question. Its"),
+        (
+            {"trainset": OTHERS, "program": Asking()},
+            "its forward method says \"missing a required argument: 'question'",
+        ),
+        ({"trainset": TOO_MUCH, "program": Asking()}, 'its forward method says "got an unexpected keyword argument'),
+        ({"trainset": OTHERS, "program": dspy.ChainOfThought("question -> answer")}, "it takes question."),
+        ({"program": Asking}, "student=Asking is a class. Pass an object of it, such as Asking()."),
+        ({"program": right}, "student=right is no dspy.Module. Put what it does into the forward method"),
+        ({"program": dspy.Signature("a -> b")}, "is a signature. Pass a program, such as dspy.Predict("),
+        ({"program": "a -> b"}, "student='a -> b' is a str. Pass a program, such as dspy.Predict('a -> b')"),
+        ({"program": [dspy.Predict("a -> b")]}, "student=list is no dspy.Module. Pass a dspy.Module"),
         ({"batch_size": 25, "judging": Judging(holdout=0)}, "batch_size=25 is larger than the trainset (24 examples)"),
         ({"batch_size": 20}, "batch_size=20 is larger than the trainset (12 examples, 12 more are held out)"),
         ({"batch_size": 0}, "batch_size=0 must be a whole number of at least 1"),
@@ -192,3 +243,48 @@ def test_a_long_prompt_is_not_made_longer():
             program, trainset=TASK.trainset, valset=TASK.valset
         )
     assert len(better.signature.instructions.split()) <= len(LONG.split())
+
+
+def test_no_student_is_told():
+    with dspy.context(lm=simulated_lm(0)), pytest.raises(TypeError, match=r"student=None is no dspy.Module. Pass a"):
+        DLPOTeleprompter(right).compile(None, trainset=TASK.trainset)
+
+
+def test_a_table_of_pandas_is_told_how_to_convert():
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(TypeError, match=r"trainset is a DataFrame of pandas. Pass \[dspy.Example"):
+        DLPOTeleprompter(right).compile(TASK.program, trainset=pandas.DataFrame({"question": ["q"]}))
+
+
+class Anything(dspy.Module):
+    def __init__(self):
+        super().__init__()
+        self.solve = dspy.Predict("question -> answer")
+
+    def forward(self, **inputs):
+        return self.solve(question=inputs["question"])
+
+
+@pytest.mark.parametrize(
+    ("trainset", "program"),
+    [
+        ((each for each in TASK.trainset), TASK.program),
+        (tuple(TASK.trainset), TASK.program),
+        ([each.without("answer").with_inputs("question").copy(answer="3") for each in TASK.trainset], TASK.program),
+        (TOO_MUCH, Anything()),
+        (TOO_MUCH, dspy.Predict("question -> answer")),
+        (TASK.trainset, dspy.Predict("question, context: str | None -> answer")),
+    ],
+)
+def test_what_can_be_worked_with_is(trainset, program):
+    with dspy.context(lm=simulated_lm(0)):
+        better = DLPOTeleprompter(right, budget=Budget(40)).compile(program, trainset=trainset, valset=TASK.valset)
+    assert better.detailed_results.spent["metric_calls"] > 0
+
+
+def test_a_program_that_another_optimizer_has_compiled_is_optimized():
+    program = Asking()
+    program._compiled = True
+    with dspy.context(lm=simulated_lm(0)):
+        better = DLPOTeleprompter(right, budget=Budget(60)).compile(program, trainset=TASK.trainset, valset=TASK.valset)
+    assert list(better.detailed_results.best_prompts) == ["solve"]

@@ -226,3 +226,70 @@ def test_a_technique_of_ones_own_says_its_limit_and_whether_it_prunes():
     long = "Count the objects, and say how many there are."
     at_its_limit = tokens_of_the_task_model([Terse()], long)
     assert at_its_limit < tokens_of_the_task_model([], long)
+
+
+def pictured(number, count=1):
+    pictures = [dspy.Image(f"data:image/png;base64,{'A' * 4000}{number}")] * count
+    return dspy.Example(pictures=pictures, question=f"{number}?", answer="a").with_inputs("pictures", "question")
+
+
+def told_of(trainset, model="openai/gpt-4o", signature="pictures: list[dspy.Image], question -> answer", **options):
+    lm = dspy.LM(model, **options)
+    optimizer = DLPOTeleprompter(lambda gold, pred, trace=None: 1.0, task_model=lm, prompt_model=lm)
+    return optimizer.estimate(dspy.Predict(signature), trainset=trainset, valset=[])
+
+
+def test_images_are_counted_and_said():
+    bare, one, three = (told_of([pictured(i, count) for i in range(20)]) for count in (0, 1, 3))
+    tokens = [each.models[0].input_tokens.high for each in (bare, one, three)]
+    assert tokens[1] - tokens[0] == pytest.approx(600 * 1600, rel=0.1)
+    assert tokens[2] - tokens[0] == pytest.approx(600 * 4800, rel=0.1)
+    assert "An image is taken to be 85 to 1,600 tokens" in str(one)
+    assert "image" not in str(bare)
+
+
+def test_sounds_and_files_are_said():
+    sound = dspy.Audio(data="AAAA", audio_format="wav")
+    said = str(told_of([dspy.Example(sound=sound, answer="a").with_inputs("sound")] * 20, signature="sound -> answer"))
+    assert "The tokens of sound are not counted" in said
+
+
+QUESTIONS = [dspy.Example(question=f"{i}?", answer="a").with_inputs("question") for i in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        ("openai/o3-mini", {}),
+        ("openai/gpt-5", {}),
+        ("deepseek/deepseek-reasoner", {}),
+        ("openai/any", {"reasoning_effort": "low"}),
+        ("anthropic/claude-any", {"thinking": {"type": "enabled", "budget_tokens": 2000}}),
+    ],
+)
+def test_a_model_that_thinks_is_said_and_counted(model, options):
+    plain = told_of(QUESTIONS, signature="question -> answer")
+    told = told_of(QUESTIONS, model, "question -> answer", **options)
+    assert f"{model} may think before an answer" in str(told)
+    assert "think" not in str(plain)
+    for one, other in zip(plain.models, told.models, strict=True):
+        assert other.output_tokens.high >= one.output_tokens.high + one.calls.high * 1000
+
+
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        ("openai/gpt-5-chat-latest", {}),
+        ("xai/grok-4-fast-non-reasoning", {}),
+        ("openai/gpt-5", {"reasoning_effort": "none"}),
+        ("anthropic/claude-any", {"thinking": {"type": "disabled"}}),
+    ],
+)
+def test_a_model_that_does_not_think_is_not_said_to(model, options):
+    assert "think" not in str(told_of(QUESTIONS, model, "question -> answer", **options))
+
+
+def test_what_was_left_out_of_the_valset_is_said():
+    task = simulated_task("object_counting", n_train=20, n_val=20)
+    told = optimizer_of(task).estimate(task.program, trainset=task.trainset, valset=task.trainset)
+    assert "Nothing is held out, as the inputs of all 20 valset examples" in str(told)

@@ -20,13 +20,16 @@ ROWS = (
 )
 # These files are one room.
 OPTIMIZER = (
+    "examples",
     "settings",
     "presets",
+    "student",
     "door",
     "fingerprint",
     "interrupt",
     "loading",
     "estimate",
+    "hidden_tokens",
     "estimator",
     "recorder",
     "reserve",
@@ -39,9 +42,12 @@ MAY_IMPORT = {
     "dspy": {
         "host",
         "simulation",
+        "examples",
         "settings",
+        "student",
         "door",
         "fingerprint",
+        "hidden_tokens",
         "estimator",
         "reserve",
         "compilation",

@@ -214,7 +214,7 @@ def test_the_name_of_a_model_instead_of_a_model_is_refused_before_anything_is_pa
 
 
 def test_a_large_valset_is_compared_on_a_random_part_and_the_verdict_says_so():
-    val = simulated_task("object_counting", n_train=1, n_val=120).valset
+    val = simulated_task("object_counting", n_train=40, n_val=120).valset
     result = compiled(val=val).detailed_results
     assert "31 of 120 valset examples" in result.verdict
     assert set(result.comparison.scores[0]) != set(range(31))

@@ -17,7 +17,7 @@ from dspy_dlpo.claim import score_on_test
 from dspy_dlpo.core.history import prompts_key
 from dspy_dlpo.core.json_lines import to_json
 from dspy_dlpo.core.result import Comparison
-from dspy_dlpo.host.values import as_text
+from dspy_dlpo.fingerprint import digest
 
 FILE = "test.json"
 # The finished prompts are longer than those of the run were on average.
@@ -55,7 +55,7 @@ def cost_of_claim(result: DLPOResult, examples: int) -> float | None:
 
 def _key(result: DLPOResult, testset: Sequence[Any], lm: Any) -> str:
     content = [prompts_key(result.start_prompts), prompts_key(result.best_prompts), str(getattr(lm, "model", ""))]
-    content += [json.dumps(as_text(example), sort_keys=True) for example in testset]
+    content.append(digest(testset))
     return hashlib.sha256("\n".join(content).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 

@@ -21,6 +21,7 @@ from dspy_dlpo.cli import failing
 from dspy_dlpo.cli.claiming import claim, cost_of_claim
 from dspy_dlpo.cli.free import cost_nothing, is_simulated
 from dspy_dlpo.cli.options import (
+    UserPath,
     auto_option,
     budget_option,
     json_option,
@@ -34,7 +35,9 @@ from dspy_dlpo.cli.streams import can_ask, stdout_kept
 from dspy_dlpo.core.budget import AUTO, Budget
 from dspy_dlpo.core.ending import EndedBy, Ending
 from dspy_dlpo.core.errors import DLPOError
+from dspy_dlpo.core.paths import absolute_path
 from dspy_dlpo.door import Door
+from dspy_dlpo.examples import unseen
 from dspy_dlpo.loading import load_task
 from dspy_dlpo.progress import ProgressBar
 from dspy_dlpo.progress.streams import whole_lines
@@ -70,11 +73,11 @@ _TASK_THREADS = 8
 )
 @click.option(
     "--log-dir",
-    type=click.Path(file_okay=False),
+    type=UserPath(file_okay=False),
     help="Run directory; a new one under runs/ by default. The same command with the same one goes on.",
 )
 @click.option(
-    "--output", type=click.Path(dir_okay=False), help="File for the program (.json); in the run directory by default."
+    "--output", type=UserPath(dir_okay=False), help="File for the program (.json); in the run directory by default."
 )
 @click.option("--require-gain", is_flag=True, help=f"Exit with {failing.NO_GAIN} if there is no reliable gain.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask before money is spent.")
@@ -110,8 +113,9 @@ def compile_task(
             settings["judging"] = replace(default_settings()["judging"], width=width, speculate=speculate)
             found = load_task(task)
             limits = Budget(metric_calls=AUTO[auto] if budget is None else budget, usd=max_usd)
-            log_dir = log_dir or _new_directory(found.name or task)
-            job = _Job(found, limits, settings, log_dir, output or str(Path(log_dir) / "program.json"))
+            log_dir = absolute_path("--log-dir", log_dir or _new_directory(found.name or task))
+            output = absolute_path("--output", output or Path(log_dir) / "program.json")
+            job = _Job(found, limits, settings, log_dir, output)
             estimate = _estimated(job, ask=not yes, show=not (quiet or as_json))
             outcome = _compiled(job, estimate, quiet, as_json)
         _tell(outcome, quiet, as_json)
@@ -224,14 +228,18 @@ def _compiled(job: _Job, estimate: Estimate, quiet: bool, as_json: bool) -> Outc
 
 def _claimed(job: _Job, result: DLPOResult, quiet: bool, as_json: bool) -> tuple[Any, str]:
     """The claim on the testset, or why there is none."""
-    testset = job.task.testset
-    if not testset:
+    if not job.task.testset:
         return None, ""
+    testset = unseen(list(job.task.testset), [*job.task.trainset, *(job.task.valset or ())])
+    if not testset:
+        return None, "not made: the inputs of all its examples are in the trainset or the valset"
     limit, cost = job.budget.usd, cost_of_claim(result, len(testset))
     if limit is not None and (cost is None or (result.spent["usd"] or 0.0) + cost > limit):
         return None, "not made: --max-usd does not pay for it"
     if not (quiet or as_json):
-        console.print(f"[dim]final test on {len(testset)} examples[/dim]")
+        left_out = len(job.task.testset) - len(testset)
+        others = f", less {left_out} whose inputs are in the trainset or the valset" if left_out else ""
+        console.print(f"[dim]final test on {len(testset)} examples{others}[/dim]")
     options = {"task_model": job.task_model, "num_threads": job.num_threads}
     with nullcontext() if quiet else whole_lines():
         return claim(job.task.program, result, job.task.metric, testset, **options), ""

@@ -16,7 +16,7 @@ from dspy_dlpo import DLPOResult, DLPOTeleprompter, Interrupted
 from dspy_dlpo.claim import score_on_test
 from dspy_dlpo.cli.failing import Stopped
 from dspy_dlpo.cli.free import is_simulated
-from dspy_dlpo.cli.options import json_option, model_options, quiet_option
+from dspy_dlpo.cli.options import UserPath, json_option, model_options, quiet_option
 from dspy_dlpo.cli.outcome import Outcome
 from dspy_dlpo.cli.showing import called, console, named_models, show_estimate, show_next, told_shortly
 from dspy_dlpo.cli.streams import stdout_kept
@@ -27,7 +27,7 @@ from dspy_dlpo.simulation import simulated_lm, simulated_task, task_names
 
 @click.command()
 @click.option("--task", "name", default="object_counting", show_default=True, help="Which task to show.")
-@click.option("--data", type=click.Path(exists=True, dir_okay=False), help="BIG-Bench Hard questions as JSON lines.")
+@click.option("--data", type=UserPath(exists=True, dir_okay=False), help="BIG-Bench Hard questions as JSON lines.")
 @click.option(
     "--budget",
     type=click.IntRange(min=1),
@@ -37,7 +37,7 @@ from dspy_dlpo.simulation import simulated_lm, simulated_task, task_names
 )
 @click.option("--seed", default=0, show_default=True, help="Seed of all chance.")
 @model_options
-@click.option("--log-dir", type=click.Path(), help="Directory for the run's records; a new temporary one by default.")
+@click.option("--log-dir", type=UserPath(), help="Directory for the run's records; a new temporary one by default.")
 @quiet_option
 @json_option
 def demo(

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
 from dspy_dlpo.core.budget import AUTO
+
+
+class UserPath(click.Path):
+    """A path in which ``~`` is the home directory; a shell leaves it as it is in ``--option=~/file``."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, expanded and checked."""
+        return super().convert(os.path.expanduser(value), param, ctx)
+
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

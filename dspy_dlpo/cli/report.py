@@ -7,14 +7,15 @@ from pathlib import Path
 
 import click
 
+from dspy_dlpo.cli.options import UserPath
 from dspy_dlpo.cli.showing import told_shortly
 from dspy_dlpo.core.errors import RunDirectoryError
 from dspy_dlpo.report.result import DLPOResult
 
 
 @click.command()
-@click.argument("run", type=click.Path())
-@click.option("--output", type=click.Path(dir_okay=False), help="File to write; report.html in the run directory.")
+@click.argument("run", type=UserPath())
+@click.option("--output", type=UserPath(dir_okay=False), help="File to write; report.html in the run directory.")
 @click.option("--open", "open_browser", is_flag=True, help="Open the page in a browser.")
 def report(run: str, output: str | None, open_browser: bool) -> None:
     """Write the report of a run: one HTML page that holds all it needs.

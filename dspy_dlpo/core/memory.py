@@ -25,6 +25,8 @@ from dspy_dlpo.core.reading import record_from_json, row_from_data
 from dspy_dlpo.core.roles import Row
 from dspy_dlpo.core.storage import CALLS, HISTORY, SETTINGS, RunDirectory
 
+# How the settings tell data, programs and metrics apart: raised when the same ones get other names than before.
+IDENTITY = 2
 # Names of one run of the program: set of examples, prompts, example, repetition.
 RunKey = tuple[str, str, int, int]
 Line = dict[str, Any]
@@ -92,6 +94,12 @@ def open_run(directory: RunDirectory, settings: Mapping[str, Any], budget: Budge
         directory.forget()
         directory.write_json(SETTINGS, {**new["settings"], "budgets": [{**new["budget"], "from_record": 0}]})
         return Memory()
+    if stored.get("identity") != new["settings"].get("identity"):
+        raise ResumeError(
+            f"log_dir={str(directory.path)!r} holds a run of dspy_dlpo {stored.get('package', 'unknown')}, which told "
+            "data, programs and metrics apart in another way, so that this version cannot tell whether it is the same "
+            "run. Pass another directory, or go on with that version."
+        )
     differences = _differences({key: stored.get(key) for key in new["settings"]}, new["settings"])
     differences = [each for each in differences if each.split(".")[0].split(" ")[0] not in MAY_DIFFER]
     if differences:

@@ -11,6 +11,7 @@ from dspy_dlpo.core.acceptance import Acceptance, Greedy
 from dspy_dlpo.core.checks import check_real, check_whole
 from dspy_dlpo.core.controller import Controller
 from dspy_dlpo.core.judging import Judging
+from dspy_dlpo.core.paths import absolute_path
 from dspy_dlpo.core.space import tunable
 from dspy_dlpo.core.technique import Technique
 from dspy_dlpo.core.update import Constraint
@@ -25,7 +26,7 @@ class Stopping:
             examples, or all there are. None for no target.
         patience: Steps in a row without a gain after which the run ends, at least 1; None for no limit.
         stop_file: The run ends when this file appears; None for the file ``stop`` in the run directory. It must not
-            exist when the run begins, or goes on.
+            exist when the run begins, or goes on. ``~`` and the working directory are those of now.
         max_steps: Steps, trials and growths at most, at least 1; None for no limit. When given, it also is the clock of
             all schedules.
         broken_program: Whether a run ends at once, with a `ProgramError`, when the first 8 runs of the program (all, if
@@ -48,10 +49,10 @@ class Stopping:
                 check_whole("Stopping", name, getattr(self, name), way_out="Pass None for no limit.")
         if self.target is not None:
             check_real("Stopping", "target", self.target, -math.inf, way_out="Pass None for no target.")
-        if self.stop_file is not None and not isinstance(self.stop_file, (str, os.PathLike)):
-            raise TypeError(f"Stopping(stop_file={self.stop_file!r}) is no path. Pass the path of a file.")
         if not isinstance(self.broken_program, bool):
             raise TypeError(f"Stopping(broken_program={self.broken_program!r}) is neither True nor False. Pass one.")
+        if self.stop_file is not None:
+            object.__setattr__(self, "stop_file", absolute_path("Stopping.stop_file", self.stop_file))
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ class RunDirectory:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         from filelock import FileLock, Timeout  # only where a run is remembered
 
-        self.path = Path(path)
+        self.path = Path(path).expanduser().absolute()
         self._files: dict[str, int] = {}
         self._lock = FileLock(self.path / LOCK, timeout=0, mode=0o600)
         try:
@@ -133,4 +133,4 @@ def read_history(path: str | os.PathLike[str]) -> History:
     Raises:
         RunDirectoryError: If the directory holds no run, or a line other than the last is no record.
     """
-    return History(parse_lines(Path(path) / HISTORY, record_from_json))
+    return History(parse_lines(Path(path).expanduser() / HISTORY, record_from_json))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
+import random
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -165,7 +167,7 @@ class PromptModel:
             raise ModelError(f"No call of the prompt model was answered: {answer.error} ({self._lost} in a row)")
 
     def _answer(self, ask: Ask) -> tuple[Answer, Tally]:
-        predict = dspy.Predict(ask.signature, rollout_id=_rollout(self._seed, ask))
+        predict = _predictor(ask.signature, rollout_id=_rollout(self._seed, ask))
         with self._meter.role(ask.role, lm=self._lm, adapter=self._adapter, trace=None) as scope:
             try:
                 reply = predict(**{name: contained(value) for name, value in ask.inputs.items()})
@@ -188,6 +190,26 @@ class PromptModel:
         if isinstance(value, (list, tuple)):
             return [self._plain(item) for item in value]
         return value if isinstance(value, (int, float, type(None))) else self._redact(str(value))
+
+
+def _predictor(signature: type[dspy.Signature], **config: Any) -> dspy.Predict:
+    """A predictor, made without a draw: `dspy.Predict` draws a name for itself from the global random."""
+    predict = copy.deepcopy(_PREDICTOR)
+    predict.signature, predict.config = signature, config
+    return predict
+
+
+def _first_predictor() -> dspy.Predict:
+    """The one that all are copies of; the global random is as before."""
+    state = random.getstate()
+    try:
+        return dspy.Predict("question -> answer")
+    finally:
+        random.setstate(state)
+
+
+# Made as this file is imported and not as requests go out, from many threads.
+_PREDICTOR = _first_predictor()
 
 
 def quoted(value: object, limit: int) -> str:

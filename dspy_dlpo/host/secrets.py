@@ -19,6 +19,16 @@ _LOOKS_SECRET = re.compile(
 _SHORTEST, _SHORTEST_WITH_DIGIT, _SHORTEST_VARIABLE = 12, 8, 16
 
 
+def is_secret_name(name: str) -> bool:
+    """Whether an argument of that name holds a key; ``max_tokens`` is such a name, too, so mind what it holds."""
+    return bool(_SECRET_NAME.search(name))
+
+
+def looks_secret(text: str) -> bool:
+    """Whether a text holds what looks like a key."""
+    return bool(_LOOKS_SECRET.search(text))
+
+
 class Redactor:
     """Takes the keys of language models, and of the environment, out of text.
 

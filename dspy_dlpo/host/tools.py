@@ -78,7 +78,7 @@ def load_program(program: dspy.Module, path: str | os.PathLike[str], **options: 
         ValueError: If the path does not end with ``.json``.
         OSError: If the file cannot be read.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if path.suffix != ".json":
         raise ValueError(f"path={str(path)!r} must end with .json. Save the program with program.save('name.json').")
     state = json.loads(path.read_text(encoding="utf-8"))

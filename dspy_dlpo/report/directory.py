@@ -57,7 +57,7 @@ def read_calls(log_dir: str | os.PathLike[str]) -> Calls:
     Raises:
         RunDirectoryError: If the file cannot be read.
     """
-    path = Path(log_dir) / CALLS
+    path = Path(log_dir).expanduser() / CALLS
     try:
         with open(path, "rb") as file:
             return _summed(_lines(file))
@@ -133,7 +133,7 @@ def read_settings(log_dir: str | os.PathLike[str]) -> dict[str, Any]:
     Raises:
         RunDirectoryError: If it cannot be read.
     """
-    path = Path(log_dir) / SETTINGS
+    path = Path(log_dir).expanduser() / SETTINGS
     return read_object(path) if path.exists() else {}
 
 

@@ -28,7 +28,7 @@ def load_result(path: str | os.PathLike[str]) -> DLPOResult:
     Raises:
         RunDirectoryError: If there is no run, or it cannot be read.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if path.is_file():
         return _from_data(read_object(path), path)
     check_directory(path)

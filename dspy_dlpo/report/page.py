@@ -74,9 +74,10 @@ def write_page(result: DLPOResult, path: str | os.PathLike[str]) -> Path:
     from dspy_dlpo.report.rendering import render
 
     text = render(make_page(result))
-    with open(path, "w", encoding="utf-8", newline="\n") as file:
+    target = Path(path).expanduser()
+    with open(target, "w", encoding="utf-8", newline="\n") as file:
         file.write(text)
-    return Path(path)
+    return target
 
 
 def make_page(result: DLPOResult) -> Page:

@@ -10,6 +10,8 @@ from pathlib import Path
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
+from dspy_dlpo.core.paths import absolute_path
+
 STORAGE_VARIABLE, ARTIFACTS_VARIABLE = "DLPO_STORAGE", "DLPO_ARTIFACTS"
 DEFAULT = "sqlite:///dlpo-tuning.db"
 _SECRET_QUERY = re.compile(r"pass|secret|token|key", re.IGNORECASE)
@@ -74,7 +76,7 @@ def read_address(storage: str | None) -> Address:
     if text.startswith("grpc://"):
         return _grpc(text)
     if text.startswith("journal://"):
-        path = Path(text.removeprefix("journal://"))
+        path = Path(absolute_path("storage", text.removeprefix("journal://")))
         return Address("journal", text, path=path)
     if "://" not in text:
         return _sql(f"sqlite:///{text}")
@@ -100,4 +102,6 @@ def _sql(text: str) -> Address:
         url = url.set(drivername="postgresql+psycopg")
     hidden = {name: "***" if _SECRET_QUERY.search(name) else value for name, value in url.query.items()}
     shown = url.set(query=hidden).render_as_string(hide_password=True)
+    if backend == "sqlite" and url.database and not url.database.startswith((":memory:", "file:")):
+        url = url.set(database=absolute_path("storage", url.database))  # each connection opens the file anew
     return Address("sql", shown.replace("+psycopg", "", 1), url=url)

@@ -58,7 +58,7 @@ def _show(study: optuna.Study, name: str, draw: Chart) -> None:
         save_plotly_graph_object(study, _figure(*content), graph_object_id=name)
         if is_whole(study, name):
             return
-        time.sleep(random.random() / 4)
+        time.sleep(random.SystemRandom().random() / 4)
     logger.warning("the figure %s of study %r is torn: others write it too", name, study.study_name)
 
 

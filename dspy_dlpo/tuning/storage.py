@@ -18,6 +18,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
 from optuna.storages.journal import JournalFileBackend
 
 from dspy_dlpo.core.errors import DLPOError
+from dspy_dlpo.core.paths import absolute_path
 from dspy_dlpo.tuning.address import ARTIFACTS_VARIABLE, STORAGE_VARIABLE, Address, read_address
 from dspy_dlpo.tuning.blobs import BlobArtifacts, Blobs, FolderBlobs, SqlBlobs
 from dspy_dlpo.tuning.patience import make_patient
@@ -121,7 +122,7 @@ def _in_database(address: Address, artifacts: str | None) -> Store:
 
 def _blobs(artifacts: str) -> tuple[Blobs, Closes]:
     if "://" not in artifacts:
-        return FolderBlobs(Path(artifacts)), ()
+        return FolderBlobs(Path(absolute_path("artifacts", artifacts))), ()
     address = read_address(artifacts)
     if address.url is None:
         raise ValueError("artifacts= is neither a database nor a directory. Pass the URL of one, or a path.")
@@ -162,7 +163,7 @@ def _database(address: Address) -> RDBStorage:
         except (sa.exc.DBAPIError, optuna.exceptions.StorageInternalError) as error:
             if number == TRIES - 1 or not _is_race(error):
                 raise
-            time.sleep(random.random() * 2 ** min(number, 3) / 4)
+            time.sleep(random.SystemRandom().random() * 2 ** min(number, 3) / 4)
     if address.is_sqlite:
         take_turns(database.engine)
     return database
@@ -176,7 +177,7 @@ def _is_race(error: Exception) -> bool:
 
 def _make_folder(url: sa.URL) -> None:
     if url.database and url.database != ":memory:":
-        Path(url.database).expanduser().parent.mkdir(parents=True, exist_ok=True)
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
 
 
 def _engine(address: Address) -> sa.Engine:

@@ -111,7 +111,7 @@ def _when_ready(store: Store, study: optuna.Study, pulse: Pulse) -> dict[str, ob
         attributes = dict(store.storage.get_study_system_attrs(study._study_id))
         if DEFINITION in attributes or time.monotonic() > until:
             return attributes
-        time.sleep(random.uniform(0.1, 0.3))
+        time.sleep(random.SystemRandom().uniform(0.1, 0.3))
 
 
 def _differences(old: dict[str, str], new: dict[str, str]) -> list[str]:

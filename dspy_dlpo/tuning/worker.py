@@ -143,7 +143,7 @@ class Worker:
                 f"{MOST_FAILURES} trials in a row failed; the last with {text}. Mend that, and run the same again: "
                 "what is done is kept."
             ) from error
-        time.sleep(random.random() * self._pulse.poll)
+        time.sleep(random.SystemRandom().random() * self._pulse.poll)
 
 
 def lineage(trial: FrozenTrial) -> tuple[int, int]:

@@ -106,8 +106,8 @@ def test_a_wrong_key_is_told_without_the_key(real):
 @pytest.mark.parametrize(
     ("name", "level", "expected"),
     [
-        ("two", "warning", "valset: 20 examples are too few to tell"),
-        ("two", "warning", "data: 10 of 20 inputs of the valset are in the trainset too"),
+        ("two", "warning", "valset: 10 examples are too few to tell"),
+        ("two", "warning", "data: 10 of the 20 valset examples have inputs that are in the trainset too"),
         ("two", "warning", "testset: none"),
         ("unmarked", "fail", "does not say which fields are inputs"),
         ("wrong", "fail", "program: "),

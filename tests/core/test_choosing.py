@@ -2,6 +2,7 @@
 
 import random
 
+import dspy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from dspy_dlpo import selection
 from dspy_dlpo.core.errors import ModelError
 from dspy_dlpo.core.history import Scored
 from dspy_dlpo.core.result import Comparison
-from dspy_dlpo.settings import split_holdout
+from dspy_dlpo.examples import split_holdout
 
 START = {"solve": "Start."}
 
@@ -204,13 +205,13 @@ def test_a_dead_model_leaves_out_the_last_finalists() -> None:
 
 @given(st.integers(0, 60), st.floats(0, 0.99), st.integers(0, 9))
 def test_holding_out_splits_in_the_order_given(count: int, share: float, seed: int) -> None:
-    examples = list(range(count))
-    train, val = split_holdout(examples, share, seed)
-    assert sorted([*train, *val]) == examples
+    examples = [dspy.Example(number=i).with_inputs("number") for i in range(count)]
+    train, val = ([each.number for each in part] for part in split_holdout(examples, share, seed))
+    assert sorted([*train, *val]) == list(range(count))
     assert train == sorted(train)
     assert val == sorted(val)
     assert len(val) == int(count * share)
-    assert (train, val) == split_holdout(examples, share, seed)
+    assert split_holdout(examples, share, seed) == split_holdout(examples, share, seed)
 
 
 def test_a_world_counts_what_it_is_asked() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,13 +10,13 @@ import dspy
 from dspy_dlpo import Task
 from dspy_dlpo.cli.checks.finding import FAIL, OK, WARNING, Finding
 from dspy_dlpo.core.errors import DLPOError, MetricError
+from dspy_dlpo.examples import input_keys
 from dspy_dlpo.host.dead import one_line
 from dspy_dlpo.host.meter import Meter
 from dspy_dlpo.host.metric import MetricDoor
 from dspy_dlpo.host.parameters import read_prompts
 from dspy_dlpo.host.program import call, copy_program
 from dspy_dlpo.host.secrets import Redactor
-from dspy_dlpo.host.values import as_text
 from dspy_dlpo.selection import TOO_FEW
 from dspy_dlpo.teleprompter import DLPOTeleprompter
 
@@ -57,6 +56,8 @@ def check_data(task: Task) -> Iterator[Finding]:
         )
     if not n_test:
         yield Finding(WARNING, "testset", "none: there will be no final claim", "Pass Task(testset=) to have one.")
+    for note in data.notes:
+        yield Finding(WARNING, "data", note)
     sets = {"trainset": data.train, "valset": data.val, "testset": task.testset or ()}
     yield from _shared(sets)
 
@@ -68,13 +69,11 @@ def _checked(task: Task) -> Any:
 
 
 def _shared(sets: dict[str, Sequence[Any]]) -> Iterator[Finding]:
-    keys = {
-        name: [json.dumps(as_text(each.inputs()), sort_keys=True) for each in found] for name, found in sets.items()
-    }
+    keys = {name: input_keys(found) for name, found in sets.items()}
     repeated = len(keys["trainset"]) - len(set(keys["trainset"]))
     if repeated:
         yield Finding(WARNING, "trainset", f"{repeated} examples stand there twice", "Take each once.")
-    for first, second in (("trainset", "valset"), ("trainset", "testset"), ("valset", "testset")):
+    for first, second in (("trainset", "testset"), ("valset", "testset")):
         shared = len(set(keys[first]) & set(keys[second]))
         if shared:
             said = f"{shared} of {len(keys[second])} inputs of the {second} are in the {first} too"
