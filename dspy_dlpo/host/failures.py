@@ -73,7 +73,7 @@ def fitted(examples: Sequence[Lines], room: int) -> list[str]:
 def _shortened(lines: Lines, room: int) -> str:
     limit = SHOWN
     while limit > SHORTEST and not fits(rendered(lines, limit), room):
-        limit = max(SHORTEST, limit // 2)
+        limit = max(SHORTEST, limit * 4 // 5)
     text, kept = rendered(lines, limit), len(lines)
     while kept > 4 and not fits(text, room):
         kept = max(4, kept * 3 // 4)
