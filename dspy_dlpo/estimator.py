@@ -22,6 +22,7 @@ from dspy_dlpo.door import Door
 from dspy_dlpo.estimate import Estimate, ModelEstimate, Span
 from dspy_dlpo.hidden_tokens import hidden_notes, image_tokens, thinking_tokens
 from dspy_dlpo.host.critic import FOR_WRITER, CritiqueModule
+from dspy_dlpo.host.fitting import LEAST_TOKENS, most_tokens
 from dspy_dlpo.host.meter import ModelMeter
 from dspy_dlpo.host.metric import MetricDoor
 from dspy_dlpo.host.prices import Prices
@@ -242,10 +243,13 @@ class Estimator:
         words = " " * (CRITIQUE + 150) * CHARACTERS_PER_TOKEN  # the critique, the advice of the techniques, the limits
         writer = {"module": "", "purpose": "", "current_instructions": prompt, "critique": words, "advice": ""}
         seen = {"failures": example * min(FOR_WRITER, batch), "limits": ""}
-        return (
-            _rendered(adapter, CritiqueModule, [], critic),
-            _rendered(adapter, EditInstructions, [], {**writer, **seen}),
-        )
+        bound = most_tokens(self._door.prompt_model)
+        requests = [(CritiqueModule, critic), (EditInstructions, {**writer, **seen})]
+        # Examples are left out of requests that would be longer, instructions are not.
+        least = [_rendered(adapter, asked, [], {**inputs, "failures": ""}) + LEAST_TOKENS for asked, inputs in requests]
+        most = [_rendered(adapter, asked, [], inputs) for asked, inputs in requests]
+        found = [min(high, max(bound, low)) for low, high in zip(least, most, strict=True)]
+        return found[0], found[1]
 
     def _model(self, role: str, lm: Any, calls: Span, tokens_in: Span, tokens_out: Span) -> ModelEstimate:
         costs = [

@@ -356,7 +356,7 @@ def test_a_program_that_looks_at_images_is_criticized_in_words():
         result = optimizer.compile(program, trainset=train).detailed_results
     asked = [user for _, user in engine(lm).asked if "[[ ## failures ## ]]" in user]
     assert asked
-    assert all("input picture: [Image]" in user and PIXEL not in user for user in asked)
+    assert all("input picture: [Image image/png, " in user and PIXEL not in user for user in asked)
     assert result.history.steps()[0].gradients
     assert told.tokens.high < 200_000
 

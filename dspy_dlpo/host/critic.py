@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import dspy
 
@@ -11,15 +12,14 @@ from dspy_dlpo.core.history import Prompts
 from dspy_dlpo.core.roles import Row
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.update import TextGradient
-from dspy_dlpo.host.prompting import Answer, Ask, PromptModel, quoted
+from dspy_dlpo.host.cutting import finished
+from dspy_dlpo.host.failures import Lines, demo, fitted, lines_of
+from dspy_dlpo.host.fitting import LEAST_TOKENS, clipped, frame, tokens
+from dspy_dlpo.host.prompting import Answer, Ask, PromptModel
 from dspy_dlpo.host.surroundings import account_of
 
-# Of a longer value this many characters are shown, from its start and its end.
-SHOWN = 1500
 # So many of the failed runs are shown to the writer, too.
 FOR_WRITER = 4
-# What an agent is given holds all its earlier steps: once, at its last step, is enough.
-GROWING = ("trajectory", "history")
 # A critique that finds nothing is one sentence of so many words at most, and says so without a condition.
 MOST_WORDS = 15
 _RIGHT = re.compile(
@@ -74,7 +74,7 @@ class Critic:
         demos: Mapping[str, Sequence[Mapping[str, str]]] | None = None,
     ) -> None:
         self._model, self._account, self._predictors, self._demos = model, account, predictors, demos or {}
-        self._shown: dict[str, str] = {}
+        self._shown: dict[str, Sequence[Lines]] = {}
 
     def __call__(self, prompts: Prompts, rows: Sequence[Row], step: int) -> list[TextGradient]:
         """Criticize every editable predictor that took part in the failed runs.
@@ -90,23 +90,54 @@ class Critic:
         concerned = [name for name in self._predictors if name in seen] or list(self._predictors)
         asks = [self._ask(name, prompts, rows, step) for name in concerned]
         texts = [_text(answer) for answer in self._model.ask(asks)]
-        examples = tuple(row.example for row in rows)
-        found = [TextGradient(name, text, examples) for name, text in zip(concerned, texts, strict=True) if text]
+        given = zip(concerned, texts, strict=True)
+        found = [TextGradient(name, text, self._examples(name, rows)) for name, text in given if text]
         return [each for each in found if not says_right(each.text)] or found
 
-    def failures(self, predictor: str) -> str:
+    def failures(self, predictor: str) -> Sequence[Lines]:
         """The first failed runs that were criticized last, as the critic saw them; for the writer."""
-        return self._shown.get(predictor, "")
+        return self._shown.get(predictor, ())[:FOR_WRITER]
 
-    def _ask(self, name: str, prompts: Prompts, rows: Sequence[Row], step: int) -> Ask:
-        found = [_shown(i, row, name) for i, row in enumerate(rows, start=1)]
-        shown, self._shown[name] = "\n\n".join(found), "\n\n".join(found[:FOR_WRITER])
+    def _examples(self, name: str, rows: Sequence[Row]) -> tuple[int, ...]:
+        """The examples that a critique rests on: those that were shown."""
+        return tuple(row.example for row in rows[: len(self._shown[name])])
+
+    def _ask(self, name: str, prompts: Prompts, rows: Sequence[Row], step: int, shortest: bool = False) -> Ask:
+        """The request for one predictor, as long as the model takes.
+
+        Args:
+            name: The predictor.
+            prompts: The prompts in force.
+            rows: The failed runs; of those that do not fit, the last are left out.
+            step: The step.
+            shortest: Whether all but the instructions must be as short as can be.
+        """
+        lines = [lines_of(i, row, name) for i, row in enumerate(rows, start=1)]
         program = "\n".join(filter(None, [self._account, account_of(name, rows)]))
-        inputs = {"program": program, "module": name, "current_instructions": prompts[name], "failures": shown}
-        if not self._demos.get(name):
-            return Ask("critic", name, step, CritiqueModule, inputs)
-        demos = [_demo(i, demo) for i, demo in enumerate(self._demos[name], start=1)]
-        return Ask("critic", name, step, CritiqueModuleWithDemos, {**inputs, "module_demos": "\n\n".join(demos)})
+        fields = {"program": program, "module": name, "current_instructions": prompts[name]}
+        demos = [demo(i, each) for i, each in enumerate(self._demos.get(name) or (), start=1)]
+        bound = 0 if shortest else self._model.most_tokens
+        room = bound - frame(CritiqueModuleWithDemos if demos else CritiqueModule) - sum(map(tokens, fields.values()))
+        while demos and room - sum(map(tokens, demos)) < LEAST_TOKENS:
+            demos.pop()
+        if room < LEAST_TOKENS:
+            fields["program"] = clipped(program, LEAST_TOKENS)
+            room += tokens(program) - tokens(fields["program"])
+        room -= sum(map(tokens, demos))
+        texts = fitted(lines, max(LEAST_TOKENS, room))
+        if sum(map(tokens, texts)) > room and not shortest:
+            self._model.warn_of_length(name, prompts[name])
+        self._shown[name] = lines[: len(texts)]
+        fields["failures"] = "\n\n".join(texts)
+        fewer = partial(self._fewer, name, prompts, rows[: len(texts)], step, shortest)
+        if not demos:
+            return Ask("critic", name, step, CritiqueModule, fields, fewer)
+        fields["module_demos"] = "\n\n".join(demos)
+        return Ask("critic", name, step, CritiqueModuleWithDemos, fields, fewer)
+
+    def _fewer(self, name: str, prompts: Prompts, rows: Sequence[Row], step: int, shortest: bool) -> Ask | None:
+        """The request again with half the examples, and with one that is shortened in the end; None after that."""
+        return None if shortest else self._ask(name, prompts, rows[: max(1, len(rows) // 2)], step, len(rows) < 2)
 
 
 def says_right(text: str) -> bool:
@@ -116,36 +147,9 @@ def says_right(text: str) -> bool:
 
 
 def _text(answer: Answer) -> str:
-    """The critique in an answer; a reply without the form asked for is one, too."""
-    return str(answer.fields.get("critique") or answer.text).strip()
+    """The critique in an answer; a reply without the form asked for is one, too.
 
-
-def _shown(number: int, row: Row, name: str) -> str:
-    """One failed run as the critic sees it."""
-    lines = [f"Example {number}", *_fields("input", row.inputs)]
-    says_more = len(row.trace) > 1 or any(call.outputs != row.outputs for call in row.trace)
-    last = max((i for i, call in enumerate(row.trace) if call.predictor == name), default=-1)
-    for i, call in enumerate(row.trace):
-        if call.predictor == name and says_more:
-            given = {field: text for field, text in call.inputs.items() if i == last or field not in GROWING}
-            lines += [*_fields(f"{name} was given", given), *_fields(f"{name} answered", call.outputs)]
-        elif call.predictor != name:
-            lines += _fields(f"module {call.predictor or 'unknown'} answered", call.outputs)
-    outputs = {field: text for field, text in row.outputs.items() if last < 0 or field not in GROWING}
-    lines += _fields("program's output", outputs)
-    lines += _fields("expected", row.expected)
-    if row.error:
-        lines.append(f"error: {quoted(row.error, SHOWN)}")
-    feedback = row.feedbacks.get(name) or row.feedback
-    if feedback:
-        lines.append(f"feedback: {quoted(feedback, SHOWN)}")
-    return "\n".join([*lines, f"score: {row.score:g}" if row.score is not None else ""])
-
-
-def _demo(number: int, demo: Mapping[str, str]) -> str:
-    return "\n".join([f"Demo {number}", *_fields("", demo)])
-
-
-def _fields(title: str, values: object) -> list[str]:
-    items = values.items() if hasattr(values, "items") else ()
-    return [f"{title} {name}: {quoted(value, SHOWN)}".lstrip() for name, value in items]
+    What was cut off loses the sentence that was not finished.
+    """
+    text = str(answer.fields.get("critique") or answer.text).strip()
+    return finished(text) if answer.cut else text

@@ -1,11 +1,14 @@
-"""Errors after which a language model will never answer."""
+"""Errors after which a language model will never answer, or only to a shorter request."""
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Sequence
 
+from dspy.lm15 import ContextLengthError
 from dspy.utils.exceptions import (
+    ContextWindowExceededError,
     LMAuthError,
     LMBillingError,
     LMConfigurationError,
@@ -26,6 +29,12 @@ DEAD = (
 # The causes, and, where a client library hides them, the words, of an address at which nobody answers.
 _NOBODY = (ConnectionRefusedError, socket.gaierror)
 _NOBODY_SAYS = ("connection refused", "name or service not known", "nodename nor servname", "getaddrinfo failed")
+# What servers say of a request that is too long, where their client does not know it for that.
+_TOO_LONG = re.compile(
+    r"context[ _-]?(?:length|window|size)|maximum (?:context|prompt|input)|too many (?:input )?tokens"
+    r"|(?:prompt|input|request|payload)(?: \w+){0,3} too (?:long|large)|exceeds? .{0,40}\btokens?\b",
+    re.IGNORECASE,
+)
 
 
 def is_dead(error: BaseException | None) -> bool:
@@ -36,6 +45,17 @@ def is_dead(error: BaseException | None) -> bool:
     if error is None:
         return False
     return isinstance(error, DEAD) or (is_retryable_lm_error(error) and _is_nobody_there(error))
+
+
+def is_too_long(error: Exception) -> bool:
+    """Whether a model refused a request as longer than its context window."""
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, (ContextWindowExceededError, ContextLengthError)):
+            return True
+        link = link.__cause__ or link.__context__
+    # A limit of tokens a minute is spoken of in the same words.
+    return not is_retryable_lm_error(error) and bool(_TOO_LONG.search(str(error)))
 
 
 def behind(error: Exception, last: Exception | None, handled: Sequence[Exception] = ()) -> Exception:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import logging
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import dspy
@@ -16,10 +18,14 @@ from dspy.utils.exceptions import AdapterParseError
 from pydantic import BaseModel
 
 from dspy_dlpo.core.errors import ModelError
-from dspy_dlpo.host.dead import is_dead, one_line
+from dspy_dlpo.host.cutting import HearingAdapter, is_cut, used_all
+from dspy_dlpo.host.dead import is_dead, is_too_long, one_line
+from dspy_dlpo.host.fitting import most_tokens, tokens
 from dspy_dlpo.host.meter import Meter, Tally
 from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.host.threads import AbandonedError, in_threads
+
+logger = logging.getLogger(__name__)
 
 # So many requests in a row without an answer, and the model is given up.
 LOST_IN_A_ROW = 8
@@ -35,6 +41,7 @@ class Ask:
         step: The step.
         signature: What is asked.
         inputs: Its input fields.
+        fewer: Gives the request again with fewer examples, for a model that finds it too long; None if it has none.
     """
 
     role: str
@@ -42,6 +49,7 @@ class Ask:
     step: int
     signature: type[dspy.Signature]
     inputs: Mapping[str, str]
+    fewer: Callable[[], Ask | None] = field(default=lambda: None, compare=False, repr=False)
 
     @property
     def key(self) -> str:
@@ -56,13 +64,17 @@ class Answer:
 
     Args:
         fields: The output fields, if the reply had the form asked for.
-        text: The reply as it was, if it had not.
+        text: The reply as it was, if it had not, or was cut off.
         error: Why there is no reply this time, in words.
+        cut: Whether the reply was cut off by a limit of tokens, so that its end is missing.
+        too_long: Whether the model refused the request as longer than its context window.
     """
 
     fields: Mapping[str, Any] = field(default_factory=dict)
     text: str = ""
     error: str = ""
+    cut: bool = False
+    too_long: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data; what is empty is left out."""
@@ -114,11 +126,17 @@ class PromptModel:
         self._num_threads, self._call_timeout = num_threads, call_timeout
         self._redact, self._hooks = redact or Redactor(), hooks or AskHooks()
         self._lost = 0
-        # One reply, one call: the user's adapter and DSPy's silent second try with JSON stay out.
-        self._adapter = dspy.ChatAdapter(use_json_adapter_fallback=False)
+        self._warned: set[str] = set()
+
+    @cached_property
+    def most_tokens(self) -> int:
+        """How many tokens a request may hold."""
+        return most_tokens(self._lm)
 
     def ask(self, asks: Sequence[Ask]) -> list[Answer]:
         """Ask once for each request, in parallel; those that are recorded are taken from the record.
+
+        What the model finds too long is asked again with fewer examples, until there is no shorter request.
 
         Returns:
             One answer per request, in the order given.
@@ -127,6 +145,28 @@ class PromptModel:
             ModelError: If the model cannot be used at all.
             RunEnds: If no more may be spent.
         """
+        asks = list(asks)
+        answers = self._ask_once(asks)
+        while again := _fewer(asks, answers):
+            self._warn("The prompt model finds requests too long: they are asked again with fewer examples.")
+            for (i, ask), answer in zip(again.items(), self._ask_once(list(again.values())), strict=True):
+                asks[i], answers[i] = ask, answer
+        return answers
+
+    def warn_of_length(self, predictor: str, instructions: str) -> None:
+        """Tell, once, that the instructions of a predictor leave no room in a request for what else it should hold."""
+        self._warn(
+            f"The instructions of {predictor} ({tokens(instructions)} tokens) do not fit into requests of "
+            f"{self.most_tokens} tokens with examples beside them: they are sent whole, with as little else as can be. "
+            "Shorten them, or limit them with Regularization(max_words=...)."
+        )
+
+    def _warn(self, text: str) -> None:
+        if text not in self._warned:
+            self._warned.add(text)
+            logger.warning("%s", text)
+
+    def _ask_once(self, asks: Sequence[Ask]) -> list[Answer]:
         answers: dict[int, Answer] = {}
         for i, ask in enumerate(asks):
             known = self._hooks.recorded(ask)
@@ -146,7 +186,8 @@ class PromptModel:
                 result = Answer(error=f"abandoned: {result}"), replace(used[0]) if used else Tally()
             answers[new[index]] = result[0]
             self._hooks.on_answer(asks[new[index]], *result)
-            self._watch(result[0])
+            if not _fewer([asks[new[index]]], result[:1]):  # else a shorter request follows
+                self._watch(result[0])
 
         requests = [asks[i] for i in new]
         try:
@@ -168,18 +209,35 @@ class PromptModel:
 
     def _answer(self, ask: Ask) -> tuple[Answer, Tally]:
         predict = _predictor(ask.signature, rollout_id=_rollout(self._seed, ask))
-        with self._meter.role(ask.role, lm=self._lm, adapter=self._adapter, trace=None) as scope:
+        # One reply, one call: the user's adapter and DSPy's silent second try with JSON stay out.
+        adapter = HearingAdapter()
+        with self._meter.role(ask.role, lm=self._lm, adapter=adapter, trace=None) as scope:
             try:
                 reply = predict(**{name: contained(value) for name, value in ask.inputs.items()})
-                return Answer({name: self._plain(value) for name, value in reply.items()}), scope.tally
-            except AdapterParseError as error:
-                return Answer(text=self._redact(str(error.lm_response or ""))), scope.tally
+                answer = Answer({name: self._plain(value) for name, value in reply.items()})
+            except AdapterParseError:
+                answer = Answer(text=self._redact(adapter.heard))
             except Exception as error:  # noqa: BLE001 - whatever a client raises, it costs a step and not the run
                 said = self._redact.error(error)
                 if is_dead(error):
                     cause = self._redact.cause(error)
                     raise ModelError(f"The prompt model cannot be used: {one_line(said)}") from cause
-                return Answer(error=f"{type(error).__name__}: {said}"), scope.tally
+                error_text = f"{type(error).__name__}: {said}"
+                return Answer(error=error_text, too_long=is_too_long(error)), scope.tally
+        if is_cut(adapter.heard, ask.signature, predict.history, used_all(self._lm, scope.tally)):
+            answer = self._cut(answer, adapter.heard)
+        return answer, scope.tally
+
+    def _cut(self, answer: Answer, heard: str) -> Answer:
+        """The answer in a reply that was cut off: what is whole in it is for the role to say."""
+        limit = (getattr(self._lm, "kwargs", None) or {}).get("max_tokens")
+        self._warn(
+            f"A reply of the prompt model was cut off by its limit of tokens (max_tokens={limit}): what it had not "
+            "finished is left out. Pass a prompt_model with a larger max_tokens."
+        )
+        if not heard.strip():
+            return Answer(error="the reply was cut off by max_tokens before it said anything", cut=True)
+        return replace(answer, text=self._redact(heard), cut=True)
 
     def _plain(self, value: Any) -> Any:
         """An output field as plain data."""
@@ -227,6 +285,12 @@ def contained(text: str) -> str:
     """
     text = re.sub(r"##(\s*)\]\]", r"#\1]]", re.sub(r"\[\[(\s*)##", r"[[\1#", text))
     return text.replace("<<CUSTOM-TYPE-", "<CUSTOM-TYPE-")
+
+
+def _fewer(asks: Sequence[Ask], answers: Sequence[Answer]) -> dict[int, Ask]:
+    """The shorter requests, by place, for those that were found too long and can be shortened."""
+    shorter = {i: asks[i].fewer() for i, answer in enumerate(answers) if answer.too_long}
+    return {i: ask for i, ask in shorter.items() if ask is not None}
 
 
 def _rollout(seed: int, ask: Ask) -> int:

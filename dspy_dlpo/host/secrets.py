@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from dspy_dlpo.host.media import without_media
+
 HIDDEN = "[hidden]"
 _SECRET_NAME = re.compile(r"key|token|secret|password|authorization|credential|cookie", re.IGNORECASE)
 _SECRET_VARIABLE = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS)$", re.IGNORECASE)
@@ -51,8 +53,8 @@ class Redactor:
         return self._known.sub(HIDDEN, text) if self._known else text
 
     def error(self, error: BaseException | str) -> str:
-        """The text of an error, without anything that looks like a key."""
-        return _LOOKS_SECRET.sub(HIDDEN, self(str(error)))
+        """The text of an error, without anything that looks like a key, and with images and the like told in words."""
+        return _LOOKS_SECRET.sub(HIDDEN, without_media(self(str(error))))
 
     def cause(self, error: BaseException) -> BaseException | None:
         """The error to raise another from: itself, or None if its chain shows a key."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 import dspy
@@ -14,6 +16,9 @@ from dspy_dlpo.core.edits import Dropped, Edit, diff, fit
 from dspy_dlpo.core.roles import Reply
 from dspy_dlpo.core.sentences import count_words, split
 from dspy_dlpo.core.update import Update
+from dspy_dlpo.host.cutting import closed_items
+from dspy_dlpo.host.failures import Lines, fitted
+from dspy_dlpo.host.fitting import LEAST_TOKENS, clipped, frame, tokens
 from dspy_dlpo.host.prompting import Answer, Ask, PromptModel, quoted
 
 _OPERATIONS = {
@@ -24,6 +29,10 @@ _OPERATIONS = {
 }
 # Of the user's own instructions this many characters are shown as the purpose.
 _SHOWN = 600
+# Why a reply that was cut off is of no use.
+CUT_EDITS = "the reply was cut off by max_tokens before its first edit was complete"
+CUT_PROMPT = "the reply was cut off by max_tokens before the new instructions were complete"
+CUT_EDIT = "cut off by max_tokens in the middle of this edit"
 # A reply in prose with fewer words is no prompt.
 _SHORTEST_PROMPT = 3
 
@@ -79,7 +88,7 @@ class Writer:
         modules: Each predictor with its fields, in words.
         purposes: The user's own instructions of each predictor, which edits may have replaced.
         whole: Whether whole prompts are asked for instead of edits.
-        failures: Gives some of the failed runs behind a predictor's critique, in words.
+        failures: Gives some of the failed runs behind a predictor's critique.
     """
 
     def __init__(
@@ -88,7 +97,7 @@ class Writer:
         modules: Mapping[str, str],
         purposes: Mapping[str, str],
         whole: bool = False,
-        failures: Callable[[str], str] = lambda predictor: "",
+        failures: Callable[[str], Sequence[Lines]] = lambda predictor: (),
     ) -> None:
         self._model, self._modules, self._purposes, self._whole = model, modules, purposes, whole
         self._failures = failures
@@ -104,26 +113,64 @@ class Writer:
         answers = self._model.ask([self._ask(update, step) for update in updates])
         return [self._reply(answer, update) for answer, update in zip(answers, updates, strict=True)]
 
-    def _ask(self, update: Update, step: int) -> Ask:
-        inputs = {
+    def _ask(self, update: Update, step: int, most: int | None = None, shortest: bool = False) -> Ask:
+        """The request for one predictor, as long as the model takes.
+
+        Args:
+            update: What is asked.
+            step: The step.
+            most: How many failed runs are shown at most; None for all that fit.
+            shortest: Whether all but the instructions and their limits must be as short as can be.
+        """
+        fixed = {
             "module": self._modules[update.predictor],
             "purpose": quoted(self._purposes[update.predictor], _SHOWN),
             "current_instructions": update.prompt if self._whole else _numbered(update.prompt),
-            "critique": "\n\n".join(gradient.text for gradient in update.gradients),
-            "failures": self._failures(update.predictor) or "None.",
-            "advice": "\n\n".join(f"{note.title}:\n{note.body}" for note in update.notes) or "None.",
             "limits": "\n".join(f"- {c.text}" for c in update.constraints if c.text) or "None.",
         }
-        return Ask("writer", update.predictor, step, self._signature, inputs)
+        critique = "\n\n".join(gradient.text for gradient in update.gradients)
+        advice = "\n\n".join(f"{note.title}:\n{note.body}" for note in update.notes) or "None."
+        bound = 0 if shortest else self._model.most_tokens
+        room = bound - frame(self._signature) - sum(map(tokens, fixed.values()))
+        critique = clipped(critique, max(LEAST_TOKENS, room - 2 * LEAST_TOKENS))
+        advice = clipped(advice, max(LEAST_TOKENS, room - LEAST_TOKENS - tokens(critique)))
+        room -= tokens(critique) + tokens(advice)
+        texts = fitted(self._failures(update.predictor)[:most], max(LEAST_TOKENS, room))
+        if sum(map(tokens, texts)) > room and not shortest:
+            self._model.warn_of_length(update.predictor, update.prompt)
+        shown = "\n\n".join(texts) or "None."
+        inputs = {**fixed, "critique": critique, "advice": advice, "failures": shown}
+        fewer = partial(self._fewer, update, step, len(texts), shortest)
+        return Ask("writer", update.predictor, step, self._signature, inputs, fewer)
+
+    def _fewer(self, update: Update, step: int, shown: int, shortest: bool) -> Ask | None:
+        """The request again with half the failed runs, and with one that is shortened in the end; None after that."""
+        return None if shortest else self._ask(update, step, max(1, shown // 2), shown < 2)
 
     def _reply(self, answer: Answer, update: Update) -> Reply:
         if answer.error:
             return Reply(error=f"no reply: {answer.error}")
+        if answer.cut:
+            return Reply(error=CUT_PROMPT) if self._whole else _read_cut(answer.text, update.prompt)
         if not answer.fields:
             return salvage(answer.text, update.prompt)
         if self._whole:
             return salvage(str(answer.fields.get("improved_instructions")), update.prompt, prose=True)
         return read_items(answer.fields.get("edits") or [], update.prompt)
+
+
+def _read_cut(text: str, prompt: str) -> Reply:
+    """Read the edits of a reply that was cut off, without the one that it was in the middle of.
+
+    A whole new prompt that was cut off would delete whatever of the old one it had not come to: it is of no use.
+    """
+    closed, rest = closed_items(text)
+    if not closed and not rest:
+        return Reply(error=CUT_PROMPT)
+    reply = read_items(_items(closed), prompt)
+    dropped = (Dropped(Edit("unreadable", 0, text=rest.strip()[:500]), CUT_EDIT),) if rest.strip(" \n\t,]}`") else ()
+    error = reply.error or ("" if reply.edits else CUT_EDITS)
+    return replace(reply, dropped=(*reply.dropped, *dropped), error=error)
 
 
 def salvage(text: str, prompt: str, prose: bool = False) -> Reply:
