@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
 
 from dspy_dlpo.core.edits import Dropped, Edits, apply
 from dspy_dlpo.core.sentences import UNSPACED
 from dspy_dlpo.core.update import Constraint
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Hashes: TypeAlias = NDArray[np.uint64]
 
 # So many words in a row of one training input are a copy.
 RUN = 8
@@ -18,6 +25,9 @@ LONG_ANSWER = 5
 
 # A character of a script that writes no spaces counts as a word.
 _WORD = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+")
+
+# An odd number of 64 bits without a pattern (the golden ratio's): each word counts with another power of it.
+_FACTOR = 0x9E3779B97F4A7C15
 
 
 @dataclass(frozen=True)
@@ -35,10 +45,9 @@ class NoCopying(Constraint):
     answers: Sequence[str] = field(repr=False)
 
     def __post_init__(self) -> None:
-        runs = Counter(run for text in self.inputs for run in set(_runs(_words(text))))
-        object.__setattr__(self, "_runs", frozenset(hash(run) for run, count in runs.items() if count == 1))
-        answers = Counter(tuple(_words(text)) for text in self.answers)
-        long = [" ".join(words) for words, count in answers.items() if count == 1 and len(words) > LONG_ANSWER]
+        object.__setattr__(self, "_runs", _of_one(_hashed_runs(text) for text in self.inputs))
+        answers = Counter(" ".join(_words(text)) for text in self.answers)
+        long = [said for said, count in answers.items() if count == 1 and said.count(" ") >= LONG_ANSWER]
         object.__setattr__(self, "_answers", tuple(long))
 
     @property
@@ -57,16 +66,43 @@ class NoCopying(Constraint):
 
     def _copied(self, text: str) -> set[object]:
         """The runs of words and the answers of single examples that a text holds."""
-        words = _words(text)
-        runs: frozenset[int] = self._runs  # type: ignore[attr-defined]
+        words = list(_words(text))
         answers: tuple[str, ...] = self._answers  # type: ignore[attr-defined]
         said = f" {' '.join(words)} "
-        return {run for run in _runs(words) if hash(run) in runs} | {each for each in answers if f" {each} " in said}
+        found: set[object] = {each for each in answers if f" {each} " in said}
+        if len(words) >= RUN:
+            runs: Hashes = self._runs  # type: ignore[attr-defined]
+            places = runs.searchsorted(hashes := _hashed_runs(text)).clip(max=max(0, len(runs) - 1))
+            known = (runs[places] == hashes).nonzero()[0] if len(runs) else ()
+            found.update(tuple(words[i : i + RUN]) for i in known)
+        return found
 
 
-def _words(text: str) -> list[str]:
-    return _WORD.findall(text.lower())
+def _words(text: str) -> Iterator[str]:
+    return (match.group() for match in _WORD.finditer(text.lower()))
 
 
-def _runs(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    return (tuple(words[i : i + RUN]) for i in range(len(words) - RUN + 1))
+def _hashed_runs(text: str) -> Hashes:
+    """A hash of 64 bits for every run of words of a text, in order.
+
+    Eight bytes a word, where the runs themselves would take some five hundred: a megabyte of text has 150,000 words.
+    """
+    import numpy as np  # takes longer to import than all of this package
+
+    words = np.fromiter(map(hash, _words(text)), np.int64).view(np.uint64)
+    count = max(0, len(words) - RUN + 1)
+    runs = np.zeros(count, np.uint64)
+    for i in range(RUN if count else 0):  # a polynomial modulo 2 ** 64, so that the order of words counts
+        runs *= np.uint64(_FACTOR)
+        runs += words[i : i + count]
+    return runs
+
+
+def _of_one(texts: Iterable[Hashes]) -> Hashes:
+    """The runs that only one of the texts has, sorted."""
+    import numpy as np
+
+    runs: Hashes = np.concatenate([np.zeros(0, np.uint64), *map(np.unique, texts)])
+    runs.sort()
+    differs = np.concatenate([[True], runs[1:] != runs[:-1], [True]])  # from its neighbour, before and after
+    return runs[differs[:-1] & differs[1:]] if len(runs) else runs
