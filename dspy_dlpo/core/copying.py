@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import re
+from array import array
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from itertools import islice, tee
 
 from dspy_dlpo.core.edits import Dropped, Edits, apply
 from dspy_dlpo.core.sentences import UNSPACED
 from dspy_dlpo.core.update import Constraint
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Hashes: TypeAlias = NDArray[np.uint64]
 
 # So many words in a row of one training input are a copy.
 RUN = 8
@@ -26,8 +22,8 @@ LONG_ANSWER = 5
 # A character of a script that writes no spaces counts as a word.
 _WORD = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+")
 
-# An odd number of 64 bits without a pattern (the golden ratio's): each word counts with another power of it.
-_FACTOR = 0x9E3779B97F4A7C15
+# Runs are counted in so many parts, one at a time: a table of all of them would take ten times their text.
+_PARTS = 64
 
 
 @dataclass(frozen=True)
@@ -45,7 +41,7 @@ class NoCopying(Constraint):
     answers: Sequence[str] = field(repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_runs", _of_one(_hashed_runs(text) for text in self.inputs))
+        object.__setattr__(self, "_runs", _RunsOfOne(self.inputs))
         answers = Counter(" ".join(_words(text)) for text in self.answers)
         long = [said for said, count in answers.items() if count == 1 and said.count(" ") >= LONG_ANSWER]
         object.__setattr__(self, "_answers", tuple(long))
@@ -66,43 +62,45 @@ class NoCopying(Constraint):
 
     def _copied(self, text: str) -> set[object]:
         """The runs of words and the answers of single examples that a text holds."""
-        words = list(_words(text))
+        runs: _RunsOfOne = self._runs  # type: ignore[attr-defined]
         answers: tuple[str, ...] = self._answers  # type: ignore[attr-defined]
-        said = f" {' '.join(words)} "
-        found: set[object] = {each for each in answers if f" {each} " in said}
-        if len(words) >= RUN:
-            runs: Hashes = self._runs  # type: ignore[attr-defined]
-            places = runs.searchsorted(hashes := _hashed_runs(text)).clip(max=max(0, len(runs) - 1))
-            known = (runs[places] == hashes).nonzero()[0] if len(runs) else ()
-            found.update(tuple(words[i : i + RUN]) for i in known)
-        return found
+        said = f" {' '.join(_words(text))} "
+        return {run for run in _runs(text) if run in runs} | {each for each in answers if f" {each} " in said}
+
+
+class _RunsOfOne:
+    """The runs of words that only one of several texts has, each as a hash of 64 bits.
+
+    That is 8 bytes a word, where the runs themselves take some 500: a megabyte of text has 150,000 words.
+    """
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        hashes = [array("q") for _ in range(_PARTS)]
+        owners = [array("L") for _ in range(_PARTS)]
+        for owner, text in enumerate(texts):
+            for run in map(hash, _runs(text)):
+                hashes[run % _PARTS].append(run)
+                owners[run % _PARTS].append(owner)
+        self._parts = [_of_one(hashes.pop(0), owners.pop(0)) for _ in range(_PARTS)]
+
+    def __contains__(self, run: tuple[str, ...]) -> bool:
+        part = self._parts[hash(run) % _PARTS]
+        place = bisect_left(part, hash(run))
+        return place < len(part) and part[place] == hash(run)
+
+
+def _of_one(hashes: array[int], owners: array[int]) -> array[int]:
+    """The hashes that only one owner has, sorted."""
+    owner_of: dict[int, int] = {}
+    for run, owner in zip(hashes, owners, strict=True):
+        if owner_of.setdefault(run, owner) != owner:
+            owner_of[run] = -1
+    return array("q", sorted(run for run, owner in owner_of.items() if owner >= 0))
 
 
 def _words(text: str) -> Iterator[str]:
     return (match.group() for match in _WORD.finditer(text.lower()))
 
 
-def _hashed_runs(text: str) -> Hashes:
-    """A hash of 64 bits for every run of words of a text, in order.
-
-    Eight bytes a word, where the runs themselves would take some five hundred: a megabyte of text has 150,000 words.
-    """
-    import numpy as np  # takes longer to import than all of this package
-
-    words = np.fromiter(map(hash, _words(text)), np.int64).view(np.uint64)
-    count = max(0, len(words) - RUN + 1)
-    runs = np.zeros(count, np.uint64)
-    for i in range(RUN if count else 0):  # a polynomial modulo 2 ** 64, so that the order of words counts
-        runs *= np.uint64(_FACTOR)
-        runs += words[i : i + count]
-    return runs
-
-
-def _of_one(texts: Iterable[Hashes]) -> Hashes:
-    """The runs that only one of the texts has, sorted."""
-    import numpy as np
-
-    runs: Hashes = np.concatenate([np.zeros(0, np.uint64), *map(np.unique, texts)])
-    runs.sort()
-    differs = np.concatenate([[True], runs[1:] != runs[:-1], [True]])  # from its neighbour, before and after
-    return runs[differs[:-1] & differs[1:]] if len(runs) else runs
+def _runs(text: str) -> Iterator[tuple[str, ...]]:
+    return zip(*(islice(words, i, None) for i, words in enumerate(tee(_words(text), RUN))), strict=False)
