@@ -17,7 +17,6 @@ from dspy_dlpo.core.budget import Account, Used
 from dspy_dlpo.core.controller import controlled
 from dspy_dlpo.core.copying import NoCopying
 from dspy_dlpo.core.errors import RunDirectoryError
-from dspy_dlpo.core.freezing import FreezeText, structure
 from dspy_dlpo.core.history import History, StepContext
 from dspy_dlpo.core.loop import Run
 from dspy_dlpo.core.memory import Memory, open_run
@@ -34,7 +33,7 @@ from dspy_dlpo.host.meter import Meter, Tally, summary
 from dspy_dlpo.host.metric import MetricDoor
 from dspy_dlpo.host.parameters import explained
 from dspy_dlpo.host.prices import Prices
-from dspy_dlpo.host.program import EvaluationCopies, demos_of, describe, fields_of, protected_text, with_prompts
+from dspy_dlpo.host.program import EvaluationCopies, demos_of, describe, fields_of, with_prompts
 from dspy_dlpo.host.prompting import PromptModel
 from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.host.values import as_text
@@ -69,8 +68,10 @@ class Compilation:
     def __init__(self, settings: Settings, student: dspy.Module, data: Data) -> None:
         self._settings, self._student, self._data = settings, student, data
         door = Door(settings, student)
-        self._start, self._predictors, self._frozen_text = door.prompts, door.predictors, door.frozen_text
-        self._plan = self._planned()
+        self._start, self._predictors = door.prompts, door.predictors
+        self._plan = self._planned(door)
+        for sentence in door.without_room():
+            logger.warning("%s", sentence)
         controlled(self._plan, StepContext(0, 0.0, History(), self._plan.seed, self._plan.examples))
         self._redact, self._task_models = Redactor(door.models), door.task_models
         self._meter = Meter(Prices(settings.budget.prices))
@@ -269,11 +270,12 @@ class Compilation:
         account.reserved = max(0, account.reserved - self._recorder.count_val(self._start))
         return account
 
-    def _planned(self) -> Plan:
+    def _planned(self, door: Door) -> Plan:
         settings = self._settings
         inputs = [" ".join(as_text(example.inputs()).values()) for example in self._data.train]
         labels = [" ".join(as_text(example.labels()).values()) for example in self._data.train]
-        constraints = (FreezeText(self._frozen_text), NoCopying(inputs, labels))
+        frozen = {name: door.freezing(name) for name in self._predictors}
+        copying = NoCopying(inputs, labels)
         return Plan(
             techniques=settings.techniques,
             acceptance=settings.acceptance,
@@ -284,7 +286,7 @@ class Compilation:
             seed=settings.seed,
             high=settings.score_range[1] if settings.score_range else None,
             low=settings.low_high[0],
-            constraints={name: (*constraints, *self._protected(name)) for name in self._predictors},
+            constraints={name: (own, copying, *needed) for name, (own, *needed) in frozen.items()},
             examples=[" ".join(f"{text} -> {label}".split()) for text, label in zip(inputs, labels, strict=True)],
             controller=settings.controller,
         )
@@ -341,12 +343,6 @@ class Compilation:
         if self._directory is None:
             return judging.width
         return max(judging.wave, min(judging.width or judging.wave, self._account.kept))
-
-    def _protected(self, name: str) -> tuple[FreezeText, ...]:
-        """What a module of DSPy needs in a predictor's instructions, and their headings and output-format lines."""
-        text = protected_text(self._student, name)
-        texts = tuple(dict.fromkeys([*([text] if text else []), *structure(self._start[name])]))
-        return (FreezeText(texts),) if texts else ()
 
     def _stop_file(self) -> Path | None:
         path, log_dir = self._settings.stopping.stop_file, self._settings.log_dir

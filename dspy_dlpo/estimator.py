@@ -17,7 +17,6 @@ from typing import Any
 import dspy
 
 from dspy_dlpo.core.budget import Budget
-from dspy_dlpo.core.sentences import count_words
 from dspy_dlpo.door import Door
 from dspy_dlpo.estimate import Estimate, ModelEstimate, Span
 from dspy_dlpo.host.critic import FOR_WRITER, CritiqueModule
@@ -95,6 +94,7 @@ class Estimator:
         runs = self._runs(uses, seconds)
         task = [self._task(use, runs) for use in _by_model(uses)]
         notes = [] if probes else self._warnings()
+        notes += self._door.without_room()
         return Estimate(runs, (*task, self._prompt(runs.high)), min(probes, len(self._data.train)), tuple(notes))
 
     # --- one run of the program ------------------------------------------------------------------------------------
@@ -188,7 +188,8 @@ class Estimator:
         limits = [getattr(technique, "max_words", None) for technique in self._settings.techniques]
         limit = min((each for each in limits if isinstance(each, int)), default=None)
         prompts, editable = self._door.prompts, self._door.predictors
-        room = [UNLIMITED_GROWTH if limit is None else max(0, limit - count_words(prompts[name])) for name in editable]
+        own = [self._door.own_words(name) for name in editable]
+        room = [UNLIMITED_GROWTH if limit is None else max(0, limit - words) for words in own]
         grown = min(1.0, share * GROWTH * (runs / 300) ** 0.25)
         return grown * TOKENS_PER_WORD * sum(room) / len(prompts)
 
