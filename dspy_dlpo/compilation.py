@@ -18,6 +18,7 @@ from dspy_dlpo.core.controller import controlled
 from dspy_dlpo.core.copying import NoCopying
 from dspy_dlpo.core.errors import RunDirectoryError
 from dspy_dlpo.core.history import History, StepContext
+from dspy_dlpo.core.languages import written_in
 from dspy_dlpo.core.loop import Run
 from dspy_dlpo.core.memory import Memory, open_run
 from dspy_dlpo.core.plan import Plan
@@ -29,6 +30,7 @@ from dspy_dlpo.fingerprint import fingerprint
 from dspy_dlpo.host.critic import Critic
 from dspy_dlpo.host.evaluate import Evaluator
 from dspy_dlpo.host.evaluation import Told
+from dspy_dlpo.host.languages import keep_language
 from dspy_dlpo.host.meter import Meter, Tally, summary
 from dspy_dlpo.host.metric import MetricDoor
 from dspy_dlpo.host.parameters import explained
@@ -91,7 +93,7 @@ class Compilation:
     def _wire(self, door: Door) -> None:
         settings, memory = self._settings, Memory()
         if self._directory:
-            known = fingerprint(settings, self._student, self._data, door.prompt_model)
+            known = fingerprint(settings, self._student, self._data, door.prompt_model, self._languages)
             memory = open_run(self._directory, known, settings.budget)
         self._memory = memory
         self._recorder = Recorder(self._directory, memory, self._meter, settings.on_record)
@@ -118,7 +120,7 @@ class Compilation:
         """
         result = None
         try:
-            with self._signals.watching():
+            with written_in(self._languages), self._signals.watching():
                 with self._meter.listening.attached(self._task_models):
                     chosen = self._ran()
                 program = self._returned(*chosen)
@@ -244,6 +246,7 @@ class Compilation:
             log_dir=str(self._directory.path) if self._directory else None,
             complete=self._run.ended_for_good and not uncompared,
             parameters=self._settings.parameters,
+            languages=tuple(self._languages),
         )
 
     def _where(self) -> str:
@@ -274,6 +277,8 @@ class Compilation:
         settings = self._settings
         inputs = [" ".join(as_text(example.inputs()).values()) for example in self._data.train]
         labels = [" ".join(as_text(example.labels()).values()) for example in self._data.train]
+        keeping = {name: keep_language(self._start[name], inputs) for name in self._predictors}
+        self._languages = sorted({each for keep in keeping.values() for each in keep.languages})
         frozen = {name: door.freezing(name) for name in self._predictors}
         copying = NoCopying(inputs, labels)
         return Plan(
@@ -286,7 +291,7 @@ class Compilation:
             seed=settings.seed,
             high=settings.score_range[1] if settings.score_range else None,
             low=settings.low_high[0],
-            constraints={name: (own, copying, *needed) for name, (own, *needed) in frozen.items()},
+            constraints={name: (own, copying, *needed, keeping[name]) for name, (own, *needed) in frozen.items()},
             examples=[" ".join(f"{text} -> {label}".split()) for text, label in zip(inputs, labels, strict=True)],
             controller=settings.controller,
         )

@@ -11,14 +11,20 @@ from typing import Any
 
 import dspy
 
+from dspy_dlpo.core.sentences import ENGLISH
 from dspy_dlpo.host.parameters import read_prompts
 from dspy_dlpo.host.program import describe
 from dspy_dlpo.host.values import as_text
 from dspy_dlpo.settings import Data, Settings
 
 
-def fingerprint(settings: Settings, student: dspy.Module, data: Data, prompt_model: dspy.LM) -> Mapping[str, Any]:
-    """Settings, program, models, data and metric, less what may change while a run goes on: budget and threads."""
+def fingerprint(
+    settings: Settings, student: dspy.Module, data: Data, prompt_model: dspy.LM, languages: Sequence[str] = ENGLISH
+) -> Mapping[str, Any]:
+    """Settings, program, models, data and metric, less what may change while a run goes on: budget and threads.
+
+    Languages by whose rules sentences end are named where English is not the only one.
+    """
     task_model = settings.task_model or dspy.settings.lm
     return {
         "package": version("dspy-dlpo"),
@@ -50,6 +56,7 @@ def fingerprint(settings: Settings, student: dspy.Module, data: Data, prompt_mod
         },
         "data": {"train": digest(data.train), "val": digest(data.val)},
         "metric": _source(settings.metric),
+        **({} if tuple(languages) == ENGLISH else {"languages": list(languages)}),
     }
 
 

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from dspy_dlpo.core.history import History, LedgerEntry, Prompts
 from dspy_dlpo.core.json_lines import to_json
+from dspy_dlpo.core.languages import written_in
 from dspy_dlpo.core.result import Comparison
+from dspy_dlpo.core.sentences import ENGLISH
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,6 +38,7 @@ class DLPOResult:
         log_dir: Where the run directory lies; None if there is none.
         complete: Whether the run came to its own end: no model failed, and nobody asked for it.
         parameters: The kinds of text that the prompts hold.
+        languages: ISO 639 codes of the languages by whose rules sentences end.
     """
 
     verdict: str
@@ -48,6 +51,7 @@ class DLPOResult:
     log_dir: str | None = None
     complete: bool = True
     parameters: tuple[str, ...] = ("instructions",)
+    languages: tuple[str, ...] = ENGLISH
 
     def __repr__(self) -> str:
         where = f", log_dir={self.log_dir!r}" if self.log_dir else ""
@@ -115,7 +119,8 @@ class DLPOResult:
         """
         from dspy_dlpo.report.page import write_page
 
-        return write_page(self, path)
+        with written_in(self.languages):
+            return write_page(self, path)
 
     def plot(self) -> Figure:
         """Draw the judged score over program runs, with the bar of acceptance and every step.
