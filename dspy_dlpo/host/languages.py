@@ -32,9 +32,10 @@ _VARIETIES = {
     "wuu": "zh", "yue": "zh",
 }  # fmt: skip
 # Words of English that no other language has, one in twelve of which makes a text English without a closer look. That
-# is a matter of time alone: the library's model takes a second to load, and most runs never need it.
+# is a matter of time alone: the library's model takes a second to load, and short runs never need it.
 _ENGLISH_WORD = re.compile(
-    r"\b(?:the|and|with|this|that|these|your|you|which|should|what|when|must|each|from|given|into|does|their)\b",
+    r"\b(?:the|and|with|this|that|these|your|you|which|should|what|when|must|each|from|given|into|does|their|if|then|"
+    r"only|every|always|never|before|write|answer|without|they)\b",
     re.IGNORECASE,
 )
 _WORDS_PER_ENGLISH = 12
