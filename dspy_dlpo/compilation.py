@@ -8,6 +8,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ from dspy_dlpo.core.controller import controlled
 from dspy_dlpo.core.copying import NoCopying
 from dspy_dlpo.core.ending import EndedBy, Ending
 from dspy_dlpo.core.errors import DLPOError, ModelError, RunDirectoryError
-from dspy_dlpo.core.freezing import FreezeText, structure
 from dspy_dlpo.core.history import History, StepContext
+from dspy_dlpo.core.languages import written_in
 from dspy_dlpo.core.loop import FAILURES, Run
 from dspy_dlpo.core.memory import Memory, open_run
 from dspy_dlpo.core.plan import Plan
@@ -32,11 +33,12 @@ from dspy_dlpo.fingerprint import fingerprint
 from dspy_dlpo.host.critic import Critic
 from dspy_dlpo.host.evaluate import Evaluator
 from dspy_dlpo.host.evaluation import Told
+from dspy_dlpo.host.languages import keep_language
 from dspy_dlpo.host.meter import Meter, Tally, summary
 from dspy_dlpo.host.metric import MetricDoor
 from dspy_dlpo.host.parameters import explained
 from dspy_dlpo.host.prices import Prices
-from dspy_dlpo.host.program import EvaluationCopies, demos_of, describe, fields_of, protected_text, with_prompts
+from dspy_dlpo.host.program import EvaluationCopies, demos_of, describe, fields_of, with_prompts
 from dspy_dlpo.host.prompting import PromptModel
 from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.host.values import as_text
@@ -71,8 +73,9 @@ class Compilation:
         self._settings, self._student, self._data = settings, student, data
         door = Door(settings, student, data)
         check_budget(settings, student, data)
-        self._start, self._predictors, self._frozen_text = door.prompts, door.predictors, door.frozen_text
-        self._plan = self._planned()
+        self._start, self._predictors = door.prompts, door.predictors
+        self._plan = self._planned(door)
+        self._warnings = door.without_room()
         controlled(self._plan, StepContext(0, 0.0, History(), self._plan.seed, self._plan.examples))
         self._redact, self._task_models = Redactor(door.models), door.task_models
         self._meter = Meter(Prices(settings.budget.prices))
@@ -93,7 +96,7 @@ class Compilation:
     def _wire(self, door: Door) -> None:
         settings, memory = self._settings, Memory()
         if self._directory:
-            known = fingerprint(settings, self._student, self._data, door.prompt_model)
+            known = fingerprint(settings, self._student, self._data, door.prompt_model, self._languages)
             memory = open_run(self._directory, known, settings.budget)
         self._memory = memory
         self._recorder = Recorder(self._directory, memory, self._meter, settings.on_record)
@@ -119,9 +122,10 @@ class Compilation:
             Interrupted: If Ctrl-C is pressed a second time.
         """
         result = None
-        shown = getattr(self._settings.on_record, "shows_progress", False)
         try:
-            with log_shown(self._settings.verbose and not shown), self._signals.watching():
+            with self._shown(), written_in(self._languages), self._signals.watching():
+                for sentence in self._warnings:
+                    logger.warning("%s", sentence)
                 with self._meter.listening.attached(self._task_models):
                     chosen = self._ran()
                 program = self._returned(*chosen)
@@ -139,6 +143,10 @@ class Compilation:
             on_end = getattr(self._settings.on_record, "on_end", None)
             if on_end is not None:
                 on_end(result)
+
+    def _shown(self) -> AbstractContextManager[None]:
+        """Shows the log, unless the user's own progress bar is there."""
+        return log_shown(self._settings.verbose and not getattr(self._settings.on_record, "shows_progress", False))
 
     def _ran(self) -> tuple[dict[str, str], Comparison, str]:
         run, account = self._run, self._account
@@ -277,6 +285,7 @@ class Compilation:
             log_dir=str(self._directory.path) if self._directory else None,
             complete=self._run.ended_for_good and not uncompared,
             parameters=self._settings.parameters,
+            languages=tuple(self._languages),
         )
 
     def _remarks(self) -> list[str]:
@@ -309,11 +318,14 @@ class Compilation:
         account.reserved = max(0, account.reserved - self._recorder.count_val(self._start))
         return account
 
-    def _planned(self) -> Plan:
+    def _planned(self, door: Door) -> Plan:
         settings = self._settings
         inputs = [" ".join(as_text(example.inputs()).values()) for example in self._data.train]
         labels = [" ".join(as_text(example.labels()).values()) for example in self._data.train]
-        constraints = (FreezeText(self._frozen_text), NoCopying(inputs, labels))
+        keeping = {name: keep_language(self._start[name], inputs) for name in self._predictors}
+        self._languages = sorted({each for keep in keeping.values() for each in keep.languages})
+        frozen = {name: door.freezing(name) for name in self._predictors}
+        copying = NoCopying(inputs, labels)
         return Plan(
             techniques=settings.techniques,
             acceptance=settings.acceptance,
@@ -324,7 +336,7 @@ class Compilation:
             seed=settings.seed,
             high=settings.score_range[1] if settings.score_range else None,
             low=settings.low_high[0],
-            constraints={name: (*constraints, *self._protected(name)) for name in self._predictors},
+            constraints={name: (own, copying, *needed, keeping[name]) for name, (own, *needed) in frozen.items()},
             examples=[" ".join(f"{text} -> {label}".split()) for text, label in zip(inputs, labels, strict=True)],
             controller=settings.controller,
         )
@@ -383,12 +395,6 @@ class Compilation:
         if self._directory is None:
             return judging.width
         return max(judging.wave, min(judging.width or judging.wave, self._account.kept))
-
-    def _protected(self, name: str) -> tuple[FreezeText, ...]:
-        """What a module of DSPy needs in a predictor's instructions, and their headings and output-format lines."""
-        text = protected_text(self._student, name)
-        texts = tuple(dict.fromkeys([*([text] if text else []), *structure(self._start[name])]))
-        return (FreezeText(texts),) if texts else ()
 
     def _stop_file(self) -> Path | None:
         path, log_dir = self._settings.stopping.stop_file, self._settings.log_dir

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import dspy
 
+from dspy_dlpo.core.freezing import FreezeText, fenced, free_words, frozen_texts, structure
+from dspy_dlpo.core.technique import Technique
 from dspy_dlpo.host.parameters import read_prompts
 from dspy_dlpo.host.prices import Prices
-from dspy_dlpo.host.program import editable, models_of, unset_models
+from dspy_dlpo.host.program import editable, models_of, protected_text, unset_models
 from dspy_dlpo.settings import Data, Settings
 from dspy_dlpo.student import check_inputs, check_student
 
@@ -46,6 +49,35 @@ class Door:
     def models(self) -> list[Any]:
         """All language models that a run may ask."""
         return [self.prompt_model, *self.task_models]
+
+    def freezing(self, name: str) -> tuple[FreezeText, ...]:
+        """What may not be edited in one prompt.
+
+        Returns:
+            First the user's own frozen text, holes and code; then, if there is any, what a module of DSPy needs in it,
+            and its headings and output-format lines.
+        """
+        prompt, needed = self.prompts[name], protected_text(self._student, name)
+        texts = tuple(dict.fromkeys([*([needed] if needed else []), *structure(prompt)]))
+        rules = (FreezeText(self.frozen_text, fenced(prompt)), FreezeText(texts))
+        return rules if texts else rules[:1]
+
+    def own_words(self, name: str) -> int:
+        """Words of a prompt that count against a limit: those outside of frozen text."""
+        return free_words(self.prompts[name], frozen_texts(self.freezing(name)))
+
+    def without_room(self) -> list[str]:
+        """For each prompt that a limit of words leaves no room to grow: which it is and what can be done."""
+        limit = word_limit(self._settings.techniques)
+        if limit is None:
+            return []
+        words = {name: self.own_words(name) for name in self.predictors}
+        return [
+            f"The instructions of {name} have {count} words outside of frozen text, and max_words={limit} allows "
+            f"{limit}: they may change, and not grow. Pass Regularization with a higher max_words, or shorten them."
+            for name, count in words.items()
+            if count >= limit
+        ]
 
     def _find_frozen_text(self) -> tuple[str, ...]:
         texts = [text for text in self._settings.frozen if isinstance(text, str) and text not in self.prompts]
@@ -103,3 +135,9 @@ class Door:
                     f"Budget(usd=..., prices={{{lm.model!r}: (dollars for a million tokens in, for a million out)}}), "
                     "or a budget of tokens."
                 )
+
+
+def word_limit(techniques: Iterable[Technique]) -> int | None:
+    """The lowest limit of words of some techniques; None if none limits them."""
+    limits = [technique.word_limit() for technique in techniques]
+    return min((each for each in limits if each is not None), default=None)

@@ -17,8 +17,7 @@ from typing import Any
 import dspy
 
 from dspy_dlpo.core.budget import Budget
-from dspy_dlpo.core.sentences import count_words
-from dspy_dlpo.door import Door
+from dspy_dlpo.door import Door, word_limit
 from dspy_dlpo.estimate import Estimate, ModelEstimate, Span
 from dspy_dlpo.hidden_tokens import hidden_notes, image_tokens, thinking_tokens
 from dspy_dlpo.host.critic import FOR_WRITER, CritiqueModule
@@ -98,6 +97,7 @@ class Estimator:
         runs = self._runs(uses, seconds)
         task = [self._task(use, runs) for use in _by_model(uses)]
         notes = [*map(_sentence, self._data.notes), *self._hidden(uses, probes), *([] if probes else self._warnings())]
+        notes += self._door.without_room()
         return Estimate(runs, (*task, self._prompt(runs.high)), min(probes, len(self._data.train)), tuple(notes))
 
     def allowed(self) -> dict[str, float]:
@@ -214,11 +214,11 @@ class Estimator:
 
     def _growth(self, runs: float, share: float = 1.0) -> float:
         """Tokens by which instructions grow on average over a run, and over all predictors."""
-        limits = [technique.word_limit() for technique in self._settings.techniques]
-        limit = min((each for each in limits if each is not None), default=math.inf)
+        found = word_limit(self._settings.techniques)
+        limit = math.inf if found is None else found
         words = share * GROWTH * (runs / 300) ** 0.25
         prompts, editable = self._door.prompts, self._door.predictors
-        grown = [min(words, MOST_OF_ROOM * max(0, limit - count_words(prompts[name]))) for name in editable]
+        grown = [min(words, MOST_OF_ROOM * max(0, limit - self._door.own_words(name))) for name in editable]
         return TOKENS_PER_WORD * sum(grown) / len(prompts)
 
     def _prompt(self, runs: float) -> ModelEstimate:

@@ -12,6 +12,7 @@ from typing import Any
 import dspy
 
 from dspy_dlpo.core.memory import IDENTITY
+from dspy_dlpo.core.sentences import ENGLISH
 from dspy_dlpo.host.code import is_own
 from dspy_dlpo.host.content import ContentHasher, module_state
 from dspy_dlpo.host.models import model_options, without_secrets
@@ -22,10 +23,13 @@ from dspy_dlpo.settings import Data, Settings
 logger = logging.getLogger(__name__)
 
 
-def fingerprint(settings: Settings, student: dspy.Module, data: Data, prompt_model: dspy.LM) -> Mapping[str, Any]:
+def fingerprint(
+    settings: Settings, student: dspy.Module, data: Data, prompt_model: dspy.LM, languages: Sequence[str] = ENGLISH
+) -> Mapping[str, Any]:
     """Settings, program, models, data and metric, less what may change while a run goes on: budget and threads.
 
-    Content is hashed, so that what looks alike is told apart; a warning names what cannot be.
+    Content is hashed, so that what looks alike is told apart; a warning names what cannot be. Languages by whose rules
+    sentences end are named where English is not the only one.
     """
     task_model = settings.task_model or dspy.settings.lm
     of_metric, of_program, of_data, of_rest = (ContentHasher() for _ in range(4))
@@ -40,6 +44,7 @@ def fingerprint(settings: Settings, student: dspy.Module, data: Data, prompt_mod
         "data": {"train": digest(data.train, of_data), "val": digest(data.val, of_data)},
         "metric": f"{_name(settings.metric)} {of_metric.digest(settings.metric, 'metric')}",
         "metric_uses": of_metric.used_globals(),
+        **({} if tuple(languages) == ENGLISH else {"languages": list(languages)}),
     }
     _warn({**of_rest.unknown, **of_data.unknown, **of_program.unknown, **of_metric.unknown})
     return found

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from array import array
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice, tee
 
 from dspy_dlpo.core.edits import Dropped, Edits, apply
 from dspy_dlpo.core.sentences import UNSPACED
@@ -18,6 +21,9 @@ LONG_ANSWER = 5
 
 # A character of a script that writes no spaces counts as a word.
 _WORD = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+")
+
+# Runs are counted in so many parts, one at a time: a table of all of them would take ten times their text.
+_PARTS = 64
 
 
 @dataclass(frozen=True)
@@ -35,10 +41,9 @@ class NoCopying(Constraint):
     answers: Sequence[str] = field(repr=False)
 
     def __post_init__(self) -> None:
-        runs = Counter(run for text in self.inputs for run in set(_runs(_words(text))))
-        object.__setattr__(self, "_runs", frozenset(hash(run) for run, count in runs.items() if count == 1))
-        answers = Counter(tuple(_words(text)) for text in self.answers)
-        long = [" ".join(words) for words, count in answers.items() if count == 1 and len(words) > LONG_ANSWER]
+        object.__setattr__(self, "_runs", _RunsOfOne(self.inputs))
+        answers = Counter(" ".join(_words(text)) for text in self.answers)
+        long = [said for said, count in answers.items() if count == 1 and said.count(" ") >= LONG_ANSWER]
         object.__setattr__(self, "_answers", tuple(long))
 
     @property
@@ -57,16 +62,45 @@ class NoCopying(Constraint):
 
     def _copied(self, text: str) -> set[object]:
         """The runs of words and the answers of single examples that a text holds."""
-        words = _words(text)
-        runs: frozenset[int] = self._runs  # type: ignore[attr-defined]
+        runs: _RunsOfOne = self._runs  # type: ignore[attr-defined]
         answers: tuple[str, ...] = self._answers  # type: ignore[attr-defined]
-        said = f" {' '.join(words)} "
-        return {run for run in _runs(words) if hash(run) in runs} | {each for each in answers if f" {each} " in said}
+        said = f" {' '.join(_words(text))} "
+        return {run for run in _runs(text) if run in runs} | {each for each in answers if f" {each} " in said}
 
 
-def _words(text: str) -> list[str]:
-    return _WORD.findall(text.lower())
+class _RunsOfOne:
+    """The runs of words that only one of several texts has, each as a hash of 64 bits.
+
+    That is 8 bytes a word, where the runs themselves take some 500: a megabyte of text has 150,000 words.
+    """
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        hashes = [array("q") for _ in range(_PARTS)]
+        owners = [array("L") for _ in range(_PARTS)]
+        for owner, text in enumerate(texts):
+            for run in map(hash, _runs(text)):
+                hashes[run % _PARTS].append(run)
+                owners[run % _PARTS].append(owner)
+        self._parts = [_of_one(hashes.pop(0), owners.pop(0)) for _ in range(_PARTS)]
+
+    def __contains__(self, run: tuple[str, ...]) -> bool:
+        part = self._parts[hash(run) % _PARTS]
+        place = bisect_left(part, hash(run))
+        return place < len(part) and part[place] == hash(run)
 
 
-def _runs(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    return (tuple(words[i : i + RUN]) for i in range(len(words) - RUN + 1))
+def _of_one(hashes: array[int], owners: array[int]) -> array[int]:
+    """The hashes that only one owner has, sorted."""
+    owner_of: dict[int, int] = {}
+    for run, owner in zip(hashes, owners, strict=True):
+        if owner_of.setdefault(run, owner) != owner:
+            owner_of[run] = -1
+    return array("q", sorted(run for run, owner in owner_of.items() if owner >= 0))
+
+
+def _words(text: str) -> Iterator[str]:
+    return (match.group() for match in _WORD.finditer(text.lower()))
+
+
+def _runs(text: str) -> Iterator[tuple[str, ...]]:
+    return zip(*(islice(words, i, None) for i, words in enumerate(tee(_words(text), RUN))), strict=False)

@@ -146,7 +146,9 @@ def fit(edit: Edit, prompt: str) -> Edit:
     text = edit.text.strip()
     if edit.op == "replace" and 0 <= edit.at < len(sentences):
         model = sentences[edit.at]
-        return replace(edit, text=_like(text, model) + model[len(model.rstrip()) :])
+        shown = _like(text, model)
+        before = "" if shown[:1].isspace() else model[: len(model) - len(model.lstrip())]
+        return replace(edit, text=before + shown + model[len(model.rstrip()) :])
     if edit.op == "add" and 0 < edit.at <= len(sentences):
         model = sentences[edit.at - 1]
         space = model[len(model.rstrip()) :] if edit.at < len(sentences) else ""

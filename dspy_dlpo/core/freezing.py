@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from dspy_dlpo.core.edits import Dropped, Edits, apply
-from dspy_dlpo.core.sentences import split
+from dspy_dlpo.core.sentences import count_words, split
 from dspy_dlpo.core.update import Constraint
 
 # Headings, and lines that say in which form to answer: DSPy's field markers, XML tags, JSON, "Output format: ...".
@@ -17,6 +17,7 @@ _STRUCTURE = re.compile(
     r"(?:\*\*)?(?:output|answer|response|reply)[ -]?(?:format|schema)\b.*)$",
     re.IGNORECASE | re.MULTILINE,
 )
+_FENCE = re.compile(r"\s*(?:```|~~~)")
 _TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{[A-Za-z_]\w*\}|^\s*(?:```|~~~)", re.DOTALL)
 
 
@@ -36,6 +37,30 @@ def keep_sentences(
 def structure(prompt: str) -> tuple[str, ...]:
     """The headings and output-format lines of a prompt, each whole."""
     return tuple(match.group().strip() for match in _STRUCTURE.finditer(prompt))
+
+
+def fenced(prompt: str) -> tuple[str, ...]:
+    """The blocks of fenced code of a prompt, each whole."""
+    return tuple(sentence.strip() for sentence in split(prompt) if _FENCE.match(sentence))
+
+
+def frozen_texts(constraints: Iterable[Constraint]) -> tuple[str, ...]:
+    """All text that constraints keep word for word: no edit can shorten it, so that it counts against no limit."""
+    frozen = [each for each in constraints if isinstance(each, FreezeText)]
+    return tuple(dict.fromkeys(text for each in frozen for text in (*each.texts, *each.code)))
+
+
+def free_words(prompt: str, frozen: Iterable[str]) -> int:
+    """Words of a prompt outside of frozen texts.
+
+    Each text is left out once, where it first stands, so that no room is won by saying it again.
+    """
+    rest = list(prompt)
+    for text in frozen:
+        start = prompt.find(text) if text else -1
+        if start >= 0:
+            rest[start : start + len(text)] = " " * len(text)
+    return count_words("".join(rest))
 
 
 @dataclass(frozen=True)
@@ -65,9 +90,11 @@ class FreezeText(Constraint):
 
     Args:
         texts: Text that must survive verbatim; one that the prompt does not hold is no concern of that prompt.
+        code: The fenced code of the start prompt, which the rule covers without naming it.
     """
 
     texts: tuple[str, ...] = ()
+    code: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:

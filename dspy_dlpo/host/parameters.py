@@ -16,6 +16,7 @@ import dspy
 
 from dspy_dlpo.core.errors import ProgramError
 from dspy_dlpo.core.history import Prompts
+from dspy_dlpo.host.instructions import instructed
 from dspy_dlpo.host.tools import ToolDescriptions, own_tools
 
 Kinds = Sequence[str]
@@ -57,9 +58,9 @@ class Instructions:
 
     def write(self, text: str) -> None:
         """Give the predictor new instructions, through a new signature, so that no other program changes."""
-        text = inspect.cleandoc(text)
+        text = inspect.cleandoc(f"\n{text}")  # as DSPy can hold it: without tabs, a margin and blank lines at its ends
         if text and text != self.read():
-            self.predictor.signature = self.predictor.signature.with_instructions(text)
+            self.predictor.signature = instructed(self.predictor.signature, text)
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,8 @@ class FieldDescription:
         """Give the field another description, through a new signature."""
         if text.strip() != self.read().strip():
             signature = self.predictor.signature
-            self.predictor.signature = signature.with_updated_fields(self.field, desc=text or self._unset)
+            changed = signature.with_updated_fields(self.field, desc=text or self._unset)
+            self.predictor.signature = instructed(changed, signature.instructions)
 
     @property
     def _unset(self) -> str:
@@ -105,11 +107,11 @@ class ToolDescription:
 
     def read(self) -> str:
         """The description."""
-        return inspect.cleandoc(self.agent.tools[self.tool].desc or "")
+        return str(self.agent.tools[self.tool].desc or "")
 
     def write(self, text: str) -> None:
         """Give the tool another description; the agent's tools are then saved with the program."""
-        if text and text != self.read():
+        if text.strip() and text != self.read():
             self.agent.tools[self.tool].desc = text
             ToolDescriptions.attach(self.agent)
 
@@ -198,8 +200,15 @@ def _parted(prompt: str, texts: Sequence[Text]) -> Iterator[tuple[Text, str]]:
     above = prompt[: found[0][1] if found else len(prompt)].strip()
     for text in texts[:-1]:
         if text.heading in parts:
-            yield text, parts[text.heading]
-    yield texts[-1], f"{above}\n\n{parts.get(texts[-1].heading, '')}".strip()
+            yield text, _framed(parts[text.heading], text.read())
+    yield texts[-1], _framed(f"{above}\n\n{parts.get(texts[-1].heading, '')}".strip(), texts[-1].read())
+
+
+def _framed(text: str, old: str) -> str:
+    """A text that stood under a heading with the white space around it that the one before had."""
+    body = old.strip()
+    before, _, after = old.partition(body) if body else ("", "", "")
+    return f"{before}{text}{after}" if text else ""
 
 
 def _is_plain(texts: Sequence[Text]) -> bool:

@@ -24,6 +24,15 @@ from dspy_dlpo.host.values import as_text
 TAG = "_dlpo_predictor"
 # Where the rules begin that an agent writes into the instructions of its predictor.
 _AGENT_RULES = ("You are an Agent.", "You are an intelligent agent.")
+# The same of modules that run code; DSPy will give up the first of them.
+_CODERS = tuple(getattr(dspy, name) for name in ("ProgramOfThought", "RLM") if hasattr(dspy, name))
+_CODER_RULES = (
+    "You are tasked with producing the following outputs given the inputs ",
+    "Based on the REPL trajectory, extract the final outputs now.",
+    "You will be given ",
+    "You are given ",
+    "Given the final code ",
+)
 # The modules that copy a module as they run, and give each copy a language model with a rollout of its own.
 _SAMPLERS = (dspy.BestOfN, dspy.Refine)
 # How far the rollouts of two repetitions lie apart for a module that counts rollouts itself.
@@ -111,13 +120,21 @@ def unset_models(program: dspy.Module) -> tuple[str, ...]:
 
 def protected_text(program: dspy.Module, name: str) -> str:
     """What a module needs in its predictor's instructions to work: the tools and rules that an agent writes there."""
+    predictor = dict(program.named_predictors()).get(name)
+    text = "" if predictor is None else str(predictor.signature.instructions)
     for _, module in program.named_sub_modules(type_=AGENTS):
-        predictor = acting_predictor(module)
-        if predictor is dict(program.named_predictors()).get(name):
-            text = str(predictor.signature.instructions)
-            start = max(map(text.find, _AGENT_RULES))
-            return text[start:].rstrip() if start >= 0 else text
+        if predictor is acting_predictor(module):
+            return _from(text, _AGENT_RULES) or text
+    for _, module in program.named_sub_modules(type_=_CODERS):
+        if any(predictor is each for each in module.predictors()):
+            return _from(text, _CODER_RULES)
     return ""
+
+
+def _from(text: str, beginnings: Iterable[str]) -> str:
+    """A text from where the first of some beginnings stands in it; empty if none does."""
+    start = min((text.find(each) for each in beginnings if each in text), default=len(text))
+    return text[start:].rstrip()
 
 
 def describe(program: dspy.Module) -> str:

@@ -11,6 +11,8 @@ from typing import Any
 import dspy
 from dspy.predict.parameter import Parameter
 
+from dspy_dlpo.host.instructions import instructed
+
 # The attribute of an agent under which DSPy finds, saves and loads the descriptions of its tools.
 _ATTRIBUTE = "tool_descriptions"
 # ReActV2 makes it, and its description says how an answer is handed in.
@@ -62,9 +64,11 @@ def own_tools(program: dspy.Module) -> dict[int, list[str]]:
 
 
 def load_program(program: dspy.Module, path: str | os.PathLike[str], **options: Any) -> dspy.Module:
-    """Load a saved program, with the tool descriptions that ``program.load`` alone would leave out.
+    """Load a saved program, with what ``program.load`` alone would leave out: tool descriptions, and indentation.
 
-    It takes a file without any, too, where ``program.load`` of a program that has some raises a KeyError.
+    Instructions are those of the file byte for byte, where ``program.load`` takes the indentation from all their lines
+    but the first. A file without tool descriptions is taken, too, where ``program.load`` of a program that has some
+    raises a KeyError.
 
     Args:
         program: A program of the same shape as the one that was saved; changed.
@@ -90,4 +94,8 @@ def load_program(program: dspy.Module, path: str | os.PathLike[str], **options: 
         if id(getattr(agent, _ATTRIBUTE)) not in saved:
             delattr(agent, _ATTRIBUTE)
     program.load(path, **options)
+    for name, predictor in program.named_predictors():
+        saved = state if predictor is program else state.get(name, {})
+        if "signature" in saved:
+            predictor.signature = instructed(predictor.signature, saved["signature"]["instructions"])
     return program

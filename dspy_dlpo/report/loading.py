@@ -14,6 +14,7 @@ from dspy_dlpo.core.history import History, Prompts
 from dspy_dlpo.core.json_lines import parse_lines
 from dspy_dlpo.core.reading import record_from_data, record_from_json
 from dspy_dlpo.core.result import Comparison
+from dspy_dlpo.core.sentences import ENGLISH
 from dspy_dlpo.core.storage import HISTORY
 from dspy_dlpo.report.directory import RESULT, Calls, check_directory, read_calls, read_object, read_settings
 from dspy_dlpo.report.result import DLPOResult
@@ -66,6 +67,8 @@ def _from_data(data: Mapping[str, Any], path: Path) -> DLPOResult:
         fields["ended_by"] = EndedBy(data.get("ended_by", EndedBy.NOT_ENDED))  # older versions did not say
         if "parameters" in fields:
             fields["parameters"] = tuple(fields["parameters"])
+        if "languages" in fields:
+            fields["languages"] = tuple(fields["languages"])
         return DLPOResult(**fields)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunDirectoryError(
@@ -77,7 +80,8 @@ def _from_data(data: Mapping[str, Any], path: Path) -> DLPOResult:
 def _unended(path: Path, history: History, earlier: str) -> DLPOResult:
     """What is known of a run that has not ended, or was taken up again after its end."""
     calls, best = read_calls(path), history.best()
-    start = history[0].prompts if history else _prompts(read_settings(path))
+    settings = read_settings(path)
+    start = history[0].prompts if history else _prompts(settings)
     said = _so_far(history, calls)
     if earlier:
         said = f"this run was taken up again and has not ended (before: {earlier}): {said}"
@@ -95,6 +99,7 @@ def _unended(path: Path, history: History, earlier: str) -> DLPOResult:
         ended=f"{calls.ended}; the choice on held-out examples has not ended" if calls.ended else NOT_ENDED,
         log_dir=str(path),
         complete=False,
+        languages=tuple(settings.get("languages") or ENGLISH),
     )
 
 

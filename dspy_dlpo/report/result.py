@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from dspy_dlpo.core.ending import EndedBy
 from dspy_dlpo.core.history import History, LedgerEntry, Prompts
 from dspy_dlpo.core.json_lines import to_json
+from dspy_dlpo.core.languages import written_in
 from dspy_dlpo.core.result import Comparison
+from dspy_dlpo.core.sentences import ENGLISH
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,6 +40,7 @@ class DLPOResult:
         complete: Whether the run came to its own end: no model failed, and nobody asked for it.
         parameters: The kinds of text that the prompts hold.
         ended_by: What ended the steps: `EndedBy.BUDGET`, for example; ``is_failure`` tells whether something failed.
+        languages: ISO 639 codes of the languages by whose rules sentences end.
     """
 
     verdict: str
@@ -51,6 +54,7 @@ class DLPOResult:
     complete: bool = True
     parameters: tuple[str, ...] = ("instructions",)
     ended_by: EndedBy = EndedBy.NOT_ENDED
+    languages: tuple[str, ...] = ENGLISH
 
     def __repr__(self) -> str:
         where = f", log_dir={self.log_dir!r}" if self.log_dir else ""
@@ -118,7 +122,8 @@ class DLPOResult:
         """
         from dspy_dlpo.report.page import write_page
 
-        return write_page(self, path)
+        with written_in(self.languages):
+            return write_page(self, path)
 
     def plot(self) -> Figure:
         """Draw the judged score over program runs, with the bar of acceptance and every step.

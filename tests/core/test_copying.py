@@ -1,4 +1,9 @@
+import random
+import tracemalloc
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dspy_dlpo.core.copying import NoCopying
 from dspy_dlpo.core.edits import Edit, apply
@@ -94,3 +99,28 @@ def test_a_copy_completed_by_its_neighbour_is_refused() -> None:
 )
 def test_a_script_without_spaces_is_counted_by_characters_beside_digits_and_latin_letters_too(text: str) -> None:
     assert admitted(NoCopying([text, "別の文"], ["", ""]), text, f"例：{text}") == []
+
+
+def plain_verdict(inputs: list[str], text: str) -> bool:
+    """Whether a text holds a run of eight words that only one of the inputs has, as it is said in words."""
+    runs = [{tuple(words[i : i + 8]) for i in range(len(words) - 7)} for words in map(str.split, [*inputs, text])]
+    return any(sum(run in other for other in runs[:-1]) == 1 for run in runs[-1])
+
+
+@given(st.lists(st.text("ab ", min_size=0, max_size=60), max_size=4), st.text("ab ", min_size=0, max_size=60))
+def test_a_text_is_refused_exactly_for_a_run_of_one_input(inputs: list[str], text: str) -> None:
+    constraint = NoCopying(inputs, [""] * len(inputs))
+    assert (admitted(constraint, text) == []) == plain_verdict(inputs, text)
+
+
+def test_long_documents_take_memory_of_the_order_of_their_text() -> None:
+    chance = random.Random(0)
+    documents = [" ".join(f"w{chance.randrange(9999)}" for _ in range(10_000)) for _ in range(20)]
+    size = sum(map(len, documents))
+    tracemalloc.start()
+    constraint = NoCopying(documents, documents)
+    kept, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 3 * size
+    assert peak < 6 * size
+    assert admitted(constraint, " ".join(documents[7].split()[500:508])) == []

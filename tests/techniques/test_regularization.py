@@ -4,9 +4,10 @@ from hypothesis import strategies as st
 from texts import ordinary_prompts, prompts_with_replies
 
 from dspy_dlpo.core.edits import Edit, apply, shortens, sound
+from dspy_dlpo.core.freezing import FreezeText, fenced, free_words
 from dspy_dlpo.core.history import History, StepContext
-from dspy_dlpo.core.sentences import count_words
-from dspy_dlpo.core.update import Update
+from dspy_dlpo.core.sentences import count_words, split
+from dspy_dlpo.core.update import Update, admit_all
 from dspy_dlpo.techniques.regularization import LimitWords, Regularization
 
 
@@ -65,3 +66,33 @@ def test_the_writer_is_told_the_length_and_the_limit() -> None:
 def test_an_illegal_limit_is_refused_with_the_way_out(max_words) -> None:
     with pytest.raises((ValueError, TypeError), match=r"max_words=.*Pass"):
         Regularization(max_words=max_words)
+
+
+@given(prompts_with_replies(), st.integers(1, 40), st.data())
+def test_words_outside_of_frozen_text_never_exceed_the_limit_or_what_they_were(case, max_words: int, data) -> None:
+    prompt, edits = case
+    sentences = split(prompt)
+    chosen = data.draw(st.sets(st.integers(0, len(sentences) - 1))) if sentences else ()
+    frozen = FreezeText(tuple(text for i in sorted(chosen) if (text := sentences[i].strip())))
+    update = Regularization(max_words).apply(
+        Update("solve", prompt, constraints=(frozen,)), StepContext(0, 0.0, History())
+    )
+    kept, _ = admit_all(update.constraints, edits, prompt)
+    assert free_words(apply(kept, prompt), frozen.texts) <= max(max_words, free_words(prompt, frozen.texts))
+
+
+def test_frozen_text_counts_once_and_the_writer_is_told_so() -> None:
+    rules = "You have tools. " * 30
+    update = Update("solve", f"Answer it.\n{rules}", constraints=(FreezeText((rules.strip(),)),))
+    made = Regularization(max_words=50).apply(update, StepContext(0, 0.0, History()))
+    assert "2 words beside what must stay" in made.notes[0].body
+    assert "not counted" in made.constraints[-1].text
+    assert made.constraints[-1].admit((Edit("add", 1, "More. " * 48),), update.prompt)[0]
+    assert not made.constraints[-1].admit((Edit("add", 1, "More. " * 49),), update.prompt)[0]
+    assert not made.constraints[-1].admit((Edit("add", 0, rules),), update.prompt)[0]
+
+
+def test_fenced_code_does_not_count() -> None:
+    code = f"```\n{'x = 1 ' * 100}\n```"
+    update = Update("solve", f"Do it.\n{code}", constraints=(FreezeText(code=fenced(f"Do it.\n{code}")),))
+    assert "2 words" in Regularization().apply(update, StepContext(0, 0.0, History())).notes[0].body
