@@ -78,7 +78,7 @@ class Compilation:
         self._metric = MetricDoor(settings.metric, settings.score_range)
         self._signals = StopSignals(self._stop_file())
         self._began, self._ran_before = time.monotonic(), 0.0
-        self._directory = None
+        self._directory, self._all_runs = None, list[Runs]()
         if settings.log_dir is not None:
             self._directory = RunDirectory(settings.log_dir)
         try:
@@ -142,6 +142,8 @@ class Compilation:
 
     def _returned(self, chosen: dict[str, str], comparison: Comparison, uncompared: str = "") -> dspy.Module:
         result = self._result(chosen, comparison, uncompared)
+        if unscored := result.spent.get("unscored"):
+            logger.warning("the metric gave no score in %d of %d runs", unscored, result.spent["metric_calls"])
         program = self._program(chosen)
         program.detailed_results = result
         if self._directory:
@@ -331,7 +333,9 @@ class Compilation:
             lambda request: self._recorder.is_recorded(which, request),
             width=self._width(),
             ahead=judging.speculate,
+            low=settings.score_range[0] if settings.score_range else None,
         )
+        self._all_runs.append(runs)
         self._recorder.restore(which, runs)
         return runs
 
@@ -385,6 +389,9 @@ class Compilation:
             "seconds": self._seconds(),
             **roles,
         }
+        unscored = sum(runs.unscored for runs in self._all_runs)
+        if unscored:
+            bill["unscored"] = unscored
         if self._run.runs.speculated:
             bill["speculated"] = self._run.runs.speculated
         if self._memory.lost_runs or self._memory.lost_asks:

@@ -145,13 +145,18 @@ class Run:
         elif bench.failing():
             self._add(self._step)
         else:
-            silent = len(bench.examples) - len(bench.scores)
+            silent = len(self._unanswered(bench.examples))
             self.ended = "every training example is right" + (f", but {silent} were not answered" if silent else "")
 
     def _ask_again(self) -> None:
         """Try once more what the prompts in force have lost in transport; not for ever, as some may never answer."""
-        lost = [x for x in self.judging_set if not self.runs.scores(self.prompts, x)]
+        lost = self._unanswered(self.judging_set)
         self.runs.ask([(self.prompts, x) for x in lost if len(self.runs.rows(self.prompts, x)) < MOST_TRIES])
+
+    def _unanswered(self, examples: Sequence[int]) -> list[int]:
+        """The examples on which every run of the prompts in force was lost in transport."""
+        runs, prompts = self.runs, self.prompts
+        return [x for x in examples if not runs.scores(prompts, x) and not runs.is_unscored(prompts, x)]
 
     def _target_is_reached(self, bench: Bench) -> bool:
         target = self.plan.stopping.target
@@ -207,7 +212,7 @@ class Run:
             raise ModelError(f"No call of the task model was answered: {self._last_error(batch)}")
         score = math.fsum(means.values()) / max(1, len(means))
         scores = self.runs.all_scores(self.prompts, judging_set)
-        silent = len(judging_set) - len(means)
+        silent = len(self._unanswered(judging_set))
         reason = f"{len(judging_set)} examples, {score:.3f}" + (f", {silent} unanswered" if silent else "")
         record = self._record(kind, batch=batch, scores=scores, complete=True, score=score, reason=reason)
         return replace(record, progress=began, accepted=kind == "start")
@@ -355,5 +360,5 @@ class Run:
 
     def _failed_run(self, example: int) -> Row:
         """The poorest run of the prompts in force on an example."""
-        rows = [row for row in self.runs.rows(self.prompts, example) if row.score is not None]
-        return min(rows, key=lambda row: row.score or 0.0)
+        rows = [row for row in self.runs.rows(self.prompts, example) if row.score is not None or row.is_unscored]
+        return min(rows, key=lambda row: -math.inf if row.score is None else row.score)

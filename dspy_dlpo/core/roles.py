@@ -32,14 +32,15 @@ class Row:
 
     Args:
         example: Its index.
-        score: In the metric's units; None when a call failed in transport, which says nothing of the prompts.
+        score: In the metric's units; None when a call failed in transport, which says nothing of the prompts, or where
+            the metric gave none.
         inputs: The example's inputs, as text by field.
         expected: The example's labels, as text by field.
         outputs: What the program answered, as text by field.
         feedback: What the metric said.
         feedbacks: What it said of single predictors, by name; empty if it says nothing of them.
         failure: ``""``, ``"program"`` (an exception or an unreadable reply: scores the low end), ``"metric"`` (the
-            metric raised: scores the low end) or ``"transport"``.
+            metric raised, or returned what is no score: None, NaN), ``"range"`` (it left its range) or ``"transport"``.
         error: The failure in words.
         trace: The predictors' calls in order.
     """
@@ -54,6 +55,11 @@ class Row:
     error: str = ""
     trace: tuple[TraceStep, ...] = ()
     feedbacks: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_unscored(self) -> bool:
+        """Whether the score is missing by the metric's doing."""
+        return self.score is None and self.failure in ("metric", "range")
 
 
 @dataclass(frozen=True)
