@@ -18,7 +18,7 @@ from dspy_dlpo.core.controller import controlled
 from dspy_dlpo.core.copying import NoCopying
 from dspy_dlpo.core.errors import RunDirectoryError
 from dspy_dlpo.core.freezing import FreezeText, structure
-from dspy_dlpo.core.history import History, StepContext
+from dspy_dlpo.core.history import History, Record, StepContext
 from dspy_dlpo.core.loop import Run
 from dspy_dlpo.core.memory import Memory, open_run
 from dspy_dlpo.core.plan import Plan
@@ -30,6 +30,7 @@ from dspy_dlpo.fingerprint import fingerprint
 from dspy_dlpo.host.critic import Critic
 from dspy_dlpo.host.evaluate import Evaluator
 from dspy_dlpo.host.evaluation import Told
+from dspy_dlpo.host.feedback import PredictorFeedback
 from dspy_dlpo.host.meter import Meter, Tally, summary
 from dspy_dlpo.host.metric import MetricDoor
 from dspy_dlpo.host.parameters import explained
@@ -298,20 +299,43 @@ class Compilation:
         account = "\n".join([describe(self._student), *about])
         critic = Critic(self._model, account, self._predictors, demos_of(self._student))
         whole = settings.judging.proposals == "prompts"
+        feedback = self._feedback()
+
+        def on_record(record: Record) -> None:
+            self._recorder.on_record(record)
+            feedback.forget_others(record.proposal if record.accepted else record.prompts)
+
         return Run(
             plan=self._plan,
             start=self._start,
-            runs=self._runs("train", self._data.train),
+            runs=self._runs("train", self._data.train, feedback),
+            feedback=feedback,
             critique=critic,
             write=Writer(self._model, modules, self._start, whole, critic.failures),
             spent=self._spent,
             clock=time.monotonic,
-            on_record=self._recorder.on_record,
+            on_record=on_record,
             history=History(self._memory.history),
             ended=self._memory.ended,
         )
 
-    def _runs(self, which: str, examples: Sequence[dspy.Example]) -> Runs:
+    def _feedback(self) -> PredictorFeedback:
+        settings = self._settings
+        return PredictorFeedback(
+            self._metric,
+            self._data.train,
+            self._copies,
+            self._meter,
+            self._predictors,
+            limit=settings.budget.feedback_calls,
+            task_model=settings.task_model,
+            num_threads=settings.threads,
+            call_timeout=settings.call_timeout,
+            redact=self._redact,
+            hooks=self._recorder.feedback_hooks("train", self._account.may_start),
+        )
+
+    def _runs(self, which: str, examples: Sequence[dspy.Example], feedback: PredictorFeedback | None = None) -> Runs:
         settings = self._settings
         evaluator = Evaluator(
             self._copies,
@@ -324,6 +348,7 @@ class Compilation:
             call_timeout=settings.call_timeout,
             redact=self._redact,
             hooks=self._recorder.hooks(which, self._account.may_start),
+            feedback=feedback,
         )
         judging = settings.judging
         runs = Runs(
@@ -377,14 +402,17 @@ class Compilation:
         return spent
 
     def _bill(self) -> dict[str, Any]:
-        """What was spent in all, by earlier processes too: program runs, and calls, tokens and money by role."""
+        """What was spent in all, by earlier processes too: program runs, calls of the metric, and models by role."""
         totals = self._meter.tallies()
         for role, tally in self._recorder.unclaimed.items():
             totals.setdefault(role, Tally()).add(tally)
-        roles = {role: summary(tally) for role, tally in sorted(totals.items())}
+        judge = totals.get("metric", Tally())
+        roles = {role: summary(each) for role, each in sorted(totals.items()) if each is not judge or each.calls}
         money = [each["usd"] for each in roles.values()]
         bill = {
             "metric_calls": self._account.paid,
+            "scoring_calls": judge.scoring_calls,
+            "feedback_calls": judge.feedback_calls,
             "usd": None if None in money else math.fsum(money),
             "seconds": self._seconds(),
             **roles,

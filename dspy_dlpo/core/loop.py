@@ -17,7 +17,7 @@ from dspy_dlpo.core.history import BUDGET_ENDED, History, LedgerEntry, Prompts, 
 from dspy_dlpo.core.judging import Bench, Judgement, judge
 from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.request import admit, admit_replies, request, why_nothing
-from dspy_dlpo.core.roles import Critique, Row, Write
+from dspy_dlpo.core.roles import Critique, Feedback, Row, RunRequest, Write
 from dspy_dlpo.core.runs import Runs
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.trials import next_deletions, try_deletions, try_move
@@ -60,6 +60,7 @@ class Run:
         history: What was done before, by an earlier process.
         ended: Why the steps ended; empty while they go on.
         ended_for_good: Whether a later process need not go on with steps: no model failed, and nobody asked for it.
+        feedback: Completes the runs that the critic is shown.
     """
 
     plan: Plan
@@ -73,6 +74,7 @@ class Run:
     history: History = field(default_factory=History)
     ended: str = ""
     ended_for_good: bool = True
+    feedback: Feedback = lambda requests, rows: rows
 
     @property
     def judging_set(self) -> tuple[int, ...]:
@@ -280,7 +282,8 @@ class Run:
         bench, ctx = self.bench(), self.context()
         plan, chosen = controlled(self.plan, ctx)
         batch = self._batch(bench, ctx, plan.batch_size)
-        rows = [self._failed_run(x) for x in batch]
+        shown = [self._failed_run(x) for x in batch]
+        rows = self.feedback([request for request, _ in shown], [row for _, row in shown])
         gradients = whose_turn(plan.update, self.critique(self.prompts, rows, ctx.step), self.history)
         updates = [request(plan, self.prompts[each.predictor], each, ctx) for each in gradients]
         replies = self.write(updates, ctx.step)
@@ -358,7 +361,9 @@ class Run:
         ctx.rng("batch").shuffle(order)
         return tuple(sorted(order, key=lambda x: shown[x])[:size])
 
-    def _failed_run(self, example: int) -> Row:
+    def _failed_run(self, example: int) -> tuple[RunRequest, Row]:
         """The poorest run of the prompts in force on an example."""
-        rows = [row for row in self.runs.rows(self.prompts, example) if row.score is not None or row.is_unscored]
-        return min(rows, key=lambda row: -math.inf if row.score is None else row.score)
+        rows = enumerate(self.runs.rows(self.prompts, example))
+        answered = [(i, row) for i, row in rows if row.score is not None or row.is_unscored]
+        i, poorest = min(answered, key=lambda each: -math.inf if each[1].score is None else each[1].score)
+        return RunRequest(self.prompts, example, i), poorest

@@ -50,8 +50,8 @@ def row_from_data(data: Mapping[str, Any]) -> Row:
     Raises:
         KeyError: If a field is missing.
     """
-    fields = {each: data[each] for each in Row.__dataclass_fields__ if each != "feedbacks"}
-    fields["feedbacks"] = data.get("feedbacks", {})  # not in records of older versions
+    newer = {each: data.get(each, {}) for each in ("feedbacks", "values")}  # not in records of older versions
+    fields = {each: data[each] for each in Row.__dataclass_fields__ if each not in newer} | newer
     return Row(**{**fields, "trace": tuple(TraceStep(**step) for step in data["trace"])})
 
 

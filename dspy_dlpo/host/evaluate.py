@@ -13,6 +13,7 @@ from dspy.utils.exceptions import is_retryable_lm_error
 from dspy_dlpo.core.errors import MetricError, ModelError
 from dspy_dlpo.core.roles import Row, RunRequest, TraceStep
 from dspy_dlpo.host.dead import behind, is_dead, one_line
+from dspy_dlpo.host.feedback import PredictorFeedback
 from dspy_dlpo.host.meter import Meter, Tally
 from dspy_dlpo.host.metric import MetricDoor, RangeError
 from dspy_dlpo.host.program import EvaluationCopies, call, predictor_name, repeating
@@ -73,6 +74,7 @@ class Evaluator:
         call_timeout: Seconds without a sign of life after which a run is abandoned; None to wait for ever.
         redact: Keeps keys out of errors.
         hooks: What is asked and told.
+        feedback: Keeps runs that the metric may be asked about later; None if it never is.
     """
 
     def __init__(
@@ -88,7 +90,9 @@ class Evaluator:
         call_timeout: float | None = None,
         redact: Redactor | None = None,
         hooks: Hooks | None = None,
+        feedback: PredictorFeedback | None = None,
     ) -> None:
+        self._feedback = feedback
         self._copies, self._examples, self._metric, self._meter = copies, examples, metric, meter
         self._low, self._num_threads, self._call_timeout = low, num_threads, call_timeout
         self._redact, self._hooks = redact or Redactor(), hooks or Hooks()
@@ -185,13 +189,14 @@ class Evaluator:
                 row = self._row(request, trace=self._trace(program))
                 return self._failed(row, "program", behind(error, task.error, task.handled)), {"task": task.tally}
             task.note_usage(prediction)
-            steps = [step for step in dspy.settings.trace or () if isinstance(step[2], dspy.Prediction)]
+            trace = list(dspy.settings.trace or ())
             found = {"outputs": as_text(prediction, self._redact), "trace": self._trace(program)}
         if prediction is None and task.error is not None:  # `dspy.BestOfN` keeps the errors of its attempts to itself
             return self._failed(self._row(request, **found), "program", behind(task.error, None)), {"task": task.tally}
         # Not None: modules such as `dspy.BestOfN` extend the trace, in a metric too.
         with self._meter.role("metric", trace=[]) as judge:
             spent = {"task": task.tally, "metric": judge.tally}
+            self._meter.note(judge, scoring_calls=1)
             try:
                 verdict = self._metric(example, prediction)
             except MetricError as error:
@@ -204,24 +209,10 @@ class Evaluator:
                     self._advice = self._metric.advice(example, prediction)
                 return row, spent
             found |= {"score": verdict.score, "feedback": self._redact.error(verdict.feedback)}
-            if self._metric.speaks_of_predictors(verdict.score):
-                found["feedbacks"] = self._feedbacks(program, example, prediction, steps)
-        return self._row(request, **found), spent
-
-    def _feedbacks(
-        self, program: dspy.Module, example: dspy.Example, prediction: Any, steps: Sequence[tuple[Any, Any, Any]]
-    ) -> dict[str, str]:
-        """What the metric says of each of the program's predictors that took part; nothing where it fails."""
-        own: dict[str, list[tuple[Any, Any, Any]]] = {}
-        for step in steps:
-            own.setdefault(predictor_name(program, step[0]), []).append(step)
-        said = {}
-        for name in filter(None, own):
-            try:
-                said[name] = self._redact.error(self._metric.feedback_on(example, prediction, steps, name, own[name]))
-            except Exception as error:  # noqa: BLE001 - the run has its score; only advice is missing
-                logger.info("the metric said nothing of %s: %s", name, one_line(self._redact.error(error)))
-        return {name: text for name, text in said.items() if text}
+            row = self._row(request, **found)
+            if self._feedback is not None:
+                row = self._feedback.keep(request, row, program, prediction, trace, judge)
+        return row, spent
 
     def _general_model(self, rollout: int) -> Any:
         """The model of predictors without one of their own, such as those that a program builds as it runs."""
