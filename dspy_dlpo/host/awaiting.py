@@ -17,9 +17,14 @@ def awaited(value: Any) -> Any:
 
     It runs in an event loop of its own, as `dspy.syncify` has it, and under the caller's context: DSPy's settings, its
     trace and callbacks hold inside. A loop for all would let one run that blocks hold up the others.
+
+    Raises:
+        TypeError: If what comes of it is a generator, which is no result yet.
     """
     while inspect.isawaitable(value):
         value = _run(value)
+    if inspect.isgenerator(value) or inspect.isasyncgen(value):
+        raise TypeError(f"{value.__qualname__} yields its results one by one. Return one result instead.")
     return value
 
 

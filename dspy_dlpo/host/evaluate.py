@@ -177,7 +177,8 @@ class Evaluator:
 
     def _never_worked(self, row: Row) -> MetricError:
         said = row.error if row.error.startswith("The metric") else _raised(row.error)
-        return MetricError(" ".join(filter(None, [said, self._advice])))
+        shown = ", ".join(f"{name}={one_line(text)[:60]!r}" for name, text in row.inputs.items())
+        return MetricError(" ".join(filter(None, [said, self._advice, f"The example was: {shown[:200]}."])))
 
     def _run(self, job: tuple[dspy.Module, RunRequest]) -> tuple[Row, Spent]:
         program, request = job

@@ -95,6 +95,16 @@ def test_an_async_module_scores():
     assert {row.score for row in rows} == {1.0}
 
 
+async def one_by_one():
+    yield 1
+
+
+@pytest.mark.parametrize("value", [one_by_one(), (x for x in (1, 2))])
+def test_a_generator_is_no_result(value):
+    with pytest.raises(TypeError, match="yields its results one by one"):
+        awaited(value)
+
+
 def test_what_awaiting_brings_is_awaited_too():
     async def inner():
         return 3
