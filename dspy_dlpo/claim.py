@@ -91,7 +91,7 @@ def score_prompts(
         task_model=task_model,
         num_threads=num_threads,
     )
-    runs = Runs(evaluator, Account(Budget(2 * len(prompts) * len(testset))), wave=max(8, num_threads))
+    runs = Runs(evaluator, Account(Budget(2 * len(prompts) * len(testset))), max(8, num_threads), low=None)
     for each in prompts:
         runs.ask([(each, x) for x in range(len(testset))])
     return [runs.means(each, range(len(testset))) for each in prompts]

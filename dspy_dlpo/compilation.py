@@ -20,7 +20,7 @@ from dspy_dlpo.core.controller import controlled
 from dspy_dlpo.core.copying import NoCopying
 from dspy_dlpo.core.ending import EndedBy, Ending
 from dspy_dlpo.core.errors import DLPOError, ModelError, RunDirectoryError
-from dspy_dlpo.core.history import History, StepContext
+from dspy_dlpo.core.history import History, Record, StepContext
 from dspy_dlpo.core.languages import written_in
 from dspy_dlpo.core.loop import FAILURES, Run
 from dspy_dlpo.core.memory import Memory, open_run
@@ -33,6 +33,7 @@ from dspy_dlpo.fingerprint import fingerprint
 from dspy_dlpo.host.critic import Critic
 from dspy_dlpo.host.evaluate import Evaluator
 from dspy_dlpo.host.evaluation import Told
+from dspy_dlpo.host.feedback import PredictorFeedback
 from dspy_dlpo.host.languages import keep_language
 from dspy_dlpo.host.meter import Meter, Tally, summary
 from dspy_dlpo.host.metric import MetricDoor
@@ -83,8 +84,7 @@ class Compilation:
         self._metric = MetricDoor(settings.metric, settings.score_range)
         self._signals = StopSignals(self._stop_file())
         self._began, self._ran_before = time.monotonic(), 0.0
-        self._run_sets: list[Runs] = []
-        self._directory = None
+        self._directory, self._all_runs = None, list[Runs]()
         if settings.log_dir is not None:
             self._directory = RunDirectory(settings.log_dir)
         try:
@@ -159,6 +159,8 @@ class Compilation:
 
     def _returned(self, chosen: dict[str, str], comparison: Comparison, uncompared: str = "") -> dspy.Module:
         result = self._result(chosen, comparison, uncompared)
+        if unscored := result.spent.get("unscored"):
+            logger.warning("the metric gave no score in %d of %d runs", unscored, result.spent["metric_calls"])
         program = self._program(chosen)
         program.detailed_results = result
         if self._directory:
@@ -290,10 +292,12 @@ class Compilation:
 
     def _remarks(self) -> list[str]:
         """What the user must know beside the verdict, each in words."""
-        ended, made = self._run.ended, sum(map(len, self._run_sets))
+        ended, made = self._run.ended, sum(map(len, self._all_runs))
         failed = ended is not None and ended.by.is_failure
         remarks = [*([f"the run ended early: {str(ended).rstrip('.')}"] if failed else []), *self._data.notes]
-        mistakes = sum((runs.mistakes() for runs in self._run_sets), Counter[str]())
+        unscored = sum(runs.unscored for runs in self._all_runs)
+        remarks += [f"the metric gave no score on {unscored} of {made} runs"] if unscored else []
+        mistakes = sum((runs.mistakes() for runs in self._all_runs), Counter[str]())
         return remarks + [f"{count} of {made} runs raised {mistake}" for mistake, count in mistakes.most_common(3)]
 
     def _where(self) -> str:
@@ -348,21 +352,44 @@ class Compilation:
         account = "\n".join([describe(self._student), *about])
         critic = Critic(self._model, account, self._predictors, demos_of(self._student))
         whole = settings.judging.proposals == "prompts"
+        feedback = self._feedback()
+
+        def on_record(record: Record) -> None:
+            self._recorder.on_record(record)
+            feedback.forget_others(record.proposal if record.accepted else record.prompts)
+
         return Run(
             plan=self._plan,
             start=self._start,
-            runs=self._runs("train", self._data.train),
+            runs=self._runs("train", self._data.train, feedback),
+            feedback=feedback,
             critique=critic,
             write=Writer(self._model, modules, self._start, whole, critic.failures),
             spent=self._spent,
             clock=time.monotonic,
-            on_record=self._recorder.on_record,
+            on_record=on_record,
             history=History(self._memory.history),
             ended=self._memory.ended,
             since=self._memory.since,
         )
 
-    def _runs(self, which: str, examples: Sequence[dspy.Example]) -> Runs:
+    def _feedback(self) -> PredictorFeedback:
+        settings = self._settings
+        return PredictorFeedback(
+            self._metric,
+            self._data.train,
+            self._copies,
+            self._meter,
+            self._predictors,
+            limit=settings.budget.feedback_calls,
+            task_model=settings.task_model,
+            num_threads=settings.threads,
+            call_timeout=settings.call_timeout,
+            redact=self._redact,
+            hooks=self._recorder.feedback_hooks("train", self._account.may_start),
+        )
+
+    def _runs(self, which: str, examples: Sequence[dspy.Example], feedback: PredictorFeedback | None = None) -> Runs:
         settings = self._settings
         evaluator = Evaluator(
             self._copies,
@@ -375,6 +402,7 @@ class Compilation:
             call_timeout=settings.call_timeout,
             redact=self._redact,
             hooks=self._recorder.hooks(which, self._account.may_start),
+            feedback=feedback,
         )
         judging = settings.judging
         runs = Runs(
@@ -384,9 +412,10 @@ class Compilation:
             lambda request: self._recorder.is_recorded(which, request),
             width=self._width(),
             ahead=judging.speculate,
+            low=settings.score_range[0] if settings.score_range else None,
         )
+        self._all_runs.append(runs)
         self._recorder.restore(which, runs)
-        self._run_sets.append(runs)
         return runs
 
     def _width(self) -> int | None:
@@ -421,18 +450,24 @@ class Compilation:
         return spent
 
     def _bill(self) -> dict[str, Any]:
-        """What was spent in all, by earlier processes too: program runs, and calls, tokens and money by role."""
+        """What was spent in all, by earlier processes too: program runs, calls of the metric, and models by role."""
         totals = self._meter.tallies()
         for role, tally in self._recorder.unclaimed.items():
             totals.setdefault(role, Tally()).add(tally)
-        roles = {role: summary(tally) for role, tally in sorted(totals.items())}
+        judge = totals.get("metric", Tally())
+        roles = {role: summary(each) for role, each in sorted(totals.items()) if each is not judge or each.calls}
         money = [each["usd"] for each in roles.values()]
         bill = {
             "metric_calls": self._account.paid,
+            "scoring_calls": judge.scoring_calls,
+            "feedback_calls": judge.feedback_calls,
             "usd": None if None in money else math.fsum(money),
             "seconds": self._seconds(),
             **roles,
         }
+        unscored = sum(runs.unscored for runs in self._all_runs)
+        if unscored:
+            bill["unscored"] = unscored
         if self._run.runs.speculated:
             bill["speculated"] = self._run.runs.speculated
         if self._memory.lost_runs or self._memory.lost_asks:

@@ -13,6 +13,7 @@ from dspy_dlpo.core.roles import Row, RunRequest
 from dspy_dlpo.core.runs import Runs
 from dspy_dlpo.core.storage import RunDirectory
 from dspy_dlpo.host.evaluate import Hooks, Spent
+from dspy_dlpo.host.feedback import FeedbackHooks
 from dspy_dlpo.host.meter import Meter, Tally
 from dspy_dlpo.host.prompting import Answer, Ask, AskHooks
 
@@ -40,8 +41,13 @@ class Recorder:
         for past in memory.runs.values():
             for role, tally in _tallies(past.spent).items():
                 meter.add(role, tally)
-        for ask in memory.settled:
-            meter.add(memory.replies[ask]["role"], _tally(memory.replies[ask]["spent"]))
+        self._feedbacks = dict(memory.feedbacks)
+        for ask, line in memory.replies.items():
+            if ask in memory.settled:
+                meter.add(line["role"], _tally(line["spent"]))
+        for run, line in memory.feedbacks.items():
+            if run in memory.settled:
+                meter.add("metric", _tally(line["spent"]))
 
     def take_up(self, account: Account) -> None:
         """Charge an account with what earlier processes spent."""
@@ -73,6 +79,9 @@ class Recorder:
         for ask, line in self._replies.items():
             if ask not in self._memory.settled:
                 totals.setdefault(line["role"], Tally()).add(_tally(line["spent"]))
+        for run, line in self._feedbacks.items():
+            if run not in self._memory.settled:
+                totals.setdefault("metric", Tally()).add(_tally(line["spent"]))
         return totals
 
     def count_val(self, prompts: Mapping[str, str] | None = None) -> int:
@@ -98,6 +107,24 @@ class Recorder:
                 self._directory.append_run(which, request, row, used)
 
         return Hooks(recorded, may_start, lambda number: self._sent("task", number), on_row)
+
+    def feedback_hooks(self, which: str, may_start: Callable[[int], bool]) -> FeedbackHooks:
+        """What is asked and told where the metric speaks of single predictors."""
+
+        def recorded(request: RunRequest) -> tuple[Mapping[str, str], Tally] | None:
+            run = _key(which, request)
+            line = self._feedbacks.pop(run, None)
+            if line is None:
+                return None
+            return line["feedbacks"], Tally() if run in self._memory.settled else _tally(line["spent"])
+
+        def on_said(request: RunRequest, texts: Mapping[str, str], spent: Tally) -> None:
+            if self._directory:
+                run = dict(zip(("set", "prompts", "example", "rollout"), _key(which, request), strict=True))
+                said = {"feedbacks": texts, "spent": spent.to_dict()}
+                self._directory.append_call({"role": "feedback", **run, **said})
+
+        return FeedbackHooks(self._directory is not None, recorded, may_start, on_said)
 
     def ask_hooks(self, check: Callable[[], None]) -> AskHooks:
         """What the prompt model asks and tells."""

@@ -92,18 +92,19 @@ def compare(
         Those that were scored, the user's own first; fewer if the budget or a model ends early. The first finalist
         counts as far as it came.
     """
-    scored: list[Scored] = []
+    complete: list[Prompts] = []
     for prompts in [start, *candidates]:
         try:
             around(prompts, partial(runs.ask, [(prompts, x) for x in examples]))
         except (RunEnds, ModelError, MetricError) as error:
             if not isinstance(error, RunEnds):
                 on_failure(str(error))
-            if len(scored) == 1 and (means := runs.means(prompts, examples)):
-                scored.append(Scored(prompts, means))
+            if len(complete) == 1 and runs.means(prompts, examples):
+                complete.append(prompts)
             break
-        scored.append(Scored(prompts, runs.means(prompts, examples)))
-    return scored
+        complete.append(prompts)
+    # Only now: what the metric could not score counts from the first prompts on that have a score there.
+    return [Scored(prompts, runs.means(prompts, examples)) for prompts in complete]
 
 
 def judged(run: Run, candidates: Sequence[Prompts], *, complete: bool = False) -> list[Scored]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 import os
 import re
 from collections.abc import Callable
@@ -58,6 +60,7 @@ class Settings:
     def __post_init__(self) -> None:
         if self.log_dir is not None:
             object.__setattr__(self, "log_dir", absolute_path("log_dir", self.log_dir))
+        check_range(self.score_range)
         MetricDoor(self.metric, self.score_range)
         _check_type("acceptance", self.acceptance, Acceptance)
         _check_type("judging", self.judging, Judging)
@@ -117,9 +120,35 @@ class Settings:
             check_real("", "call_timeout", self.call_timeout, 0, above=True, way_out="Pass seconds, or None.")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int):
             raise TypeError(f"seed={self.seed!r} is no whole number. Pass one; 0 is a seed.")
-        limits = self.score_range
-        if limits is not None and not (len(limits) == 2 and limits[0] < limits[1]):
-            raise ValueError(f"score_range={limits!r} must be (lowest, highest), or None if it is unknown.")
+
+
+def check_range(limits: Any) -> None:
+    """Check a range of scores.
+
+    Raises:
+        TypeError: If it is no pair of numbers.
+        ValueError: If there are not two, or they are not finite, or not in order.
+    """
+    way_out = "Pass (lowest, highest), or None if it is unknown."
+    said = f"score_range={limits!r}"
+    if limits is None:
+        return
+    if _is_number(limits) and math.isfinite(limits) and limits > 0:
+        raise TypeError(f"{said} must be a pair. Pass (0, {limits:g}), or None if it is unknown.")
+    if not isinstance(limits, (tuple, list)):
+        raise TypeError(f"{said} must be a pair of numbers. {way_out}")
+    if len(limits) != 2:
+        raise ValueError(f"{said} must hold two numbers. {way_out}")
+    if not all(map(_is_number, limits)):
+        raise TypeError(f"{said} must hold two numbers. {way_out}")
+    if not all(map(math.isfinite, limits)):
+        raise ValueError(f"{said} must hold two finite numbers. {way_out}")
+    if not limits[0] < limits[1]:
+        raise ValueError(f"{said} must be (lowest, highest), the lower one first. {way_out}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 # Failing examples that the critic is shown in a step, unless told otherwise or there are fewer.

@@ -34,7 +34,11 @@ class DLPOTeleprompter(Teleprompter):
     ``DLPOTeleprompter(metric)`` alone is ``DLPOTeleprompter(metric, **default_settings())``.
 
     Args:
-        metric: A DSPy metric, or a GEPA-style feedback metric, unchanged.
+        metric: A DSPy metric, or a GEPA-style feedback metric, unchanged: a function, sync or async, a method, a
+            partial, a `dspy.Module` such as `dspy.evaluate.SemanticF1`. It scores one prediction; of ``trace``,
+            ``pred_name`` and ``pred_trace`` it is given those that it names. Once it has worked, a run that it cannot
+            score (None, NaN, out of range, an exception) is left out where no prompts have a score, and counts as the
+            lowest where others have one.
         prompt_model: Writes critiques and edits; ``dspy.settings.lm`` by default.
         task_model: Runs the predictors that have no model of their own; ``dspy.settings.lm`` by default.
         techniques: Shape the requests to the writer, from left to right; None for those of `default_settings`.
@@ -123,7 +127,7 @@ class DLPOTeleprompter(Teleprompter):
             parameters=(parameters,) if isinstance(parameters, str) else tuple(parameters),
             frozen=(frozen,) if isinstance(frozen, (str, re.Pattern)) else tuple(frozen),
             controller=controller,
-            score_range=score_range,
+            score_range=tuple(score_range) if isinstance(score_range, list) else score_range,
             num_threads=num_threads,
             call_timeout=call_timeout,
             seed=seed,
@@ -165,7 +169,8 @@ class DLPOTeleprompter(Teleprompter):
             ValueError: If the data do not fit the settings or the program, or no language model is configured.
             ProgramError: If the program has no instructions to optimize.
             ControllerError: If the controller chooses what the settings refuse; in mid-run that ends the run instead.
-            MetricError: If the metric fails on its first example.
+            MetricError: If the metric fails on its first example; where it fails on most, or leaves its range on many,
+                later on, that ends the run.
             ModelError: If a language model cannot be used at all and nothing was found yet.
             RunDirectoryError: If `log_dir` cannot be used, or its disk is full; the same call goes on from there.
             ResumeError: If `log_dir` holds a run of other settings, program, data or metric.

@@ -1,6 +1,7 @@
 """Bad input gets a clear error before money is spent, or is worked with correctly."""
 
 import dspy
+import numpy as np
 import pytest
 
 from dspy_dlpo import (
@@ -113,6 +114,17 @@ UNMARKED = [dspy.Example(question="q", answer="a")]
         ({"budget": 100}, "budget=100 is no Budget"),
         ({"budget": None, "auto": "huge"}, "auto='huge' is no preset. Pass one of 'light', 'medium', 'heavy'"),
         ({"score_range": (1.0, 0.0)}, "score_range=(1.0, 0.0) must be (lowest, highest)"),
+        ({"score_range": (1, 1)}, "score_range=(1, 1) must be (lowest, highest)"),
+        ({"score_range": 100}, "score_range=100 must be a pair. Pass (0, 100), or None"),
+        ({"score_range": 0}, "score_range=0 must be a pair of numbers. Pass (lowest, highest), or None"),
+        ({"score_range": "0-1"}, "score_range='0-1' must be a pair of numbers"),
+        ({"score_range": {0, 1}}, "must be a pair of numbers"),
+        ({"score_range": {"low": 0, "high": 1}}, "must be a pair of numbers"),
+        ({"score_range": (0, 1, 2)}, "score_range=(0, 1, 2) must hold two numbers"),
+        ({"score_range": ()}, "score_range=() must hold two numbers"),
+        ({"score_range": ("0", "1")}, "score_range=('0', '1') must hold two numbers"),
+        ({"score_range": (0, float("inf"))}, "score_range=(0, inf) must hold two finite numbers"),
+        ({"score_range": (float("nan"), 1)}, "must hold two finite numbers"),
         ({"metric": "accuracy"}, "metric='accuracy' is not callable"),
         ({"metric": lambda gold: 1.0}, "cannot be called as metric(gold, pred)"),
         ({"program": dspy.Module()}, "no predictor"),
@@ -176,6 +188,16 @@ def test_a_metric_that_does_not_work_costs_at_most_one_run(metric, said, threads
     message, paid = attempt(metric=metric, num_threads=threads)
     assert said in message
     assert paid == 1
+
+
+def test_a_range_may_be_a_list_and_hold_numbers_of_any_kind():
+    assert DLPOTeleprompter(right, score_range=[0, 100]).settings.score_range == (0, 100)
+    assert DLPOTeleprompter(right, score_range=(np.int64(0), np.float32(5))).settings.score_range == (0, 5)
+
+
+def test_the_example_on_which_a_metric_failed_first_is_shown():
+    message, _ = attempt(metric=raises)
+    assert "The example was: question='I have" in message
 
 
 def test_a_run_directory_of_another_run_is_refused_and_the_difference_is_told(tmp_path):

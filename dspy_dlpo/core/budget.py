@@ -31,6 +31,9 @@ class Budget:
         tokens: Tokens in and out, in all roles, at least 1; exceeded by no more than `lm_calls` is.
         usd: US dollars, above 0; exceeded by no more than `lm_calls` is. Every model needs a price that is known.
         seconds: Wall-clock time, above 0; calls in flight are finished. Time spent before a resumption counts.
+        feedback_calls: Calls of a GEPA-style metric for what it says of single predictors, at least 0, beside the one
+            for the score that each run has: in all it is called ``metric_calls + feedback_calls`` times at most. That
+            ends no run: critics go on without. The models that a metric asks count in `lm_calls`, `tokens` and `usd`.
         prices: US dollars for a million tokens in and a million out, by model name, for models whose price DSPy and
             LiteLLM do not know, or where you pay another.
 
@@ -44,12 +47,15 @@ class Budget:
     tokens: int | None = None
     usd: float | None = None
     seconds: float | None = None
+    feedback_calls: int | None = None
     prices: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("metric_calls", "lm_calls", "tokens"):
             if getattr(self, name) is not None:
                 check_whole("Budget", name, getattr(self, name))
+        if self.feedback_calls is not None:
+            check_whole("Budget", "feedback_calls", self.feedback_calls, low=0)
         for name in ("usd", "seconds"):
             value = getattr(self, name)
             if value is not None:
@@ -65,13 +71,19 @@ class Budget:
 
     @property
     def limits(self) -> dict[str, float]:
-        """The limits that are set, by name."""
+        """The limits that are set and end a run, by name."""
         names = ("metric_calls", "lm_calls", "tokens", "usd", "seconds")
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
+    @property
+    def given(self) -> dict[str, float]:
+        """All that is limited, by name."""
+        feedback = {} if self.feedback_calls is None else {"feedback_calls": self.feedback_calls}
+        return {**self.limits, **feedback}
+
     def lower_than(self, other: Budget) -> list[str]:
-        """The limits of this budget that are lower than those of another."""
-        ours, theirs = self.limits, other.limits
+        """What this budget limits to less than another does."""
+        ours, theirs = self.given, other.given
         return [name for name, limit in ours.items() if limit < theirs.get(name, math.inf)]
 
 

@@ -218,7 +218,11 @@ def _best_possible(bench: Bench, prompts: Prompts, order: Sequence[int], done: i
         return math.inf
     new, old = bench.runs.means(prompts, order), bench.scores
     known = [new[x] - old[x] for x in order[:done] if x in new and x in old]
-    ahead = sorted((_most_gained(bench, x, old) for x in order[done:] if x in old), reverse=True)
+    runs, incumbent = bench.runs, bench.incumbent
+    ahead = [_most_gained(bench, x, old) for x in order[done:] if x in old]
+    # Where the metric could not score the incumbent, a first score of the proposal makes that the lowest.
+    ahead += [bench.high - bench.low for x in order[done:] if x not in old and runs.is_unscored(incumbent, x)]
+    ahead.sort(reverse=True)
     best, total = -math.inf, math.fsum(known)
     for count, gain in enumerate([0.0, *ahead]):
         total += gain
@@ -230,11 +234,11 @@ def _best_possible(bench: Bench, prompts: Prompts, order: Sequence[int], done: i
 def _most_gained(bench: Bench, example: int, old: Mapping[int, float]) -> float:
     """The most that a proposal can gain on an example that it has not run on.
 
-    Where a change is confirmed the incumbent runs once more, and a graded score may then turn out lower.
+    Where a change is confirmed the incumbent runs once more, and a graded score may then turn out lower, or be missing.
     """
     high, score = bench.high or 0.0, old[example]
     once = len(bench.runs.scores(bench.incumbent, example)) == 1
-    if bench.confirms and once and bench.runs.graded(bench.low, high):
+    if bench.confirms and once and (bench.runs.unscored or bench.runs.graded(bench.low, high)):
         score = (score + bench.low) / 2
     return high - score
 

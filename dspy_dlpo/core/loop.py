@@ -19,7 +19,7 @@ from dspy_dlpo.core.history import BUDGET_ENDED, History, LedgerEntry, Prompts, 
 from dspy_dlpo.core.judging import Bench, Judgement, judge
 from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.request import admit, admit_replies, fault_of, request, why_nothing
-from dspy_dlpo.core.roles import Critique, Row, Write
+from dspy_dlpo.core.roles import Critique, Feedback, Row, RunRequest, Write
 from dspy_dlpo.core.runs import Runs
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.trials import next_deletions, try_deletions, try_move
@@ -73,6 +73,7 @@ class Run:
         history: What was done before, by an earlier process.
         ended: How the steps ended; None while they go on.
         since: Records of an earlier process that gave up for want of usable replies; they are not counted again.
+        feedback: Completes the runs that the critic is shown.
     """
 
     plan: Plan
@@ -87,6 +88,7 @@ class Run:
     ended: Ending | None = None
     since: int = 0
     error: DLPOError | None = None  # what ended the steps, where something failed
+    feedback: Feedback = lambda requests, rows: rows
 
     @property
     def judging_set(self) -> tuple[int, ...]:
@@ -163,13 +165,18 @@ class Run:
         elif bench.failing():
             self._add(self._step)
         else:
-            silent = len(bench.examples) - len(bench.scores)
+            silent = len(self._unanswered(bench.examples))
             self.ended = Ending(EndedBy.SOLVED, f", but {silent} were not answered" if silent else "")
 
     def _ask_again(self) -> None:
         """Try once more what the prompts in force have lost in transport; not for ever, as some may never answer."""
-        lost = [x for x in self.judging_set if not self.runs.scores(self.prompts, x)]
+        lost = self._unanswered(self.judging_set)
         self.runs.ask([(self.prompts, x) for x in lost if len(self.runs.rows(self.prompts, x)) < MOST_TRIES])
+
+    def _unanswered(self, examples: Sequence[int]) -> list[int]:
+        """The examples on which every run of the prompts in force was lost in transport."""
+        runs, prompts = self.runs, self.prompts
+        return [x for x in examples if not runs.scores(prompts, x) and not runs.is_unscored(prompts, x)]
 
     def _target_is_reached(self, bench: Bench) -> bool:
         target = self.plan.stopping.target
@@ -225,7 +232,7 @@ class Run:
             raise ModelError(f"No call of the task model was answered: {self._last_error(batch)}")
         score = math.fsum(means.values()) / max(1, len(means))
         scores = self.runs.all_scores(self.prompts, judging_set)
-        silent = len(judging_set) - len(means)
+        silent = len(self._unanswered(judging_set))
         reason = f"{len(judging_set)} examples, {score:.3f}" + (f", {silent} unanswered" if silent else "")
         record = self._record(kind, batch=batch, scores=scores, complete=True, score=score, reason=reason)
         return replace(record, progress=began, accepted=kind == "start")
@@ -316,7 +323,8 @@ class Run:
         bench, ctx = self.bench(), self.context()
         plan, chosen = controlled(self.plan, ctx)
         batch = self._batch(bench, ctx, plan.batch_size)
-        rows = [self._failed_run(x) for x in batch]
+        shown = [self._failed_run(x) for x in batch]
+        rows = self.feedback([request for request, _ in shown], [row for _, row in shown])
         gradients = whose_turn(plan.update, self.critique(self.prompts, rows, ctx.step), self.history)
         updates = [request(plan, self.prompts[each.predictor], each, ctx) for each in gradients]
         replies = self.write(updates, ctx.step)
@@ -395,10 +403,12 @@ class Run:
         ctx.rng("batch").shuffle(order)
         return tuple(sorted(order, key=lambda x: shown[x])[:size])
 
-    def _failed_run(self, example: int) -> Row:
+    def _failed_run(self, example: int) -> tuple[RunRequest, Row]:
         """The poorest run of the prompts in force on an example."""
-        rows = [row for row in self.runs.rows(self.prompts, example) if row.score is not None]
-        return min(rows, key=lambda row: row.score or 0.0)
+        rows = enumerate(self.runs.rows(self.prompts, example))
+        answered = [(i, row) for i, row in rows if row.score is not None or row.is_unscored]
+        i, poorest = min(answered, key=lambda each: -math.inf if each[1].score is None else each[1].score)
+        return RunRequest(self.prompts, example, i), poorest
 
 
 def line_of(record: Record) -> str:

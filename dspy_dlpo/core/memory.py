@@ -1,9 +1,9 @@
 """What a run directory remembers, and how a run goes on from there.
 
 ``calls.jsonl`` is the log of everything in order: what was sent (``sent``), each run of the program (``task``) and each
-reply (``critic``, ``writer``) that came back, and a ``mark`` before each record is written; ``raised``, ``ended`` and
-``planned`` say what else a later process must know. All up to the mark of the
-last record is the state that the record rests on. What came after it belongs to a step that was not finished: it is
+reply (``critic``, ``writer``, and ``feedback`` of the metric on predictors) that came back, and a ``mark`` before each
+record is written; ``raised``, ``ended`` and ``planned`` say what else a later process must know. All up to the mark of
+the last record is the state that the record rests on. What came after it belongs to a step that was not finished: it is
 kept *pending*, and answers the same requests when they are made again, at no cost. So a run that goes on takes the same
 decisions as one that was never disturbed.
 """
@@ -49,7 +49,8 @@ class Memory:
         runs: The runs of the program that the records rest on.
         pending: Those that came after.
         replies: What critic and writer answered: by request, the answer and what it used.
-        settled: The requests among them that the records rest on.
+        feedbacks: What the metric said of single predictors: by run, the line that tells it.
+        settled: The requests, and the runs in `feedbacks`, that the records rest on.
         spent: Program runs that were charged when the last record was written.
         lost_runs: Program runs that were in flight when a process died.
         lost_asks: Requests to the prompt model that were.
@@ -62,7 +63,8 @@ class Memory:
     runs: dict[RunKey, PastRun] = field(default_factory=dict)
     pending: dict[RunKey, PastRun] = field(default_factory=dict)
     replies: dict[str, Line] = field(default_factory=dict)
-    settled: set[str] = field(default_factory=set)
+    feedbacks: dict[RunKey, Line] = field(default_factory=dict)
+    settled: set[str | RunKey] = field(default_factory=set)
     spent: int = 0
     lost_runs: int = 0
     lost_asks: int = 0
@@ -88,7 +90,7 @@ def open_run(directory: RunDirectory, settings: Mapping[str, Any], budget: Budge
     for name in (HISTORY, CALLS):
         mend_last_line(directory.path / name)
     stored = _stored_settings(directory.path)
-    new = json.loads(to_json({"settings": settings, "budget": budget.limits}))
+    new = json.loads(to_json({"settings": settings, "budget": budget.given}))
     lines = _read_lines(directory.path)
     if stored is None or not _holds_anything(directory.path, lines):
         directory.forget()
@@ -131,10 +133,10 @@ def _gone_on(directory: RunDirectory, stored: Mapping[str, Any], lines: Sequence
     if lower:
         raise ResumeError(
             f"log_dir={str(directory.path)!r} holds a run with a higher budget: {lower[0]} was "
-            f"{last.get(lower[0], 'not limited')}, now {budget.limits[lower[0]]}. Pass at least the old budget, or "
+            f"{last.get(lower[0], 'not limited')}, now {budget.given[lower[0]]}. Pass at least the old budget, or "
             "another directory."
         )
-    is_raised = budget.limits != last
+    is_raised = budget.given != last
     records = read_records(directory.path)
     kept = list(records)
     marked = max((line["record"] for line in lines if line["role"] == "mark"), default=-1)
@@ -146,7 +148,7 @@ def _gone_on(directory: RunDirectory, stored: Mapping[str, Any], lines: Sequence
         spent = sum(1 for _ in dict(_past_runs(lines)))
         lines = [*lines, raised(len(kept) - 1, spent, budget)]
         directory.append_call(lines[-1])
-        budgets = [*stored["budgets"], {**budget.limits, "from_record": len(kept)}]
+        budgets = [*stored["budgets"], {**budget.given, "from_record": len(kept)}]
         directory.write_json(SETTINGS, {**stored, "budgets": budgets})
     return _remembered(lines, kept)
 
@@ -167,7 +169,7 @@ def mark(record: int, spent: int) -> Line:
 
 def raised(record: int, spent: int, budget: Budget) -> Line:
     """The line that says: after record `record` the budget was raised; the records now rest on all that came before."""
-    return {"role": "raised", "record": record, "spent": spent, "budget": budget.limits}
+    return {"role": "raised", "record": record, "spent": spent, "budget": budget.given}
 
 
 def planned(records: int, finalists: int, examples: int) -> Line:
@@ -209,6 +211,11 @@ def _remembered(lines: Sequence[Line], records: Sequence[Record]) -> Memory:
             memory.replies[line["ask"]] = line
             if number < position:
                 memory.settled.add(line["ask"])
+        elif line["role"] == "feedback":
+            run = (line["set"], line["prompts"], line["example"], line["rollout"])
+            memory.feedbacks[run] = line
+            if number < position:
+                memory.settled.add(run)
     memory.lost_runs = _sent(lines, "task") - len(memory.runs) - len(memory.pending)
     memory.lost_asks = _sent(lines, "ask") - len(memory.replies)
     return memory

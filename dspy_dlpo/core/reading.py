@@ -51,7 +51,7 @@ def row_from_data(data: Mapping[str, Any]) -> Row:
     Raises:
         KeyError: If a field is missing.
     """
-    newer = {"feedbacks": {}, "mistake": ""}  # not in records of older versions
+    newer: dict[str, Any] = {"feedbacks": {}, "values": {}, "mistake": ""}  # not in records of older versions
     fields = {each: data.get(each, newer[each]) if each in newer else data[each] for each in Row.__dataclass_fields__}
     return Row(**{**fields, "trace": tuple(TraceStep(**step) for step in data["trace"])})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from dspy_dlpo.core.edits import Dropped, Edits
 from dspy_dlpo.core.history import Prompts
@@ -32,18 +32,20 @@ class Row:
 
     Args:
         example: Its index.
-        score: In the metric's units; None when a call failed in transport, which says nothing of the prompts.
+        score: In the metric's units; None when a call failed in transport, which says nothing of the prompts, or where
+            the metric gave none.
         inputs: The example's inputs, as text by field.
         expected: The example's labels, as text by field.
         outputs: What the program answered, as text by field.
         feedback: What the metric said.
-        feedbacks: What it said of single predictors, by name; empty if it says nothing of them.
+        feedbacks: What it said of single predictors, by name; empty if it says nothing of them, or was not asked yet.
         failure: ``""``, ``"program"`` (an exception or an unreadable reply: scores the low end), ``"metric"`` (the
-            metric raised: scores the low end) or ``"transport"``.
+            metric raised, or returned what is no score: None, NaN), ``"range"`` (it left its range) or ``"transport"``.
         error: The failure in words.
         trace: The predictors' calls in order.
         mistake: Where the program's own code fails by a mistake that no instructions could mend, in words; empty if it
             does not.
+        values: What the texts do not tell, as plain data, for a metric that may be asked about the run later.
     """
 
     example: int
@@ -57,6 +59,12 @@ class Row:
     trace: tuple[TraceStep, ...] = ()
     feedbacks: Mapping[str, str] = field(default_factory=dict)
     mistake: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_unscored(self) -> bool:
+        """Whether the score is missing by the metric's doing."""
+        return self.score is None and self.failure in ("metric", "range")
 
 
 @dataclass(frozen=True)
@@ -85,6 +93,17 @@ class Forward(Protocol):
 
         Returns:
             One row per request, in the order given; None for a run that was not made because the budget ended.
+        """
+
+
+class Feedback(Protocol):
+    """Have the metric speak of single predictors."""
+
+    def __call__(self, requests: Sequence[RunRequest], rows: Sequence[Row]) -> Sequence[Row]:
+        """Complete the runs that a critic is to be shown.
+
+        Returns:
+            The rows in the order given, with what the metric says of their predictors.
         """
 
 

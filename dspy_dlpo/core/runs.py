@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dspy_dlpo.core.budget import Account, BudgetSpent, RunEnds
 from dspy_dlpo.core.history import Prompts, prompts_key
 from dspy_dlpo.core.roles import Forward, Row, RunRequest
+from dspy_dlpo.core.unscored import Unscored
 
 # Prompts, and an example that they run on; and the same by the key of the prompts.
 Pair = tuple[Prompts, int]
@@ -21,6 +22,9 @@ QUIET_REPEATS = 20
 class Runs:
     """The runs made so far on one set of examples.
 
+    A run that the metric gave no score counts as the lowest where any prompts have a score on its example: so none wins
+    by breaking the metric. Where none has, it is the metric or the label that is to blame, and the example is left out.
+
     Args:
         forward: Makes the runs of a wave.
         account: Pays for them, before they are made.
@@ -29,6 +33,7 @@ class Runs:
         width: Runs that go out together at most, where no decision stands between them, in whole waves; None for all.
         ahead: Runs that may go out with a wave although a decision may make them needless; 0 for none, None for as many
             as whoever asks expects to need.
+        low: The lowest legal score; None for the lowest so far.
     """
 
     def __init__(
@@ -40,6 +45,7 @@ class Runs:
         *,
         width: int | None = None,
         ahead: int | None = 0,
+        low: float | None = 0.0,
     ) -> None:
         self.account = account
         self.wave = wave
@@ -55,6 +61,7 @@ class Runs:
         self._variances: list[float] = []
         self._noise: float | None = None  # None where it must be worked out anew
         self._seen: set[float] = set()
+        self._unscored = Unscored(low)
 
     def mistakes(self) -> Counter[str]:
         """How many runs failed by a mistake of the program's own code, by what it is and where."""
@@ -68,8 +75,21 @@ class Runs:
         return self._rows.get((prompts_key(prompts), example), [])
 
     def scores(self, prompts: Prompts, example: int) -> tuple[float, ...]:
-        """The scores of the runs that were not lost in transport, in order."""
-        return self._scores.get((prompts_key(prompts), example), ())
+        """The scores of the runs that were not lost in transport, in order; then those that the metric owes."""
+        return self._scored((prompts_key(prompts), example))
+
+    def _scored(self, key: Key) -> tuple[float, ...]:
+        return (*self._scores.get(key, ()), *self._unscored.counted(key))
+
+    def is_unscored(self, prompts: Prompts, example: int) -> bool:
+        """Whether prompts ran on an example, and the metric gave no score in any of the runs."""
+        key = prompts_key(prompts), example
+        return bool(self._unscored.count(key)) and key not in self._scores
+
+    @property
+    def unscored(self) -> int:
+        """Runs that the metric gave no score."""
+        return self._unscored.total
 
     def means(self, prompts: Prompts, examples: Sequence[int]) -> dict[int, float]:
         """Mean score by example, for the examples that have run."""
@@ -78,7 +98,7 @@ class Runs:
     def all_scores(self, prompts: Prompts, examples: Sequence[int]) -> Mapping[int, tuple[float, ...]]:
         """The score of each run by example, for the examples that have run."""
         key = prompts_key(prompts)
-        return {x: scores for x in examples if (scores := self._scores.get((key, x), ()))}
+        return {x: scores for x in examples if (scores := self._scored((key, x)))}
 
     def ask(self, requests: Sequence[Pair], then: Sequence[Pair] = (), likely: int = 0) -> None:
         """Make the first run of each pair of prompts and example that has none, and try once more what was lost.
@@ -90,6 +110,7 @@ class Runs:
 
         Raises:
             BudgetSpent: When a wave cannot be paid for; the waves before it are kept.
+            MetricError: When the metric has given no score too often.
         """
         self._until(1, requests, then, likely)
 
@@ -109,16 +130,20 @@ class Runs:
     def _until(self, runs: int, requests: Sequence[Pair], then: Sequence[Pair], likely: int) -> None:
         """Try twice to have each pair run so often."""
         pairs = _by_key(requests)
-        missing = [key for key in pairs if len(self._scores.get(key, ())) < runs]
+        missing = [key for key in pairs if self._answered(key) < runs]
         if not missing:
             return
         first = [key for key in missing if not self._was_tried_ahead(key)]
         self._make([*(pairs[key] for key in first), *self._ahead_of(first, then, likely)])
-        self._make([pairs[key] for key in missing if len(self._scores.get(key, ())) < runs])
+        self._make([pairs[key] for key in missing if self._answered(key) < runs])
+
+    def _answered(self, key: Key) -> int:
+        """Runs that were not lost in transport: one that the metric cannot score is not paid for again."""
+        return len(self._scores.get(key, ())) + self._unscored.count(key)
 
     def _was_tried_ahead(self, key: Key) -> bool:
         """Whether a pair had its first try ahead of its time, and that was lost: whatever is asked for has two."""
-        return key not in self._scores and len(self._rows.get(key, ())) == 1
+        return not self._answered(key) and len(self._rows.get(key, ())) == 1
 
     def _ahead_of(self, missing: Sequence[Key], then: Sequence[Pair], likely: int) -> list[Pair]:
         """What goes out along with runs, as far as the account can pay for more than all of it."""
@@ -163,6 +188,7 @@ class Runs:
     def restore(self, key: str, example: int, row: Row) -> None:
         """Take a run in that was made before, under the key of its prompts; it is not paid for again."""
         self._rows.setdefault((key, example), []).append(row)
+        self._unscored.add(key, example, row)
         if row.score is None:
             return
         earlier = self._scores.get((key, example), ())
@@ -198,6 +224,7 @@ class Runs:
         for request, row in zip(requests, rows, strict=True):
             if row is not None:
                 self.restore(prompts_key(request.prompts), request.example, row)
+        self._unscored.check()
         missing = sum(row is None for row in rows)
         if missing:
             self.account.refund(missing)

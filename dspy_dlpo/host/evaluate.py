@@ -14,8 +14,9 @@ from dspy_dlpo.core.errors import MetricError, ModelError
 from dspy_dlpo.core.roles import Row, RunRequest, TraceStep
 from dspy_dlpo.host.breakage import place_of
 from dspy_dlpo.host.dead import behind, is_dead, one_line
+from dspy_dlpo.host.feedback import PredictorFeedback
 from dspy_dlpo.host.meter import Meter, Tally
-from dspy_dlpo.host.metric import MetricDoor
+from dspy_dlpo.host.metric import MetricDoor, RangeError
 from dspy_dlpo.host.program import EvaluationCopies, call, predictor_name, repeating
 from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.host.threads import AbandonedError, in_threads
@@ -26,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 # So many runs in a row lost in transport, and the model is given up.
 LOST_IN_A_ROW = 24
+
+# So many runs that the metric could not score before it ever did, and it does not work.
+NEVER_SCORED = 8
 
 # What a run of the program used, by role.
 Spent = Mapping[str, Tally]
@@ -71,6 +75,7 @@ class Evaluator:
         call_timeout: Seconds without a sign of life after which a run is abandoned; None to wait for ever.
         redact: Keeps keys out of errors.
         hooks: What is asked and told.
+        feedback: Keeps runs that the metric may be asked about later; None if it never is.
     """
 
     def __init__(
@@ -86,13 +91,16 @@ class Evaluator:
         call_timeout: float | None = None,
         redact: Redactor | None = None,
         hooks: Hooks | None = None,
+        feedback: PredictorFeedback | None = None,
     ) -> None:
+        self._feedback = feedback
         self._copies, self._examples, self._metric, self._meter = copies, examples, metric, meter
         self._low, self._num_threads, self._call_timeout = low, num_threads, call_timeout
         self._redact, self._hooks = redact or Redactor(), hooks or Hooks()
         self._task_model, self._repeating = task_model, dict[int, Any]()
         self._given: dict[int, _Given] = {}
         self._lost = 0
+        self._advice = ""  # on a metric that has failed and never worked
 
     def __call__(self, requests: Sequence[RunRequest]) -> list[Row | None]:
         """Make the runs of one wave; those that are recorded are taken from the record.
@@ -137,6 +145,7 @@ class Evaluator:
             done.append(i)
             self._hooks.on_row(requests[i], *result)
             self._watch(result[0])
+            self._watch_metric([rows[i] for i in done])
 
         patience, may_start = self._call_timeout, self._hooks.may_start
         try:
@@ -157,6 +166,21 @@ class Evaluator:
         if self._lost >= LOST_IN_A_ROW:
             raise ModelError(f"No call of the task model was answered: {row.error} ({self._lost} runs in a row)")
 
+    def _watch_metric(self, made: Sequence[Row | None]) -> None:
+        """End what a metric that does not work is asked in vain.
+
+        Raises:
+            MetricError: If it has scored none of many runs.
+        """
+        unscored = [row for row in made if row is not None and row.is_unscored]
+        if self._metric.lowest is None and len(unscored) >= NEVER_SCORED and len(unscored) == len(made):
+            raise self._never_worked(unscored[0])
+
+    def _never_worked(self, row: Row) -> MetricError:
+        said = row.error if row.error.startswith("The metric") else _raised(row.error)
+        shown = ", ".join(f"{name}={one_line(text)[:60]!r}" for name, text in row.inputs.items())
+        return MetricError(" ".join(filter(None, [said, self._advice, f"The example was: {shown[:200]}."])))
+
     def _run(self, job: tuple[dspy.Module, RunRequest]) -> tuple[Row, Spent]:
         program, request = job
         example, given = self._examples[request.example], self._given_to(request)
@@ -167,39 +191,30 @@ class Evaluator:
                 row = self._row(request, trace=self._trace(program))
                 return self._failed(row, "program", behind(error, task.error, task.handled)), {"task": task.tally}
             task.note_usage(prediction)
-            steps = [step for step in dspy.settings.trace or () if isinstance(step[2], dspy.Prediction)]
+            trace = list(dspy.settings.trace or ())
             found = {"outputs": as_text(prediction, self._redact), "trace": self._trace(program)}
         if prediction is None and task.error is not None:  # `dspy.BestOfN` keeps the errors of its attempts to itself
             return self._failed(self._row(request, **found), "program", behind(task.error, None)), {"task": task.tally}
         # Not None: modules such as `dspy.BestOfN` extend the trace, in a metric too.
         with self._meter.role("metric", trace=[]) as judge:
             spent = {"task": task.tally, "metric": judge.tally}
+            self._meter.note(judge, scoring_calls=1)
             try:
                 verdict = self._metric(example, prediction)
-            except MetricError:
-                raise
+            except MetricError as error:
+                failure = "range" if isinstance(error, RangeError) else "metric"
+                return self._row(request, **found, failure=failure, error=self._redact.error(error)), spent
             except Exception as error:  # noqa: BLE001 - the metric is the user's; one example may fail
                 cause = behind(error, judge.error, judge.handled)
-                return self._failed(self._row(request, **found), "metric", cause), spent
+                row = self._failed(self._row(request, **found), "metric", cause)
+                if row.is_unscored and self._metric.lowest is None and not self._advice:
+                    self._advice = self._metric.advice(example, prediction)
+                return row, spent
             found |= {"score": verdict.score, "feedback": self._redact.error(verdict.feedback)}
-            if self._metric.speaks_of_predictors(verdict.score):
-                found["feedbacks"] = self._feedbacks(program, example, prediction, steps)
-        return self._row(request, **found), spent
-
-    def _feedbacks(
-        self, program: dspy.Module, example: dspy.Example, prediction: Any, steps: Sequence[tuple[Any, Any, Any]]
-    ) -> dict[str, str]:
-        """What the metric says of each of the program's predictors that took part; nothing where it fails."""
-        own: dict[str, list[tuple[Any, Any, Any]]] = {}
-        for step in steps:
-            own.setdefault(predictor_name(program, step[0]), []).append(step)
-        said = {}
-        for name in filter(None, own):
-            try:
-                said[name] = self._redact.error(self._metric.feedback_on(example, prediction, steps, name, own[name]))
-            except Exception as error:  # noqa: BLE001 - the run has its score; only advice is missing
-                logger.info("the metric said nothing of %s: %s", name, one_line(self._redact.error(error)))
-        return {name: text for name, text in said.items() if text}
+            row = self._row(request, **found)
+            if self._feedback is not None:
+                row = self._feedback.keep(request, row, program, prediction, trace, judge)
+        return row, spent
 
     def _general_model(self, rollout: int) -> Any:
         """The model of predictors without one of their own, such as those that a program builds as it runs."""
@@ -243,26 +258,34 @@ class Evaluator:
             asked = "task model" if where == "program" else "model that the metric asks"
             raise ModelError(f"The {asked} cannot be used: {one_line(said)}") from self._redact.cause(error)
         transport = is_retryable_lm_error(error)
-        low = None if transport or where == "metric" else self._low  # a broken metric may never have worked
+        low = None if transport or where == "metric" else self._low
         failure = "transport" if transport else where
         mistake = place_of(error) if failure == "program" else ""
         return replace(row, score=low, failure=failure, error=f"{type(error).__name__}: {said}", mistake=mistake)
 
     def _settle(self, requests: Sequence[RunRequest], rows: list[Row | None], spent: Mapping[int, Spent]) -> None:
-        """Score the runs that broke where that can only be told now, and end a metric that has never worked."""
+        """Score the runs that broke where that can only be told now, and end a metric that has never worked.
+
+        What it cannot score later, whether it raises, returns no number or leaves its range, is a missing score.
+        """
         door = self._metric
         made = [row for row in rows if row is not None]
         scores = [row.score for row in made if row.score is not None and not row.failure]
         if scores:
             door.lowest = min(scores) if door.lowest is None else min(door.lowest, *scores)
-        broken = next((row for row in made if row.failure == "metric"), None)
-        if broken is not None and door.lowest is None:
-            raise MetricError(f"The metric raised {broken.error.replace(':', ' on its first example:', 1)}")
+        unscored = [row for row in made if row.is_unscored]
+        if unscored and door.lowest is None:
+            raise self._never_worked(unscored[0])
+        for row in unscored:
+            door.unscored.note(row)
         low = (door.lowest or 0.0) if self._low is None else self._low
         for i, row in enumerate(rows):
-            if row is None or row.score is not None or row.failure not in ("program", "metric"):
+            if row is None or row.score is not None or row.failure != "program":
                 continue
-            if row.failure == "metric":
-                logger.warning("the metric failed on example %d: %s", row.example, row.error)
             rows[i] = settled = replace(row, score=low)
             self._hooks.on_row(requests[i], settled, spent[i])
+
+
+def _raised(error: str) -> str:
+    """What is said of a metric that raised the first time it was called."""
+    return f"The metric raised {error.replace(':', ' on its first example:', 1)}"

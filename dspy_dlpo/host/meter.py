@@ -34,6 +34,8 @@ class Tally:
         usd: US dollars, of the calls whose price is known.
         unpriced: Billed calls whose price is unknown.
         unreported: Billed calls whose tokens were not reported.
+        scoring_calls: Calls of the metric itself for a score.
+        feedback_calls: Calls of the metric itself for what it says of a predictor.
     """
 
     calls: int = 0
@@ -44,6 +46,8 @@ class Tally:
     usd: float = 0.0
     unpriced: int = 0
     unreported: int = 0
+    scoring_calls: int = 0
+    feedback_calls: int = 0
 
     def add(self, other: Tally) -> None:
         """Add another one."""
@@ -158,6 +162,11 @@ class Meter(FailedCalls, UsageTracker):
             finally:
                 called = [step[0] for step in dspy.settings.trace or ()]
                 self.listening.ended(scope.strangers or not all(map(self.listening.is_attached, called)))
+
+    def note(self, scope: Scope, **spent: float) -> None:
+        """Add to what a scope has spent beside calls of models."""
+        with self._lock:
+            self._count(scope, **spent)
 
     def add(self, role: str, spent: Tally) -> None:
         """Add what was spent by an earlier process."""

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import dspy
+
 from dspy_dlpo.core.errors import MetricError
+from dspy_dlpo.host.awaiting import awaited, is_only_async
+from dspy_dlpo.host.calling import calling_of
+from dspy_dlpo.host.corpus import is_list_type, says_corpus, wants_lists
+from dspy_dlpo.host.unscored import UnscoredRuns
+
+# A score may leave its range by this share of it: a cosine similarity in single precision comes to 1.0000001.
+ROUNDING = 1e-6
+# What the prediction is called where it is taken for the first argument.
+PREDICTION_NAMES = ("pred", "prediction", "predicted", "output", "response", "completion")
+
+
+class RangeError(MetricError):
+    """A score outside the range that the metric is said to have."""
 
 
 @dataclass(frozen=True)
@@ -22,16 +36,20 @@ class Verdict:
 class MetricDoor:
     """Call a metric the way it wants to be called, and check what it returns.
 
-    A metric that takes five positional arguments is called ``metric(gold, pred, trace, pred_name, pred_trace)``: for
-    the score with None for the last three, and for feedback on each predictor of a run that was not perfect with its
-    name and its own steps, as `dspy.GEPA` does. One that takes three gets ``trace=None``; else it gets two.
+    The example and the prediction are passed by place, as DSPy does; ``trace``, ``pred_name`` and ``pred_trace`` by
+    name, where it has such parameters (see `calling_of`). For the score nothing is passed beside the first two, or None
+    for those of the three that it requires. A metric that takes ``pred_name`` is asked for feedback on the predictors
+    of a run that was not perfect with the name of each and its own steps, as `dspy.GEPA` does. One that takes any
+    arguments and names none, such as a plain ``*args`` wrapper, is called with two, and if that fails at its first call
+    with None for the trace, then for all three, as DSPy's optimizers would. An async metric is awaited.
 
     Args:
         metric: Returns a number, a bool, or anything with a ``score`` (and perhaps ``feedback`` and ``subscores``).
-        score_range: Lowest and highest legal score; None if unknown.
+        score_range: Lowest and highest legal score; None if unknown. What exceeds it by rounding is the limit itself.
 
     Raises:
-        TypeError: If the metric cannot be called with two arguments.
+        TypeError: If the metric cannot be called with an example and a prediction, requires more than DSPy passes, or
+            says that it wants lists of them.
     """
 
     def __init__(self, metric: Callable[..., Any], score_range: tuple[float, float] | None) -> None:
@@ -39,8 +57,12 @@ class MetricDoor:
             raise TypeError(f"metric={metric!r} is not callable. Pass a function (gold, pred) -> score.")
         self._metric = metric
         self._range = score_range
-        self._extra = _extra_arguments(metric)
+        self._calling = calling_of(metric)
+        self._untried = self._calling.is_open or says_corpus(self._calling.first)
+        if any(map(is_list_type, self._calling.annotations)):
+            raise TypeError(f"metric={metric!r} {wants_lists(metric)}")
         self.lowest: float | None = None  # of all scores so far; None until the metric has worked once
+        self.unscored = UnscoredRuns()
 
     def __call__(self, gold: Any, pred: Any) -> Verdict:
         """Score one prediction.
@@ -48,21 +70,18 @@ class MetricDoor:
         Raises:
             MetricError: If what comes back is no legal score. What the metric raises passes through.
         """
-        result = self._metric(gold, pred, *([None] * self._extra))
-        score, feedback = _score_of(result), _feedback_of(result)
-        if isinstance(score, str) or score is None:
-            raise MetricError(f"The metric returned {result!r}, which is no score. Return a number, or a score field.")
-        try:
-            value = float(score)
-        except (TypeError, ValueError) as error:
-            raise MetricError(f"The metric returned {result!r}, which is no score. Return a number.") from error
-        self._check(value)
-        return Verdict(value, feedback)
+        result = self._first_result(gold, pred) if self._untried else self._result(gold, pred)
+        return self._verdict(result)
+
+    @property
+    def speaks(self) -> bool:
+        """Whether the metric can be asked about single predictors."""
+        return "pred_name" in self._calling.names
 
     def speaks_of_predictors(self, score: float) -> bool:
         """Whether the metric is to be asked about single predictors of a run with this score."""
         best = self._range[1] if self._range else math.inf
-        return self._extra == 3 and score < best - 1e-9
+        return self.speaks and score < best - 1e-9
 
     def feedback_on(self, gold: Any, pred: Any, trace: Sequence[Any], name: str, own: Sequence[Any]) -> str:
         """What the metric says of one predictor; its score does not count. What it raises passes through.
@@ -74,32 +93,81 @@ class MetricDoor:
             name: The predictor's name.
             own: Its own steps.
         """
-        return _feedback_of(self._metric(gold, pred, list(trace), name, list(own)))
+        given = {"trace": list(trace), "pred_name": name, "pred_trace": list(own)}
+        return _feedback_of(self._called(gold, pred, *self._calling.arguments(given)))
 
-    def _check(self, value: float) -> None:
+    def advice(self, gold: Any, pred: Any) -> str:
+        """Why a metric that failed on its first example may have done so, and the way out; empty if that is not known.
+
+        It is called once more, with lists of one: one that can do with them is written for all examples at once.
+        """
+        if self._scores_lists(gold, pred):
+            return f"It {wants_lists(self._metric)}"
+        first = [name.lower().strip("_") for name in self._calling.first]
+        if first and first[0] in PREDICTION_NAMES and first[-1] not in PREDICTION_NAMES:
+            return (
+                f"DSPy passes the example first, then the prediction: it calls them {' and '.join(first)}. Swap them."
+            )
+        return ""
+
+    def _result(self, gold: Any, pred: Any) -> Any:
+        return self._called(gold, pred, *self._calling.arguments())
+
+    def _called(self, gold: Any, pred: Any, places: Sequence[Any], names: Mapping[str, Any]) -> Any:
+        metric = self._metric
+        call = metric.acall if isinstance(metric, dspy.Module) and is_only_async(metric) else metric
+        return awaited(call(gold, pred, *places, **names))
+
+    def _first_result(self, gold: Any, pred: Any) -> Any:
+        """The result of a metric of which it must show yet how it is called."""
+        if says_corpus(self._calling.first) and self._scores_lists(gold, pred):
+            raise MetricError(f"The metric {wants_lists(self._metric)}")
+        try:
+            result = self._result(gold, pred)
+        except (TypeError, ValueError, IndexError):  # what a wrapper raises whose metric lacks an argument
+            for count in (1, 3) if self._calling.is_open else ():
+                tried = self._calling.with_places(count)
+                try:
+                    result = self._called(gold, pred, *tried.arguments())
+                except Exception:  # noqa: BLE001 - the first error is the one to tell
+                    continue
+                self._calling, self._untried = tried, False
+                return result
+            raise
+        self._untried = False
+        return result
+
+    def _scores_lists(self, gold: Any, pred: Any) -> bool:
+        """Whether lists of an example and a prediction get a legal score."""
+        try:
+            self._verdict(self._called([gold], [pred], *self._calling.arguments()))
+        except Exception:  # noqa: BLE001 - it is a question, and no is an answer
+            return False
+        return True
+
+    def _verdict(self, result: Any) -> Verdict:
+        score, feedback = _score_of(result), _feedback_of(result)
+        if isinstance(score, (str, bytes)) or score is None:
+            raise MetricError(f"The metric returned {result!r}, which is no score. Return a number, or a score field.")
+        try:
+            value = float(score)
+        except Exception as error:
+            raise MetricError(f"The metric returned {result!r}, which is no score. Return a number.") from error
         if not math.isfinite(value):
             raise MetricError(f"The metric returned {value!r}. Return a finite number.")
-        if self._range and not self._range[0] - 1e-9 <= value <= self._range[1] + 1e-9:
-            low, high = self._range
-            raise MetricError(
+        return Verdict(self._in_range(value), feedback)
+
+    def _in_range(self, value: float) -> float:
+        if self._range is None:
+            return value
+        low, high = self._range
+        inside = min(max(value, low), high)
+        if abs(value - inside) > ROUNDING * (high - low):
+            raise RangeError(
                 f"The metric returned {value:g}, outside score_range=({low:g}, {high:g}). Pass the range of your "
                 "metric as score_range=, or None if it is unknown."
             )
-
-
-def _extra_arguments(metric: Callable[..., Any]) -> int:
-    """How many arguments a metric takes beside gold and pred: 3, 1 or 0."""
-    try:
-        signature = inspect.signature(metric)
-    except (TypeError, ValueError):
-        return 0
-    for extra in (3, 1, 0):
-        try:
-            signature.bind(*range(2 + extra))
-        except TypeError:
-            continue
-        return extra
-    raise TypeError(f"metric={metric!r} cannot be called as metric(gold, pred). Pass one that can.")
+        return float(inside)
 
 
 def _score_of(result: Any) -> Any:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 import copy
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +12,7 @@ import dspy
 
 from dspy_dlpo.core.errors import ProgramError
 from dspy_dlpo.core.history import Prompts, prompts_key
+from dspy_dlpo.host.awaiting import awaited, is_only_async
 from dspy_dlpo.host.listening import Listening
 from dspy_dlpo.host.parameters import AGENTS, INSTRUCTIONS, Kinds, acting_predictor, write_prompts
 from dspy_dlpo.host.values import as_text
@@ -81,15 +79,8 @@ def _not_copyable(program: dspy.Module, memo: Mapping[int, Any]) -> dict[int, An
 
 
 def call(program: dspy.Module, inputs: Mapping[str, Any]) -> Any:
-    """Run a program; one that has only `aforward` is run to its end in an event loop of its own."""
-    if "forward" in vars(program) or hasattr(type(program), "forward") or not hasattr(program, "aforward"):
-        return program(**inputs)
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(program.acall(**inputs))
-    with ThreadPoolExecutor(1) as pool:  # this thread has a loop already, as in a notebook
-        return pool.submit(contextvars.copy_context().run, asyncio.run, program.acall(**inputs)).result()
+    """Run a program to its end; an async one, with `aforward`, `acall` or ``async def forward``, is awaited."""
+    return awaited(program.acall(**inputs) if is_only_async(program) else program(**inputs))
 
 
 def with_prompts(program: dspy.Module, prompts: Prompts, parameters: Kinds = INSTRUCTIONS) -> dspy.Module:

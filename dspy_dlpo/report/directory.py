@@ -97,6 +97,8 @@ def _summed(lines: Iterator[Mapping[str, Any] | None]) -> Calls:
             elif role in ("critic", "writer"):
                 came.add(("ask", line["ask"]))
                 _add(spent, role, line["spent"])
+            elif role == "feedback":
+                _add(spent, "metric", line["spent"])
             elif role == "task":
                 key = (line["prompts"], int(line["example"]))
                 came.add(("task", line["set"], *key, line["rollout"]))

@@ -34,7 +34,10 @@ class DLPOResult:
         best_prompts: The returned prompts.
         comparison: Their scores on held-out examples.
         history: Every record of the run, with its reason.
-        spent: What was spent: program runs, and calls and tokens by role.
+        spent: What was spent: program runs (``metric_calls``), calls of the metric itself for a score and for what it
+            says of single predictors (``scoring_calls``, ``feedback_calls``), and calls, tokens and money of models by
+            role: that of ``metric`` are the models that it asks. ``unscored``, if there are any, are runs that the
+            metric gave no score.
         ended: Why the run ended, in a sentence.
         log_dir: Where the run directory lies; None if there is none.
         complete: Whether the run came to its own end: no model failed, and nobody asked for it.

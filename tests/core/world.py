@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ class World:
     def _row(self, request: RunRequest) -> Row:
         text = "\n".join(request.prompts[name] for name in sorted(request.prompts))
         score = self.score(text, request.example, request.rollout)
+        if score is not None and math.isnan(score):  # the metric gave none
+            return Row(request.example, None, failure="metric", error="ValueError: no label")
         return Row(request.example, score, failure="" if score is not None else "transport")
 
 

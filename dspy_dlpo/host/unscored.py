@@ -1,0 +1,40 @@
+"""Runs that a metric which works has given no score: told once for each cause, and counted."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import Counter
+
+from dspy_dlpo.core.roles import Row
+
+logger = logging.getLogger(__name__)
+
+# Of an error so many characters tell its cause: two labels of one kind differ further on.
+CAUSE = 24
+
+
+class UnscoredRuns:
+    """Counts runs without a score by cause, and warns of the first of each."""
+
+    def __init__(self) -> None:
+        self.causes: Counter[str] = Counter()
+
+    def note(self, row: Row) -> None:
+        """Take in a run that the metric gave no score."""
+        cause = _cause(row)
+        self.causes[cause] += 1
+        if self.causes[cause] == 1:
+            logger.warning(
+                "the metric gave no score on example %d: %s An example is left out where no prompts get a score; "
+                "prompts without one lose where others have one. Later runs like it are counted.",
+                row.example,
+                row.error if row.error.endswith(".") else f"{row.error}.",
+            )
+
+
+def _cause(row: Row) -> str:
+    if row.failure == "range":
+        return "out of range"
+    head = re.split(r"[:(]", row.error, maxsplit=1)[0]
+    return head[:CAUSE] if row.error.startswith("The metric") else head
