@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from itertools import count
 
@@ -10,6 +11,8 @@ import dspy
 from dspy_dlpo.core.budget import SELECTION_SHARE, Account, Budget
 from dspy_dlpo.selection import plan_selection
 from dspy_dlpo.settings import Data, Settings
+
+logger = logging.getLogger(__name__)
 
 # Share of the budget that is set aside for pruning.
 PRUNING_SHARE = 0.05
@@ -30,13 +33,16 @@ def set_aside(settings: Settings, finalists: int, examples: int, metric_calls: f
 def check_budget(settings: Settings, student: dspy.Module, data: Data) -> None:
     """Make sure that the budget pays for one step: all before it would be spent for nothing.
 
-    A step needs the scores of the user's own prompts, and a wave of runs to judge a proposal with. What a run takes of
-    tokens and money is only estimated, so a budget of these is refused only if it is too small by far.
+    A step needs the scores of the user's own prompts, and a wave of runs to judge a proposal with: 24 and 8 by default,
+    for which 51 runs have to be allowed, as a quarter is set aside to select. To judge it to its end may take 24, so with
+    less than 75 a warning says that the first proposal may be lost. What a run takes of tokens and money is only
+    estimated, so a budget of these is refused only if it is too small by far.
 
     Raises:
         ValueError: If it does not; the message names the least that would do.
     """
-    budget, runs = settings.budget, _runs_of_one_step(settings, data)
+    budget, first = settings.budget, _first(settings, data)
+    runs = first + min(settings.judging.wave, first)
     least: dict[str, float] = {}
     if budget.metric_calls is not None:
         least["metric_calls"] = _least_metric_calls(settings, data, runs)
@@ -56,12 +62,19 @@ def check_budget(settings: Settings, student: dspy.Module, data: Data) -> None:
                 f"Budget({name}={budget.limits[name]:g}) is too small to try one step: {runs} runs of the program come "
                 f"before its end, beside what is set aside to select. Pass at least {name}={figure}, or fewer examples."
             )
+    if budget.metric_calls is not None:
+        enough = _least_metric_calls(settings, data, 2 * first)
+        if budget.metric_calls < enough:
+            logger.warning(
+                "Budget(metric_calls=%d) may end before the first proposal is judged; %d would do",
+                budget.metric_calls,
+                enough,
+            )
 
 
-def _runs_of_one_step(settings: Settings, data: Data) -> int:
-    judging, n_train = settings.judging, len(data.train)
-    first = n_train if judging.by == "whole" else min(judging.first, n_train)
-    return first + min(judging.wave, first)
+def _first(settings: Settings, data: Data) -> int:
+    """Examples that the first prompts and proposals are judged on."""
+    return len(data.train) if settings.judging.by == "whole" else min(settings.judging.first, len(data.train))
 
 
 def _least_metric_calls(settings: Settings, data: Data, runs: int) -> int:

@@ -152,7 +152,7 @@ def test_a_model_has_its_own_callbacks_again_afterwards():
             heard.append(call_id)
 
     own = Own()
-    lm = scripted_lm(lambda system, user: fields(answer="x"), callbacks=[own])
+    lm = scripted_lm(lambda system, user: fields(answer="x", critique="It is too short.", edits="[]"), callbacks=[own])
     with dspy.context(lm=lm):
         spent = compiled(lm).detailed_results.spent
     assert lm.callbacks == [own]
@@ -163,14 +163,14 @@ def test_a_model_has_its_own_callbacks_again_after_an_error():
     def interrupted(record):
         raise RuntimeError("enough")
 
-    lm = scripted_lm(lambda system, user: fields(answer="x"))
+    lm = scripted_lm(lambda system, user: fields(answer="x", critique="It is too short.", edits="[]"))
     with dspy.context(lm=lm), pytest.raises(RuntimeError, match="enough"):
         compiled(lm, on_record=interrupted)
     assert lm.callbacks == []
 
 
 def test_two_runs_at_a_time_with_one_model_are_counted_apart():
-    lm = scripted_lm(lambda system, user: fields(answer="x"))
+    lm = scripted_lm(lambda system, user: fields(answer="x", critique="It is too short.", edits="[]"))
     with dspy.context(lm=lm), ThreadPoolExecutor(2) as pool:
         runs = [pool.submit(copy_context().run, compiled, lm) for _ in range(2)]
         both = [run.result().detailed_results.spent for run in runs]
@@ -180,7 +180,7 @@ def test_two_runs_at_a_time_with_one_model_are_counted_apart():
 
 
 def test_what_others_ask_of_the_model_meanwhile_is_not_counted():
-    lm, meter = scripted_lm(lambda system, user: fields(answer="x")), Meter()
+    lm, meter = scripted_lm(lambda system, user: fields(answer="x", critique="It is too short.", edits="[]")), Meter()
     with meter.listening.attached([lm]), dspy.context(lm=lm):
         dspy.Predict("question -> answer")(question="q")
     assert meter.total().calls == 0
