@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import re
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
 from dspy_dlpo.core.languages import KeepLanguage
 from dspy_dlpo.core.sentences import ENGLISH, count_words, split
+
+logger = logging.getLogger(__name__)
 
 # Names for the writer; any other language is called by its code.
 NAMES = {
@@ -144,8 +148,8 @@ def _probabilities(text: str) -> Mapping[str, float]:
     """The probability of each language; none for a text without enough letters."""
     if sum(map(str.isalpha, text)) < _FEWEST_LETTERS:
         return {}
-    found: dict[str, float] = {}
-    for language, probability in _identifier().rank(text):
+    identifier, found = _identifier(), dict[str, float]()
+    for language, probability in identifier.rank(text) if identifier else ():
         if language != "zxx":  # no language at all
             language = _VARIETIES.get(language, language)
             found[language] = found.get(language, 0.0) + probability
@@ -154,6 +158,16 @@ def _probabilities(text: str) -> Mapping[str, float]:
 
 @lru_cache(maxsize=1)
 def _identifier() -> Any:
+    """The library's model, loaded once; None where its 15 MB find no room in the directory for temporary files."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier  # loads numpy, and its model takes a second
 
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    try:
+        return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    except OSError as error:
+        logger.warning(
+            "No language can be told, so that sentences end by English rules and edits in any language "
+            "pass: %s. Free some space in %s, or set TMPDIR, and begin again.",
+            error,
+            tempfile.gettempdir(),
+        )
+        return None

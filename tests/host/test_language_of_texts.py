@@ -3,6 +3,7 @@ import sys
 
 import pytest
 
+from dspy_dlpo.host import languages
 from dspy_dlpo.host.languages import foreign_language, keep_language, language_of_examples, languages_of
 
 PROMPTS = {
@@ -105,3 +106,21 @@ def test_plain_english_is_told_without_loading_the_model() -> None:
         "sys.exit('py3langid' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_full_disk_for_temporary_files_is_told_and_ends_nothing(monkeypatch, caplog) -> None:
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("py3langid.langid.LanguageIdentifier.from_model_file", full)
+    for cached in (languages._identifier, languages._probabilities):
+        cached.cache_clear()
+    try:
+        assert foreign_language(PROMPTS["ru"], ("en",)) == ""
+        assert languages_of(PROMPTS["ru"]) == ("en",)
+    finally:
+        for cached in (languages._identifier, languages._probabilities):
+            cached.cache_clear()
+    assert len(caplog.records) == 1
+    assert "No space left" in caplog.text
+    assert "TMPDIR" in caplog.text
