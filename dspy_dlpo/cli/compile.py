@@ -113,9 +113,8 @@ def compile_task(
             settings["judging"] = replace(default_settings()["judging"], width=width, speculate=speculate)
             found = load_task(task)
             limits = Budget(metric_calls=AUTO[auto] if budget is None else budget, usd=max_usd)
-            log_dir = absolute_path("--log-dir", log_dir or _new_directory(found.name or task))
-            output = absolute_path("--output", output or Path(log_dir) / "program.json")
-            job = _Job(found, limits, settings, log_dir, output)
+            log_dir = log_dir or _new_directory(found.name or task)
+            job = _Job(found, limits, settings, log_dir, output or str(Path(log_dir) / "program.json"))
             estimate = _estimated(job, ask=not yes, show=not (quiet or as_json))
             outcome = _compiled(job, estimate, quiet, as_json)
         _tell(outcome, quiet, as_json)
@@ -127,6 +126,7 @@ class _Job:
 
     def __init__(self, task: Task, budget: Budget, settings: dict[str, Any], log_dir: str, output: str) -> None:
         self.task, self.budget, self.log_dir, self.output = task, budget, log_dir, output
+        self.target = absolute_path("--output", output)  # the program may change the working directory
         self._settings = settings
         self.task_model = settings.get("task_model")
         self.num_threads = settings["num_threads"] or dspy.settings.num_threads or _TASK_THREADS
@@ -212,7 +212,7 @@ def _compiled(job: _Job, estimate: Estimate, quiet: bool, as_json: bool) -> Outc
             if error.result is None:
                 raise
             return job.outcome(error.result, estimate)
-    _write(program, job.output)
+    _write(program, job.target)
     result = program.detailed_results
     outcome = replace(job.outcome(result, estimate), program=job.output)
     if outcome.is_interrupted or outcome.failed:

@@ -59,8 +59,14 @@ def _table(said: Estimate, columns: tuple[str, ...]) -> Table:
 def show_next(log_dir: str | None) -> None:
     """The command that shows what happened, to be copied as it stands."""
     first = "" if all(map(find_spec, _FOR_REPORTS)) else 'pip install "dspy-dlpo[report]", then '
-    command = shlex.join([called(), "report", str(log_dir), "--open"])
+    command = shlex.join([called(), "report", _from_here(str(log_dir)), "--open"])
     console.print(f"[bold]Next[/bold]  {escape(first + command)}")
+
+
+def _from_here(path: str) -> str:
+    """A path as short as it can be typed here."""
+    here = Path.cwd()
+    return str(Path(path).relative_to(here)) if here in Path(path).parents else path
 
 
 def called() -> str:
