@@ -203,20 +203,20 @@ def test_the_example_on_which_a_metric_failed_first_is_shown():
 def test_a_run_directory_of_another_run_is_refused_and_the_difference_is_told(tmp_path):
     lm = simulated_lm(0)
     with dspy.context(lm=lm):
-        DLPOTeleprompter(right, budget=Budget(40), log_dir=tmp_path / "run").compile(
+        DLPOTeleprompter(right, budget=Budget(60), log_dir=tmp_path / "run").compile(
             TASK.program, trainset=TASK.trainset
         )
         before = engine_of(lm).counts.calls
         for settings, said in (
             ({"seed": 1}, r"settings.seed was 0, now 1"),
-            ({"budget": Budget(30)}, r"higher budget: metric_calls was 40, now 30"),
+            ({"budget": Budget(55)}, r"higher budget: metric_calls was 60, now 55"),
             ({"techniques": []}, r"settings.techniques was .*now \[\]"),
         ):
-            optimizer = DLPOTeleprompter(right, **{"budget": Budget(40), **settings}, log_dir=tmp_path / "run")
+            optimizer = DLPOTeleprompter(right, **{"budget": Budget(60), **settings}, log_dir=tmp_path / "run")
             with pytest.raises(ResumeError, match=rf"holds a.*{said}.*another directory"):
                 optimizer.compile(TASK.program, trainset=TASK.trainset)
         with pytest.raises(ResumeError, match=r"data.train was"):
-            DLPOTeleprompter(right, budget=Budget(40), log_dir=tmp_path / "run").compile(
+            DLPOTeleprompter(right, budget=Budget(60), log_dir=tmp_path / "run").compile(
                 TASK.program, trainset=TASK.trainset[1:]
             )
     assert engine_of(lm).counts.calls == before
@@ -300,7 +300,7 @@ class Anything(dspy.Module):
 )
 def test_what_can_be_worked_with_is(trainset, program):
     with dspy.context(lm=simulated_lm(0)):
-        better = DLPOTeleprompter(right, budget=Budget(40)).compile(program, trainset=trainset, valset=TASK.valset)
+        better = DLPOTeleprompter(right, budget=Budget(60)).compile(program, trainset=trainset, valset=TASK.valset)
     assert better.detailed_results.spent["metric_calls"] > 0
 
 

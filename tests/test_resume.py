@@ -10,6 +10,7 @@ from pathlib import Path
 import dspy
 import pytest
 from dspy.lm15 import AuthError, ServerError
+from scripted import result_of
 from waiting import PATIENCE
 
 from dspy_dlpo import Budget, DLPOTeleprompter, Judging, ResumeError, RunDirectoryError
@@ -213,7 +214,7 @@ def test_a_dead_model_that_is_tried_again_and_again_costs_nothing(tmp_path):
             log_dir=tmp_path / "run",
             num_threads=8,
         )
-        return optimizer.compile(task.program, trainset=task.trainset, valset=task.valset).detailed_results
+        return result_of(lambda: optimizer.compile(task.program, trainset=task.trainset, valset=task.valset))
 
     paid = [run().spent["metric_calls"] for _ in range(4)]
     assert max(paid[1:]) - paid[0] <= 8
@@ -248,7 +249,7 @@ def test_an_outage_of_the_prompt_model_does_not_end_the_run_for_good(tmp_path):
             judging=Judging(trials=False),
             log_dir=tmp_path / "run",
         )
-        return optimizer.compile(task.program, trainset=task.trainset, valset=task.valset).detailed_results
+        return result_of(lambda: optimizer.compile(task.program, trainset=task.trainset, valset=task.valset))
 
     result = run()
     assert result.ended.startswith("No call of the prompt model was answered: LMServerError")
@@ -295,7 +296,7 @@ def test_a_lambda_is_known_by_what_it_does(tmp_path):
             return optimizer.compile(task.program, trainset=task.trainset, valset=task.valset)
 
     folder = tmp_path / "run"
-    run(DLPOTeleprompter(lambda g, p, trace=None: g.answer == p.answer, budget=Budget(40), log_dir=folder))
+    run(DLPOTeleprompter(lambda g, p, trace=None: g.answer == p.answer, budget=Budget(60), log_dir=folder))
     run(DLPOTeleprompter(lambda g, p, trace=None: g.answer == p.answer, budget=Budget(80), log_dir=folder))
     with pytest.raises(ResumeError, match="metric was"):
         run(DLPOTeleprompter(lambda g, p, trace=None: g.answer != p.answer, budget=Budget(90), log_dir=folder))
@@ -424,7 +425,7 @@ def test_a_directory_that_cannot_be_written_is_told_before_anything_is_paid_for(
 # The file size is limited, as a full disk limits it.
 FULL_DISK = """
 import resource, sys
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = [sys.argv[1], sys.argv[1] + "/host"]
 from test_resume import compiled
 from dspy_dlpo import RunDirectoryError
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))

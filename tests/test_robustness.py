@@ -3,7 +3,7 @@
 import dspy
 import pytest
 from dspy.lm15 import RateLimitError, UnsupportedModelError
-from scripted import engine, fields, given, scripted_lm
+from scripted import engine, fields, given, result_of, scripted_lm
 from world import bench_of, has
 
 from dspy_dlpo import Annealing, Budget, DLPOTeleprompter, Judging, MetricError, ModelError, ProgramError, tgd_settings
@@ -42,7 +42,7 @@ def test_an_illegal_score_later_ends_the_run_with_the_best_so_far_and_the_reason
         calls.append(1)
         return right(gold, pred) * (100 if len(calls) > 150 else 1)
 
-    result = compiled(hundred, num_threads=1).detailed_results
+    result = result_of(lambda: compiled(hundred, num_threads=1))
     assert "outside score_range" in result.ended
     assert len(result.history) > 1
 
@@ -120,11 +120,11 @@ def test_a_refusal_in_prose_does_not_become_the_prompt():
             return fields(critique="It should count.")
         return "I'm sorry, but I can't help with that request."
 
-    result = compiled(prompt_model=scripted_lm(polite)).detailed_results
+    result = result_of(lambda: compiled(prompt_model=scripted_lm(polite)))
     assert {record.reason for record in result.history.steps()} == {
         "the writer's reply is unusable: neither edits nor a prompt"
     }
-    assert result.ended == "10 steps in a row came to nothing"
+    assert result.ended.startswith("The prompt model gave nothing usable in ")
 
 
 def test_on_a_handful_of_examples_the_users_own_sentences_stay():

@@ -239,7 +239,7 @@ def test_files_stay_private_whatever_the_umask(tmp_path):
     try:
         task, lm = simulated_task("object_counting", n_train=8, n_val=8), simulated_lm(0)
         with dspy.context(lm=lm):
-            DLPOTeleprompter(task.metric, budget=Budget(metric_calls=20), log_dir=tmp_path / "a" / "run").compile(
+            DLPOTeleprompter(task.metric, budget=Budget(metric_calls=60), log_dir=tmp_path / "a" / "run").compile(
                 task.program, trainset=task.trainset
             )
     finally:
@@ -262,7 +262,7 @@ def test_a_short_key_that_is_a_word_changes_no_prompt(tmp_path):
         return optimizer.compile(task.program, trainset=task.trainset, valset=task.valset).detailed_results
 
     assert run().best_prompts == run().best_prompts
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["task_model"] == "ollama/ollama"
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["task_model"].startswith("ollama/ollama")
 
 
 # --- frozen by expression ---------------------------------------------------------------------------------------------

@@ -91,7 +91,7 @@ def test_a_gain_that_is_required_and_not_there_is_an_exit_code(here):
         (("compile", "my_module:tsk"), 1, "Did you mean my_module:task?"),
         (("compile", "my_module:crash"), 1, "unexpected error: KeyError: 'missing' (my_module.py, line"),
         (("compile", "my_module:broken", "--budget", "60"), 1, "KeyError on its first example: 'no such label'"),
-        (("compile", "my_module:hundred", "--budget", "60"), 1, "score_range"),
+        (("compile", "my_module:hundred", "--budget", "80"), 1, "score_range"),
         (("compile", "my_module:task", "--max-usd", "1"), 1, "the price of"),
     ],
 )

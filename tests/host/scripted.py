@@ -6,6 +6,8 @@ from threading import Lock
 import dspy
 from dspy.lm15 import Message, Request, Response, Usage
 
+from dspy_dlpo import MetricError, ModelError
+
 
 class ScriptedEngine:
     """Calls `answer(system, user)` for the text of every reply, and keeps what it was asked."""
@@ -39,6 +41,14 @@ class ScriptedEngine:
 def scripted_lm(answer: Callable[[str, str], str], name: str = "scripted/one", **kwargs) -> dspy.LM:
     """A language model that answers by a function of system text and last user message."""
     return dspy.LM(name, engine=ScriptedEngine(answer), cache=False, num_retries=0, **kwargs)
+
+
+def result_of(run: Callable[[], dspy.Module]):
+    """The `DLPOResult` of a run, also of one that failed before it found anything better."""
+    try:
+        return run().detailed_results
+    except (ModelError, MetricError) as error:
+        return error.result
 
 
 def engine(lm: dspy.LM) -> ScriptedEngine:

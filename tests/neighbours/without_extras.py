@@ -62,7 +62,7 @@ def compile_once(log_dir: str) -> DLPOResult:
 
     task = simulated_task("object_counting", n_train=20, n_val=8, n_test=2)
     with dspy.context(lm=simulated_lm()):
-        optimizer = DLPOTeleprompter(task.metric, budget=Budget(metric_calls=60), log_dir=log_dir)
+        optimizer = DLPOTeleprompter(task.metric, budget=Budget(metric_calls=80), log_dir=log_dir)
         return optimizer.compile(task.program, trainset=task.trainset, valset=task.valset).detailed_results
 
 

@@ -28,10 +28,10 @@ def two(tmp_path_factory) -> DLPOResult:
 @pytest.fixture(scope="session")
 def without_gain(tmp_path_factory) -> DLPOResult:
     """A run that ended before anything was gained."""
-    return compiled(tmp_path_factory.mktemp("none") / "run", calls=50, n_val=10)
+    return compiled(tmp_path_factory.mktemp("none") / "run", calls=60, n_val=10)
 
 
 @pytest.fixture(scope="session")
 def empty(tmp_path_factory) -> DLPOResult:
     """A run that ended before its first record, and held nothing out."""
-    return compiled(tmp_path_factory.mktemp("empty") / "run", calls=20, n_val=0)
+    return compiled(tmp_path_factory.mktemp("empty") / "run", calls=40, n_val=0)
