@@ -45,7 +45,7 @@ from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.host.values import as_text
 from dspy_dlpo.host.writer import Writer
 from dspy_dlpo.interrupt import Interrupted, StopSignals
-from dspy_dlpo.progress.log import log_shown
+from dspy_dlpo.log import log_shown
 from dspy_dlpo.recorder import Recorder
 from dspy_dlpo.report.result import DLPOResult
 from dspy_dlpo.reserve import check_budget, planned_selection, set_aside

@@ -197,7 +197,7 @@ def prune(run: Run, prompts: Prompts, keep_left: int) -> Prompts:
         while (shorter := run.prune_one(prompts, began)) is not None:
             prompts = shorter
     except (RunEnds, ModelError, MetricError) as error:
-        logger.info("pruning ended: %s", error)
+        logger.debug("pruning ended: %s", error)
     run.runs.account.reserved = 0
     return prompts
 

@@ -28,6 +28,7 @@ OPTIMIZER = (
     "fingerprint",
     "interrupt",
     "loading",
+    "log",
     "estimate",
     "hidden_tokens",
     "estimator",
