@@ -209,8 +209,11 @@ class Compilation:
         """The best on the held-out examples, the comparison, and why there is none.
 
         Where nothing was held out, or the model died before it could be compared, it is the best on the judging set,
-        and nothing is claimed.
+        and nothing is claimed. Where the run failed and nothing was found, nothing more is spent.
         """
+        ended = self._run.ended
+        if not candidates and ended is not None and ended.by.is_failure:
+            return self._start, Comparison(), ""
         examples = self._val_examples()
         if examples:
             runs = self._runs("val", self._data.val)
