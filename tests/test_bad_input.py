@@ -241,7 +241,9 @@ STARTS = {
 }
 
 
-@pytest.mark.parametrize("name", STARTS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if STARTS[name] == LONG else ()) for name in STARTS]
+)
 def test_any_start_instruction_is_worked_with(name):
     signature = dspy.Signature("question -> answer", STARTS[name])
     program = dspy.Predict(signature)
@@ -258,6 +260,7 @@ def test_any_start_instruction_is_worked_with(name):
         assert len(record.proposal["self"].split()) <= max(200, len(before.split()))
 
 
+@pytest.mark.slow
 def test_a_long_prompt_is_not_made_longer():
     program = dspy.Predict(dspy.Signature("question -> answer", LONG))
     with dspy.context(lm=simulated_lm(0)):

@@ -97,6 +97,7 @@ print(hashlib.sha256(text.encode()).hexdigest())
 """
 
 
+@pytest.mark.slow
 def test_processes_with_different_hash_seeds_give_the_same_run(request):
     folder = str(request.path.parent)
     digests = set()

@@ -41,6 +41,7 @@ def bills():
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["metric_calls", "calls", "tokens", "usd"])
 def test_the_bill_lies_in_the_range_that_was_told(bills, what):
     spans = [getattr(told, what) for told, _ in bills]
@@ -49,8 +50,18 @@ def test_the_bill_lies_in_the_range_that_was_told(bills, what):
     assert all(span.high <= WIDEST * span.low + 1e-9 for span in spans)
 
 
+@pytest.mark.slow
 def test_the_upper_end_of_the_runs_is_the_budget(bills):
     assert {told.metric_calls.high for told, _ in bills} == {600}
+
+
+def test_a_bill_lies_in_the_range_that_was_told():
+    task = simulated_task("object_counting", seed=1, n_train=60, n_val=40)
+    optimizer = optimizer_of(task, seed=1, num_threads=1)
+    told = optimizer.estimate(task.program, **data(task))
+    spent = optimizer.compile(task.program, **data(task)).detailed_results.spent
+    assert told.usd.low <= spent["usd"] <= told.usd.high
+    assert told.metric_calls.low <= spent["metric_calls"] <= told.metric_calls.high == 600
 
 
 def test_nothing_is_asked_without_probes():

@@ -36,7 +36,15 @@ def text_of(path):
     return path.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("path", SIMULATED, ids=lambda path: path.stem)
+# Of the others one in `make test` shows that they can be run as they are.
+QUICK = ("01_first_run", "03_write_your_own_technique", "07_resume")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=() if path.stem in QUICK else pytest.mark.slow) for path in SIMULATED],
+    ids=lambda path: path.stem,
+)
 def test_the_example_runs(path):
     if path.stem in EXTRAS:
         pytest.importorskip(EXTRAS[path.stem])

@@ -277,6 +277,7 @@ print(result.ended)
     assert done.stdout == "the budget is spent\n", done.stderr
 
 
+@pytest.mark.slow
 def test_a_slow_program_that_makes_progress_is_not_abandoned():
     def slow(system, user):
         time.sleep(0.5)

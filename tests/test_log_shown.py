@@ -53,9 +53,14 @@ def test_a_line_for_each_step_is_shown_by_default_and_nothing_is_left_behind():
     "before",
     [
         "settings['verbose'] = False",
-        "logging.getLogger('dspy_dlpo').setLevel(logging.WARNING)",
-        "logging.getLogger('dspy_dlpo').addHandler(logging.NullHandler())",
-        "logging.disable(logging.INFO)",
+        *(
+            pytest.param(before, marks=pytest.mark.slow)
+            for before in (
+                "logging.getLogger('dspy_dlpo').setLevel(logging.WARNING)",
+                "logging.getLogger('dspy_dlpo').addHandler(logging.NullHandler())",
+                "logging.disable(logging.INFO)",
+            )
+        ),
     ],
 )
 def test_nothing_is_shown_to_those_who_do_not_want_it(before):

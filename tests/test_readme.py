@@ -34,6 +34,7 @@ def test_the_two_commands_are_make_targets():
         assert f"make {target}" in README
 
 
+@pytest.mark.slow
 def test_the_figures_are_those_of_the_stored_results():
     assert between(ROOT / "README.md", "figures").strip() == figures().strip()
     assert between(TUNING, "figures").strip() == tuning_figures().strip()

@@ -224,6 +224,7 @@ def test_a_dead_model_that_is_tried_again_and_again_costs_nothing(tmp_path):
     assert result.spent["metric_calls"] <= CALLS
 
 
+@pytest.mark.slow
 def test_an_outage_of_the_prompt_model_does_not_end_the_run_for_good(tmp_path):
     task, helper, up = simulated_task("object_counting", n_train=40, n_val=24), simulated_lm(1), []
 
@@ -317,6 +318,7 @@ print(lm.engine.calls)
 """
 
 
+@pytest.mark.slow
 def test_sets_in_examples_are_the_same_in_every_process(tmp_path):
     asked = []
     for seed in ("1", "2"):
@@ -436,7 +438,7 @@ except RunDirectoryError as error:
 """
 
 
-@pytest.mark.parametrize("size", [3_000, 40_000, 90_000])
+@pytest.mark.parametrize("size", [3_000, *(pytest.param(size, marks=pytest.mark.slow) for size in (40_000, 90_000))])
 def test_a_full_disk_is_told_and_loses_nothing(size, tmp_path, request):
     pytest.importorskip("resource")
     folder = tmp_path / "run"

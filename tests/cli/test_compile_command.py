@@ -114,12 +114,14 @@ def test_debug_shows_the_traceback_before_and_after_the_command(here, arguments)
     assert "run again with --debug" not in done.stderr
 
 
+@pytest.mark.slow
 def test_another_score_range_can_be_told(here):
     done = dlpo("compile", "my_module:hundred", "--budget", "60", "--score-range", "0", "100")
     assert done.returncode == 0, done.stderr
     assert "points" not in done.stdout
 
 
+@pytest.mark.slow
 def test_a_terminal_sees_a_bar_in_colour(here):
     terminal = Terminal("compile", "my_module:task", "--budget", "120", env=environment(LATENCY="0.01"))
     assert terminal.end() == 0, terminal.shown
@@ -130,6 +132,7 @@ def test_a_terminal_sees_a_bar_in_colour(here):
     assert "Spend" not in terminal.shown, "a simulated model is free"
 
 
+@pytest.mark.slow
 def test_no_color_takes_the_colours_and_dumb_terminals_have_no_bar(here):
     plain = Terminal("compile", "my_module:task", "--budget", "60", env=environment(NO_COLOR="1"))
     assert plain.end() == 0
@@ -178,6 +181,7 @@ def interrupted(times):
     return process.returncode, out, noticed + err
 
 
+@pytest.mark.slow
 def test_the_first_ctrl_c_ends_with_the_best_so_far(here):
     code, out, err = interrupted(1)
     assert code == 130, err
@@ -218,6 +222,7 @@ task = Task(Dying(), known.metric, *sets)
 """
 
 
+@pytest.mark.slow
 def test_a_final_test_that_fails_keeps_what_was_found(here):
     (here / "dying.py").write_text(DYING)
     done = dlpo("compile", "dying:task", "--budget", "60", "--log-dir", "run")

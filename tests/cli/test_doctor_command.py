@@ -56,6 +56,7 @@ def test_all_is_well_with_a_simulated_model(here):
     assert done.stdout.rstrip().endswith("0 failed")
 
 
+@pytest.mark.slow
 def test_a_model_behind_an_address_is_called_at_most_twice_in_each_role(real, address):
     code, found = findings("real:task", ADDRESS=address)
     assert code == 0, found

@@ -29,7 +29,11 @@ program, metric, trainset, valset, testset = known.program, known.metric, known.
 WITH_BLOCKS = [path for path in PAGES if path not in ELSEWHERE and BLOCK.search(text_of(path))]
 
 
-@pytest.mark.parametrize("path", WITH_BLOCKS, ids=name_of)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=() if path.stem == "index" else pytest.mark.slow) for path in WITH_BLOCKS],
+    ids=name_of,
+)
 def test_the_blocks_run_one_after_the_other_and_print_what_is_shown(path, tmp_path):
     found = BLOCK.findall(text_of(path))
     for _, block in found:

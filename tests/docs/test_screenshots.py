@@ -23,6 +23,7 @@ def test_the_terminal_loads_no_font_and_says_that_the_model_is_simulated():
     assert "simulated&#160;model" in svg or "simulated model" in svg
 
 
+@pytest.mark.slow
 def test_the_script_makes_the_terminal_from_a_real_run(tmp_path):
     script = ROOT / "scripts" / "screenshots"
     code = script.read_text(encoding="utf-8").replace(

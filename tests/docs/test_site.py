@@ -48,6 +48,7 @@ def address(site):
     server.server_close()
 
 
+@pytest.mark.slow
 def test_every_public_name_has_a_place_in_the_api_pages(site):
     pages = "".join(path.read_text(encoding="utf-8") for path in (site / "api").glob("*.html"))
     for room in (dspy_dlpo, testing, tuning, simulation, progress):

@@ -39,7 +39,7 @@ def test_a_critique_that_finds_something_does(text: str) -> None:
     assert not says_right(text)
 
 
-@pytest.mark.parametrize("fault", ["extract", "decide"])
+@pytest.mark.parametrize("fault", ["extract", pytest.param("decide", marks=pytest.mark.slow)])
 def test_accepted_edits_go_to_the_predictor_at_fault(fault: str) -> None:
     """`python -m evaluations.blame` measures it over 20 seeds; here are 4."""
     counts = sum((blamed(fault, seed, runs=400)[0] for seed in range(4)), Counter())

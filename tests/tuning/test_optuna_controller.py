@@ -55,8 +55,11 @@ def a_run(controller, plan=PLAN, *, steps=12, seed=0, gain=lambda chosen: 0.0, r
     "controller",
     [
         OptunaController(),
-        OptunaController(reach=1.0, n_startup=1, n_candidates=1),
-        OptunaController(numbers=("batch_size", "Regularization.max_words", "Momentum.window"), reach=0.5),
+        pytest.param(OptunaController(reach=1.0, n_startup=1, n_candidates=1), marks=pytest.mark.slow),
+        pytest.param(
+            OptunaController(numbers=("batch_size", "Regularization.max_words", "Momentum.window"), reach=0.5),
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["default", "far", "others"],
 )

@@ -111,7 +111,6 @@ class _Nothing(Constraint):
         return (), tuple(Dropped(edit, "nothing may change") for edit in edits)
 
 
-@pytest.mark.slow
 @dataclass(frozen=True)
 class Sulk(Technique):
     """Lets nothing change from a share on: a setting that is clearly worse."""
@@ -122,6 +121,7 @@ class Sulk(Technique):
         return update.with_constraint(_Nothing()) if self.share > 0.2 else update
 
 
+@pytest.mark.slow
 def test_settings_that_are_worse_pair_by_pair_are_given_up(storage) -> None:
     tasks = [small_task(name) for name in ("object_counting", "boolean_expressions")]
     options = {"n_trials": 6, "seeds_per_trial": 3, "budget_per_trial": 120, "storage": storage, "pulse": PULSE}

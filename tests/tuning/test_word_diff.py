@@ -149,6 +149,7 @@ def test_unchanged_lines_far_from_a_change_are_folded():
     assert "⋯ 18 lines unchanged" in plain(svg)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["word ", "語", "<&>", "\u0301", "\u200b", "a\n", "x"])
 def test_the_size_is_bounded_and_what_is_left_out_is_said(text):
     prompts = [text * n for n in (10_000, 20_000)]
