@@ -166,16 +166,22 @@ class DLPOTeleprompter(Teleprompter):
 
         Raises:
             TypeError: If the student is no program, or the examples are none.
-            ValueError: If the data do not fit the settings or the program, or no language model is configured.
-            ProgramError: If the program has no instructions to optimize.
-            ControllerError: If the controller chooses what the settings refuse; in mid-run that ends the run instead.
-            MetricError: If the metric fails on its first example; where it fails on most, or leaves its range on many,
-                later on, that ends the run.
-            ModelError: If a language model cannot be used at all and nothing was found yet.
+            ValueError: If the data do not fit the settings or the program, no language model is configured, or the
+                budget does not pay for one step.
+            ProgramError: If the program has no instructions to optimize, or fails on its first examples by the same
+                mistake in its code.
+            MetricError: If the metric fails on its first example, or on too many later and nothing better was found.
+            ModelError: If a language model cannot be used at all, or no reply of the prompt model can, and nothing
+                better was found.
+            ControllerError: If the controller chooses what the settings refuse, and nothing better was found.
             RunDirectoryError: If `log_dir` cannot be used, or its disk is full; the same call goes on from there.
             ResumeError: If `log_dir` holds a run of other settings, program, data or metric.
             Interrupted: If Ctrl-C is pressed a second time; it holds the best so far. The first Ctrl-C ends the run
                 with the best so far.
+
+        Errors of program, metric, models and controller hold what is known by then in ``.result``, and the same call
+        with the same `log_dir` goes on. Where something better was found by then it is returned, with a warning and a
+        word behind the verdict.
         """
         from dspy_dlpo.compilation import Compilation  # what only a run needs is imported for it
 
