@@ -217,11 +217,13 @@ class Compilation:
         examples = self._val_examples()
         if examples:
             runs = self._runs("val", self._data.val)
-            failures: list[str] = []
+            failures: list[DLPOError] = []
             told = Told(self._program, {x: self._data.val[x] for x in examples}, runs, self._settings.threads)
             scored = selection.compare(self._start, candidates, runs, examples, failures.append, told)
+            if failures:  # how the steps ended is in the log already: a later call selects anew
+                self._run.ended, self._run.error = Ending(FAILURES[type(failures[0])], str(failures[0])), failures[0]
             if len(scored) < 2 and candidates and failures:
-                return self._best_judged(candidates), Comparison(), failures[0]
+                return self._best_judged(candidates), Comparison(), str(failures[0])
             chosen, comparison = selection.choose(scored, self._settings.seed)
             return chosen or self._start, comparison, ""
         if self._data.where:  # the budget leaves nothing to compare with
@@ -279,7 +281,7 @@ class Compilation:
             failed=ended.by.is_failure,
         )
         return DLPOResult(
-            verdict=" ".join([said, *(f"({remark})" for remark in self._remarks())]),
+            verdict=" ".join([said, *(f"({remark})" for remark in self._remarks(told=bool(uncompared)))]),
             start_prompts=self._start,
             best_prompts=chosen,
             comparison=comparison,
@@ -293,10 +295,10 @@ class Compilation:
             languages=tuple(self._languages),
         )
 
-    def _remarks(self) -> list[str]:
-        """What the user must know beside the verdict, each in words."""
+    def _remarks(self, *, told: bool) -> list[str]:
+        """What the user must know beside the verdict, each in words; `told` if that says already what failed."""
         ended, made = self._run.ended, sum(map(len, self._all_runs))
-        failed = ended is not None and ended.by.is_failure
+        failed = ended is not None and ended.by.is_failure and not told
         remarks = [*([f"the run ended early: {str(ended).rstrip('.')}"] if failed else []), *self._data.notes]
         unscored = sum(runs.unscored for runs in self._all_runs)
         remarks += [f"the metric gave no score on {unscored} of {made} runs"] if unscored else []

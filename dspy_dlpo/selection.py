@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dspy_dlpo.core.budget import SELECTION_SHARE, RunEnds
-from dspy_dlpo.core.errors import MetricError, ModelError
+from dspy_dlpo.core.errors import DLPOError, MetricError, ModelError
 from dspy_dlpo.core.history import Prompts, Scored
 from dspy_dlpo.core.judging import MOST_MISSING
 from dspy_dlpo.core.loop import Run
@@ -75,7 +75,7 @@ def compare(
     candidates: Sequence[Prompts],
     runs: Runs,
     examples: Sequence[int],
-    on_failure: Callable[[str], None] = lambda reason: None,
+    on_failure: Callable[[DLPOError], None] = lambda error: None,
     around: Callable[[Prompts, Callable[[], None]], None] = lambda prompts, ask: ask(),
 ) -> list[Scored]:
     """Run the user's prompts and the finalists on the validation examples.
@@ -85,7 +85,7 @@ def compare(
         candidates: The finalists.
         runs: The runs on validation examples.
         examples: Which of them.
-        on_failure: Told why, if a model or the metric fails for good.
+        on_failure: Told of what failed for good: a model, or the metric.
         around: Given prompts and what runs them on the examples, runs it; the host tells callbacks of it.
 
     Returns:
@@ -98,7 +98,7 @@ def compare(
             around(prompts, partial(runs.ask, [(prompts, x) for x in examples]))
         except (RunEnds, ModelError, MetricError) as error:
             if not isinstance(error, RunEnds):
-                on_failure(str(error))
+                on_failure(error)
             if len(complete) == 1 and runs.means(prompts, examples):
                 complete.append(prompts)
             break

@@ -37,6 +37,7 @@ from dspy_dlpo import (
 from dspy_dlpo.cli import main
 
 PAGE = Path(__file__).parent.parent / "docs" / "promises.md"
+DEAD = AuthError("invalid key")
 RULES = ("Double an even number.", "Add one to an odd number.")
 
 
@@ -46,11 +47,12 @@ class World:
     Args:
         at: Calls after which it happens, by role: ``task`` or ``prompt``.
         happens: Called then; what it raises, the model raises.
+        fatal: The lowest number that finds the task model dead.
     """
 
-    def __init__(self, happens=lambda: None, **at: int) -> None:
+    def __init__(self, happens=lambda: None, *, fatal: int = sys.maxsize, **at: int) -> None:
         self.calls = {"task": 0, "prompt": 0}
-        self.at, self.happens = at, happens
+        self.at, self.happens, self.fatal = at, happens, fatal
         self.lm = scripted_lm(self.reply, name="scripted/world")
 
     def reply(self, system: str, user: str) -> str:
@@ -62,6 +64,8 @@ class World:
                 return said
         if role == "task":
             number = int(re.findall(r"number (\d+)", user)[-1])
+            if number >= self.fatal:
+                raise DEAD
             known = RULES[number % 2] in system
             return fields(answer=str((number * 2, number + 1)[number % 2] if known else -1))
         if "[[ ## edits ## ]]" not in system:
@@ -141,9 +145,6 @@ def compiled(world, folder, *, student=None, metric=metric, calls=400, **setting
         return optimizer.compile(student or program(), trainset=TRAIN, valset=VAL).detailed_results
 
 
-DEAD = AuthError("invalid key")
-
-
 def scenario(name, folder, monkeypatch):
     """The world and the further arguments of a row of the table."""
     if name == "its own end":
@@ -158,6 +159,8 @@ def scenario(name, folder, monkeypatch):
         return World(raises(DEAD), prompt=2), {}
     if name == "a dead model, nothing found":
         return World(raises(DEAD), prompt=0), {}
+    if name == "a model that dies before the choice":
+        return World(fatal=100), {}
     if name == "no usable reply":
         return World(lambda: "I cannot help with that.", prompt=0), {}
     if name == "a metric that fails in mid-run":
