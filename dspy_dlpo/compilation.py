@@ -22,12 +22,12 @@ from dspy_dlpo.core.ending import EndedBy, Ending
 from dspy_dlpo.core.errors import DLPOError, ModelError, RunDirectoryError
 from dspy_dlpo.core.history import History, Record, StepContext
 from dspy_dlpo.core.languages import written_in
-from dspy_dlpo.core.loop import FAILURES, Run
+from dspy_dlpo.core.loop import FAILURES, TOLD, Run
 from dspy_dlpo.core.memory import Memory, open_run
 from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.result import Comparison
 from dspy_dlpo.core.runs import Runs
-from dspy_dlpo.core.storage import RunDirectory
+from dspy_dlpo.core.storage import RESULT, RunDirectory
 from dspy_dlpo.door import Door
 from dspy_dlpo.fingerprint import fingerprint
 from dspy_dlpo.host.critic import Critic
@@ -165,7 +165,7 @@ class Compilation:
         program.detailed_results = result
         if self._directory:
             try:
-                self._directory.write_json("result.json", result.to_dict())
+                self._directory.write_json(RESULT, result.to_dict())
             except RunDirectoryError as error:  # all that led to it is on the disk: the program is worth more
                 logger.warning("%s", error)
         return program
@@ -201,7 +201,7 @@ class Compilation:
         if by is None:
             return None
         self._run.ended = self._run.ended or Ending(by, str(error))
-        return self._result(self._start, Comparison(), "")
+        return self._returned(self._start, Comparison()).detailed_results  # type: ignore[no-any-return]
 
     # --- the choice ------------------------------------------------------------------------------------------------
 
@@ -222,8 +222,9 @@ class Compilation:
             scored = selection.compare(self._start, candidates, runs, examples, failures.append, told)
             if failures:  # how the steps ended is in the log already: a later call selects anew
                 self._run.ended, self._run.error = Ending(FAILURES[type(failures[0])], str(failures[0])), failures[0]
-            if len(scored) < 2 and candidates and failures:
-                return self._best_judged(candidates), Comparison(), str(failures[0])
+            if len(scored) < 2 and candidates:
+                why = str(failures[0]) if failures else "the budget did not pay for it"
+                return self._best_judged(candidates), Comparison(), why
             chosen, comparison = selection.choose(scored, self._settings.seed)
             return chosen or self._start, comparison, ""
         if self._data.where:  # the budget leaves nothing to compare with
@@ -249,22 +250,25 @@ class Compilation:
         """The best prompts of the run, the first of them pruned."""
         account, run = self._account, self._run
         for_val = (self._n_finalists + 1) * self._n_val
-        account.recorded_aside = min(for_val, self._recorder.count_val())
+        # What an earlier process compared is part of this choice only if that had begun: where the user stopped that
+        # process and steps went on, its finalists are not those of now.
+        known = self._recorder.count_val(None if self._memory.plan else self._start)
+        account.recorded_aside = min(for_val, known)
         account.reserved = int(min(for_val - account.recorded_aside, account.limit - account.spent))
         chosen = selection.finalists(run, max(1, self._n_finalists))
         if chosen and self._settings.prunes and run.has_enough and run.ended_for_good:
             shorter = selection.prune(run, chosen[0], account.reserved)
             chosen = [shorter, *(each for each in chosen[1:] if each != shorter)]
         account.release()
-        self._settle_plan()
+        self._settle_plan(chosen)
         return [prompts for prompts in chosen if prompts != self._start][: max(1, self._n_finalists)]
 
-    def _settle_plan(self) -> None:
+    def _settle_plan(self, chosen: Sequence[dict[str, str]]) -> None:
         """Compare less where the resources other than program runs do not pay for what was planned."""
         if self._memory.plan is not None:
             self._n_finalists, self._n_val = self._memory.plan
             return
-        runs = self._account.affordable() + self._recorder.count_val()
+        runs = self._account.affordable() + sum(map(self._recorder.count_val, [self._start, *chosen]))
         if runs < (self._n_finalists + 1) * self._n_val:
             self._n_finalists, self._n_val = selection.within(runs, len(self._data.val), self._n_finalists)
         if self._run.ended_for_good:
@@ -302,8 +306,15 @@ class Compilation:
         remarks = [*([f"the run ended early: {str(ended).rstrip('.')}"] if failed else []), *self._data.notes]
         unscored = sum(runs.unscored for runs in self._all_runs)
         remarks += [f"the metric gave no score on {unscored} of {made} runs"] if unscored else []
-        mistakes = sum((runs.mistakes() for runs in self._all_runs), Counter[str]())
-        return remarks + [f"{count} of {made} runs raised {mistake}" for mistake, count in mistakes.most_common(3)]
+        failures = sum((runs.failures() for runs in self._all_runs), Counter[str]())
+        remarks += [f"{count} of {made} runs raised {what}" for what, count in failures.most_common(TOLD)]
+        steps = self._run.history.steps()
+        faults = sum(step.fault is not None for step in steps)
+        if 2 * faults > len(steps) and not failed:
+            remarks.append(f"{faults} of {len(steps)} steps had no usable reply of the prompt model")
+        if not steps and ended is not None and ended.by is EndedBy.BUDGET:
+            remarks.append("the budget ended before the first step was done")
+        return remarks
 
     def _where(self) -> str:
         """What was compared on, in words."""

@@ -91,6 +91,14 @@ def unseen(examples: Sequence[dspy.Example], seen: Sequence[dspy.Example]) -> li
     return [example for example, key in zip(examples, input_keys(examples), strict=True) if key not in known]
 
 
+def distinct(examples: Sequence[dspy.Example]) -> list[dspy.Example]:
+    """The first of each examples with the same inputs and labels: a copy is no further evidence."""
+    hasher, found = ContentHasher(), dict[str, dspy.Example]()
+    for example in examples:
+        found.setdefault(hasher.digest(dict(example.items()), "example"), example)
+    return list(found.values())
+
+
 def split_holdout(examples: Sequence[Any], share: float, seed: int) -> tuple[list[Any], list[Any]]:
     """Split a trainset into what is learned from and what is held out, at random, in the order given.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,16 +18,40 @@ def log_shown(wanted: bool = True) -> Iterator[None]:
     Args:
         wanted: Whether to show it.
     """
+    if wanted and _begin():
+        try:
+            yield
+        finally:
+            _end()
+    else:
+        yield
+
+
+# Runs in several threads share one handler; the last to end takes it away.
+_lock = threading.Lock()
+_shown: list[logging.Handler] = []
+
+
+def _begin() -> bool:
     logger = logging.getLogger("dspy_dlpo")
-    if not wanted or logger.hasHandlers() or logger.level != logging.NOTSET:
-        yield
-        return
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("dspy_dlpo: %(message)s"))
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(logging.NOTSET)
+    with _lock:
+        if not _shown:
+            if logger.hasHandlers() or logger.level != logging.NOTSET:
+                return False
+            handler = logging.StreamHandler()
+            handler.setFormatter(logging.Formatter("dspy_dlpo: %(message)s"))
+            logger.addHandler(handler)
+            logger.setLevel(logging.INFO)
+            _shown.append(handler)
+        else:
+            _shown.append(_shown[0])
+        return True
+
+
+def _end() -> None:
+    logger = logging.getLogger("dspy_dlpo")
+    with _lock:
+        handler = _shown.pop()
+        if not _shown:
+            logger.removeHandler(handler)
+            logger.setLevel(logging.NOTSET)

@@ -47,8 +47,8 @@ def check_budget(settings: Settings, student: dspy.Module, data: Data) -> None:
     if budget.metric_calls is not None:
         least["metric_calls"] = _least_metric_calls(settings, data, runs)
     share = 1 - (SELECTION_SHARE if data.val else 0)
-    if budget.lm_calls is not None:  # each run asks a model at least once; a step asks critic and writer
-        least["lm_calls"] = math.ceil((runs + 2) / share)
+    if budget.lm_calls is not None:  # each run asks every predictor once, mostly; a step asks critic and writer
+        least["lm_calls"] = math.ceil((runs * max(1, len(student.predictors())) + 2) / share)
     if budget.tokens is not None or budget.usd is not None:
         from dspy_dlpo.estimator import WIDEST, Estimator  # only where it is needed
 

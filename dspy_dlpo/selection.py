@@ -224,10 +224,10 @@ def verdict(
     kept = "the best on the training examples is returned" if changed else "kept yours"
     if uncompared:
         return f"not compared on {where or 'held-out examples'}, so no gain can be claimed: {kept} ({uncompared})"
-    if not where:
-        return f"nothing was held out, so no gain can be claimed: {kept}"
     if failed and not changed:
         return "the run failed before anything better was found: kept yours"
+    if not where:
+        return f"nothing was held out, so no gain can be claimed: {kept}"
     if comparison.start is None or len(comparison.scores) == 1:
         return "no reliable gain: nothing better was found to compare; kept yours"
     points, unit = (100.0, " points") if score_range == (0.0, 1.0) else (1.0, "")

@@ -22,7 +22,7 @@ from dspy_dlpo.core.paths import absolute_path
 from dspy_dlpo.core.plan import Stopping
 from dspy_dlpo.core.technique import Technique
 from dspy_dlpo.core.turns import UPDATES
-from dspy_dlpo.examples import as_examples, repeated, split_holdout, unseen
+from dspy_dlpo.examples import as_examples, distinct, repeated, split_holdout, unseen
 from dspy_dlpo.host.metric import MetricDoor
 from dspy_dlpo.host.parameters import KINDS
 
@@ -199,7 +199,7 @@ def check_data(settings: Settings, trainset: Any, valset: Any) -> Data:
 def _without_seen(train: list[dspy.Example], val: list[dspy.Example]) -> Data:
     """The examples as given, less those of the valset that are learned from."""
     kept = unseen(val, train)
-    shared = len(val) - len(kept)
+    shared, copies = len(val) - len(kept), len(kept) - len(kept := distinct(kept))
     notes: tuple[str, ...] = ()
     if shared and not kept:
         notes = (
@@ -211,6 +211,8 @@ def _without_seen(train: list[dspy.Example], val: list[dspy.Example]) -> Data:
             f"{shared} of the {len(val)} valset examples {'have' if shared > 1 else 'has'} inputs that are in the "
             "trainset too; the comparison leaves them out",
         )
+    if copies:
+        notes += (f"{copies} of the valset examples repeat another; the comparison counts each once",)
     return Data(train, kept, "valset" if kept else "", notes)
 
 
@@ -218,6 +220,7 @@ def _split(given: list[dspy.Example], settings: Settings) -> Data:
     """The trainset in what is learned from and what is held out, at random, in the order given."""
     share, twice = settings.judging.holdout, repeated(given)
     train, val = split_holdout(given, share, settings.seed)
+    val = distinct(val)
     notes: tuple[str, ...] = ()
     if twice and share:
         side = "on one side of what is held out" if val else "learned from, so that nothing is held out"

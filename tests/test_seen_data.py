@@ -50,12 +50,18 @@ def test_copies_stay_on_one_side_of_a_split():
     trainset = [again(each) for each in TASK.trainset for _ in range(3)]
     data = divided(trainset)
     assert not {each.question for each in data.train} & {each.question for each in data.val}
-    assert len(data.train) + len(data.val) == len(trainset)
-    assert 50 <= len(data.val) <= 60
+    assert len(data.train) + 3 * len(data.val) == len(trainset)
+    assert 50 <= 3 * len(data.val) <= 60, "each is compared once"
     assert data.notes == (
         "80 of the 120 trainset examples repeat the inputs of another; those with the same inputs are on one side of "
         "what is held out",
     )
+
+
+def test_copies_in_a_valset_are_compared_once():
+    data = divided(TASK.trainset, [again(each) for each in TASK.valset for _ in range(3)])
+    assert [each.question for each in data.val] == [each.question for each in TASK.valset]
+    assert data.notes == ("40 of the valset examples repeat another; the comparison counts each once",)
 
 
 def test_copies_of_one_example_leave_nothing_to_hold_out():

@@ -25,6 +25,7 @@ from dspy_dlpo import (
     Controller,
     ControllerError,
     DLPOError,
+    DLPOResult,
     DLPOTeleprompter,
     EndedBy,
     Interrupted,
@@ -228,6 +229,8 @@ def test_what_compile_gives_is_what_the_page_says(name, tmp_path, monkeypatch, c
 
 
 def check_directory(directory, folder, result, options):
+    if result is not None:
+        assert DLPOResult.load(folder).ended_by is result.ended_by
     if directory == "not made":
         assert not folder.exists()
         return
@@ -243,7 +246,9 @@ def check_directory(directory, folder, result, options):
     paid = (folder / "calls.jsonl").read_text().count('"role": "task"')
     (folder / "stop").unlink(missing_ok=True)
     world = World()
-    if "metric" in options or "controller" in options:  # the same call ends in the same way, at little further cost
+    if (
+        directory.startswith("the same call ends alike") or "controller" in options
+    ):  # the same call ends in the same way, at little further cost
         try:
             again = compiled(world, folder, **options)
         except DLPOError as error:
@@ -292,7 +297,7 @@ def test_ten_failed_steps_in_a_row_tell_their_causes(tmp_path):
 def test_a_run_that_gave_up_for_want_of_usable_replies_tries_anew(tmp_path):
     for _ in range(2):
         world = World(lambda: "I cannot help with that.", prompt=0)
-        with pytest.raises(ModelError, match=r"gave nothing usable in \d\d steps: 10 times the writer's reply"):
+        with pytest.raises(ModelError, match=r"gave nothing usable in \d\d steps: \d\d times the writer's reply"):
             compiled(world, tmp_path)
         assert world.calls["prompt"] >= 20, "ten critiques and ten replies at least, each time"
     assert compiled(World(), tmp_path).complete
@@ -317,6 +322,27 @@ def test_a_broken_program_goes_on_where_that_is_asked_for(tmp_path):
     result = compiled(World(), tmp_path, student=Misspelt(), stopping=Stopping(broken_program=False, max_steps=2))
     made = result.spent["metric_calls"]
     assert f"({made} of {made} runs raised AttributeError at test_what_ends_a_run.py, line " in result.verdict
+
+
+@pytest.mark.parametrize("limits", [{"max_steps": 5}, {"patience": 5}])
+def test_steps_of_which_none_had_a_usable_reply_are_a_failure_however_the_run_ended(limits):
+    with pytest.raises(ModelError, match=r"gave nothing usable in \d steps: \d times the critic gave no usable"):
+        compiled(World(lambda: "", prompt=0), None, stopping=Stopping(**limits))
+
+
+def test_replies_of_the_task_model_that_cannot_be_read_are_counted_in_the_verdict():
+    result = compiled(World(lambda: "no field at all", task=0), None, calls=100)
+    made = result.spent["metric_calls"]
+    assert f"({made} of {made} runs raised AdapterParseError)" in result.verdict
+
+
+def test_what_was_found_before_a_ctrl_c_is_not_lost_when_the_run_goes_on(tmp_path):
+    for at in (2, 3, 4):
+        folder = tmp_path / str(at)
+        stopped = compiled(World(press(1), prompt=at), folder, calls=120)
+        again = compiled(World(), folder, calls=120)
+        assert "nothing better was found" not in again.verdict
+        assert again.best_prompts != again.start_prompts or stopped.best_prompts == stopped.start_prompts
 
 
 class Sometimes(Misspelt):

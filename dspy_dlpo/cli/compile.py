@@ -259,7 +259,7 @@ def _tell(outcome: Outcome, quiet: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(outcome.to_dict(), indent=2))
     elif quiet:
-        click.echo(f"{outcome.result.verdict}\n{outcome.program}")
+        click.echo("\n".join(filter(None, [outcome.result.verdict, outcome.program])))
     else:
         console.print()
         outcome.show()

@@ -144,6 +144,9 @@ class Run:
             if not self.history:
                 raise
             self.ended, self.error = Ending(FAILURES[type(error)], str(error)), error
+        steps = self.history.steps()
+        if self.ended.by.is_for_good and steps and all(step.fault for step in steps):
+            self.ended = unusable(steps)
         return self.history
 
     def _advance(self) -> None:
@@ -426,5 +429,12 @@ def idle_ending(recent: Sequence[Record], steps: Sequence[Record]) -> Ending:
     causes = Counter(record.reason for record in recent if record.kind == "step")
     told = "; ".join(f"{count} times {cause}" for cause, count in causes.most_common(TOLD))
     if steps and all(step.fault for step in steps):
-        return Ending(EndedBy.UNUSABLE, f"The prompt model gave nothing usable in {len(steps)} steps: {told}")
+        return unusable(steps)
     return Ending(EndedBy.IDLE, f"{len(recent)} steps in a row came to nothing{told and ': '}{told}")
+
+
+def unusable(steps: Sequence[Record]) -> Ending:
+    """The ending of a run in which no reply of the prompt model was usable, with the causes."""
+    causes = Counter(step.reason for step in steps)
+    told = "; ".join(f"{count} times {cause}" for cause, count in causes.most_common(TOLD))
+    return Ending(EndedBy.UNUSABLE, f"The prompt model gave nothing usable in {len(steps)} steps: {told}")

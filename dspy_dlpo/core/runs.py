@@ -63,9 +63,10 @@ class Runs:
         self._seen: set[float] = set()
         self._unscored = Unscored(low)
 
-    def mistakes(self) -> Counter[str]:
-        """How many runs failed by a mistake of the program's own code, by what it is and where."""
-        return Counter(row.mistake for rows in self._rows.values() for row in rows if row.mistake)
+    def failures(self) -> Counter[str]:
+        """How many runs the program failed in, by the exception, and where if it is a mistake of its own code."""
+        rows = [row for rows in self._rows.values() for row in rows if row.failure == "program"]
+        return Counter(row.mistake or row.error.partition(":")[0] for row in rows)
 
     def __len__(self) -> int:
         return sum(map(len, self._rows.values()))

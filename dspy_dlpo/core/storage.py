@@ -17,7 +17,7 @@ from dspy_dlpo.core.json_lines import parse_lines, to_json
 from dspy_dlpo.core.reading import record_from_json
 from dspy_dlpo.core.roles import Row, RunRequest
 
-SETTINGS, HISTORY, CALLS, LOCK = "run.json", "history.jsonl", "calls.jsonl", ".lock"
+SETTINGS, HISTORY, CALLS, RESULT, LOCK = "run.json", "history.jsonl", "calls.jsonl", "result.json", ".lock"
 
 
 class RunDirectory:
@@ -70,6 +70,7 @@ class RunDirectory:
         """Forget a run in which nothing was scored yet."""
         for name in (HISTORY, CALLS):
             self._replace(name, "")
+        (self.path / RESULT).unlink(missing_ok=True)
 
     def append_record(self, record: Record) -> None:
         """Add a record to ``history.jsonl``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sysconfig
 import traceback
 from pathlib import Path
 from types import FrameType
@@ -24,6 +25,9 @@ UNMENDABLE = (
 )
 
 
+_LIBRARIES = tuple({sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+
+
 def place_of(error: BaseException) -> str:
     """What kind of mistake in the program's code an exception is, and where; empty if instructions could mend it.
 
@@ -38,7 +42,7 @@ def place_of(error: BaseException) -> str:
     lines = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
     package = str(Path(__file__).parent.parent)
     theirs = [each for each in lines if not each[0].startswith(package)]
-    own = [each for each in theirs if "site-packages" not in each[0]] or theirs
+    own = [each for each in theirs if not each[0].startswith(("<frozen", *_LIBRARIES))] or theirs
     file, line = own[-1] if own else ("", 0)
     return f"{type(error).__name__} at {Path(file).name}, line {line}"
 

@@ -177,7 +177,7 @@ class Evaluator:
             raise self._never_worked(unscored[0])
 
     def _never_worked(self, row: Row) -> MetricError:
-        said = row.error if row.error.startswith("The metric") else _raised(row.error)
+        said = row.error if row.error.startswith("The metric") else f"{_raised(row.error).rstrip('.')}."
         shown = ", ".join(f"{name}={one_line(text)[:60]!r}" for name, text in row.inputs.items())
         return MetricError(" ".join(filter(None, [said, self._advice, f"The example was: {shown[:200]}."])))
 

@@ -59,7 +59,7 @@ _SURE_OF_OTHER = 0.95
 # package none is taken for another, of 3,000 of made-up words three are.
 _SURE_OF_EDIT, _UNLIKELY = 0.5, 0.002
 # With fewer words, nothing is said of an edit; with fewer letters nothing of any text.
-_FEWEST_WORDS, _FEWEST_LETTERS = 4, 5
+_FEWEST_WORDS, _FEWEST_SMALL, _FEWEST_LETTERS = 4, 3, 5
 # So many characters of examples are looked at.
 _LOOKED_AT = 3000
 
@@ -74,7 +74,19 @@ def keep_language(prompt: str, examples: Sequence[str]) -> KeepLanguage:
     languages = languages_of(prompt, examples)
     is_told = languages != ENGLISH or language_of_examples(examples) not in ("", "en")
     names = tuple(NAMES.get(each, each) for each in languages) if is_told else ()
+    if not _is_of(prompt, languages[0]):  # "Clasifica el texto." tells too little to drop an edit for
+        return KeepLanguage(languages, names, _nothing_is_foreign)
     return KeepLanguage(languages, names, partial(foreign_language, languages=languages))
+
+
+def _nothing_is_foreign(text: str) -> str:
+    return ""
+
+
+def _is_of(prompt: str, language: str) -> bool:
+    """Whether a prompt by itself is likelier in a language than in any other."""
+    said = _said(prompt)
+    return (language == ENGLISH[0] and _is_plain_english(said)) or _main(_probabilities(said), 0.0) == language
 
 
 def languages_of(prompt: str, examples: Iterable[str] = ()) -> tuple[str, ...]:
@@ -106,12 +118,17 @@ def language_of_examples(examples: Iterable[str]) -> str:
 def foreign_language(text: str, languages: Sequence[str]) -> str:
     """The name of the language that a text is surely written in, if it is none of these; empty otherwise."""
     said = _said(text)
-    if count_words(said) < _FEWEST_WORDS or ("en" in languages and _is_plain_english(said)):
+    if count_words(said) < _FEWEST_WORDS or ("en" in languages and _is_plain_english(said)) or _lists_names(said):
         return ""
     found = _probabilities(said)
     own = sum(found.get(language, 0.0) for language in languages)
     other = _main(found, 0.0 if _is_plain_english(said) else _SURE_OF_EDIT)
-    return NAMES.get(other, other) if other and own <= _UNLIKELY else ""
+    return NAMES.get(other, other) if other not in ("", "la") and own <= _UNLIKELY else ""  # names of species are Latin
+
+
+def _lists_names(said: str) -> bool:
+    """Whether hardly a word is written small: "São Paulo, Rio de Janeiro: cidade" says nothing of a language."""
+    return count_words(" ".join(word for word in said.split() if not word[0].isupper())) < _FEWEST_SMALL
 
 
 def _said(text: str) -> str:

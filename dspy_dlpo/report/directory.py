@@ -15,9 +15,8 @@ from dspy_dlpo.core.history import Prompts, prompts_key
 from dspy_dlpo.core.memory import ending_of
 from dspy_dlpo.core.reading import row_from_data
 from dspy_dlpo.core.roles import Row
-from dspy_dlpo.core.storage import CALLS, HISTORY, SETTINGS
+from dspy_dlpo.core.storage import CALLS, HISTORY, RESULT, SETTINGS
 
-RESULT = "result.json"
 # What is added up of the calls of a role.
 COUNTS = ("calls", "cache_hits", "failures", "input_tokens", "output_tokens")
 

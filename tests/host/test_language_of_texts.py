@@ -124,3 +124,16 @@ def test_a_full_disk_for_temporary_files_is_told_and_ends_nothing(monkeypatch, c
     assert len(caplog.records) == 1
     assert "No space left" in caplog.text
     assert "TMPDIR" in caplog.text
+
+
+def test_a_prompt_that_tells_too_little_has_no_edit_dropped() -> None:
+    spanish = "Si el cliente pide que le devuelvan el dinero, el mensaje pertenece a facturación."
+    assert keep_language("Clasifica el texto.", ["ticket 123: refund"]).foreign(spanish) == ""
+    assert keep_language("Say the class of the thing.", []).foreign(spanish) == "Spanish"
+
+
+@pytest.mark.parametrize(
+    "names", ["São Paulo, Rio de Janeiro, Belo Horizonte: cidade.", "Homo sapiens, Canis lupus, Felis catus: species."]
+)
+def test_names_are_no_other_language(names) -> None:
+    assert foreign_language(names, ("en",)) == ""
