@@ -246,9 +246,8 @@ def check_directory(directory, folder, result, options):
     paid = (folder / "calls.jsonl").read_text().count('"role": "task"')
     (folder / "stop").unlink(missing_ok=True)
     world = World()
-    if (
-        directory.startswith("the same call ends alike") or "controller" in options
-    ):  # the same call ends in the same way, at little further cost
+    # The same call ends in the same way, at little further cost.
+    if directory.startswith("the same call ends alike") or "controller" in options:
         try:
             again = compiled(world, folder, **options)
         except DLPOError as error:
