@@ -159,7 +159,8 @@ class Compilation:
 
     def _returned(self, chosen: dict[str, str], comparison: Comparison, uncompared: str = "") -> dspy.Module:
         result = self._result(chosen, comparison, uncompared)
-        if unscored := result.spent.get("unscored"):
+        unscored = result.spent.get("unscored")
+        if unscored and not result.ended_by.is_failure:  # the error tells it
             logger.warning("the metric gave no score in %d of %d runs", unscored, result.spent["metric_calls"])
         program = self._program(chosen)
         program.detailed_results = result
