@@ -19,7 +19,7 @@ def small_task(name: str = "object_counting") -> Task:
     return Task(task.program, task.metric, task.trainset[:30], task.valset[:20], task.testset[:40], name=name)
 
 
-def search(storage: str, n_trials: int, budget: int = 60, pulse: Pulse = PULSE, **options) -> Search:
+def search(storage: str, n_trials: int, budget: int = 80, pulse: Pulse = PULSE, **options) -> Search:
     return Search(small_task(), n_trials=n_trials, storage=storage, budget_per_trial=budget, pulse=pulse, **options)
 
 
