@@ -219,7 +219,7 @@ def test_every_process_chooses_alike():
     tests = Path(__file__).parent.parent
     for seed in ("1", "2"):
         done = subprocess.run(
-            [sys.executable, "-c", PROCESS, str(tests), str(tests / "tuning"), str(tests.parent)],
+            [sys.executable, "-c", PROCESS, str(tests), str(tests / "tuning"), str(tests / "host"), str(tests.parent)],
             capture_output=True,
             text=True,
             env={**os.environ, "PYTHONHASHSEED": seed},
