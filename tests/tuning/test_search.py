@@ -31,7 +31,7 @@ def storage(tmp_path) -> str:
 
 
 def found(storage: str, n_trials: int = 3, **options):
-    return tune(small_task(), n_trials=n_trials, budget_per_trial=60, storage=storage, pulse=PULSE, **options)
+    return tune(small_task(), n_trials=n_trials, budget_per_trial=80, storage=storage, pulse=PULSE, **options)
 
 
 def trials_of(storage: str) -> list:
