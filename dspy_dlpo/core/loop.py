@@ -426,15 +426,17 @@ def line_of(record: Record) -> str:
 
 def idle_ending(recent: Sequence[Record], steps: Sequence[Record]) -> Ending:
     """The ending of a run that goes round in circles, with the causes; a failure if no reply was ever usable."""
-    causes = Counter(record.reason for record in recent if record.kind == "step")
-    told = "; ".join(f"{count} times {cause}" for cause, count in causes.most_common(TOLD))
     if steps and all(step.fault for step in steps):
         return unusable(steps)
+    told = _causes([record for record in recent if record.kind == "step"])
     return Ending(EndedBy.IDLE, f"{len(recent)} steps in a row came to nothing{told and ': '}{told}")
 
 
 def unusable(steps: Sequence[Record]) -> Ending:
     """The ending of a run in which no reply of the prompt model was usable, with the causes."""
-    causes = Counter(step.reason for step in steps)
-    told = "; ".join(f"{count} times {cause}" for cause, count in causes.most_common(TOLD))
-    return Ending(EndedBy.UNUSABLE, f"The prompt model gave nothing usable in {len(steps)} steps: {told}")
+    return Ending(EndedBy.UNUSABLE, f"The prompt model gave nothing usable in {len(steps)} steps: {_causes(steps)}")
+
+
+def _causes(steps: Sequence[Record]) -> str:
+    """Why steps came to nothing, the commonest reasons first, each with how often."""
+    return "; ".join(f"{n} times {why}" for why, n in Counter(step.reason for step in steps).most_common(TOLD))
