@@ -256,10 +256,13 @@ class Compilation:
         known = self._recorder.count_val(None if self._memory.plan else self._start)
         account.recorded_aside = min(for_val, known)
         account.reserved = int(min(for_val - account.recorded_aside, account.limit - account.spent))
+        if self._memory.plan:  # it was settled: whatever else the budget pays for now, it is made from the log again
+            account.stop = lambda: Ending(EndedBy.NOT_ENDED)
         chosen = selection.finalists(run, max(1, self._n_finalists))
         if chosen and self._settings.prunes and run.has_enough and run.ended_for_good:
             shorter = selection.prune(run, chosen[0], account.reserved)
             chosen = [shorter, *(each for each in chosen[1:] if each != shorter)]
+        account.stop = lambda: None
         account.release()
         self._settle_plan(chosen)
         return [prompts for prompts in chosen if prompts != self._start][: max(1, self._n_finalists)]
