@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -37,9 +38,16 @@ SLOW_FIXTURES = {"browser", "postgres"}
 
 
 def pytest_collection_modifyitems(items):
-    """Mark what needs a slow fixture; `make test` leaves out what is slow, `make test-all` does not."""
+    """Mark what is slow; `make test` leaves that out, `make test-all` does not.
+
+    Slow is what needs a slow fixture, and of a test that is marked ``few(n)`` all cases but the first n.
+    """
+    cases = Counter()
     for item in items:
-        if SLOW_FIXTURES & set(item.fixturenames):
+        name = item.nodeid.partition("[")[0]
+        cases[name] += 1
+        few = item.get_closest_marker("few")
+        if SLOW_FIXTURES & set(item.fixturenames) or (few and cases[name] > few.args[0]):
             item.add_marker(pytest.mark.slow)
 
 

@@ -14,6 +14,7 @@ def run(*arguments):
     return CliRunner().invoke(main, list(arguments))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("task", ["object_counting", "support_desk"])
 def test_the_demo_tells_the_whole_story(task, tmp_path):
     done = run("demo", "--task", task, "--budget", "400", "--log-dir", str(tmp_path / "run"))

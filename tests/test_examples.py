@@ -37,7 +37,7 @@ def text_of(path):
 
 
 # Of the others one in `make test` shows that they can be run as they are.
-QUICK = ("01_first_run", "03_write_your_own_technique", "07_resume")
+QUICK = ("01_first_run",)
 
 
 @pytest.mark.parametrize(

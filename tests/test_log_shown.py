@@ -67,12 +67,14 @@ def test_nothing_is_shown_to_those_who_do_not_want_it(before):
     assert shown(before)[1] == []
 
 
+@pytest.mark.slow
 def test_handlers_of_ones_own_see_each_line_once():
     _, lines = shown("logging.basicConfig(level=logging.INFO, format='mine: %(message)s')")
     assert [line for line in lines if "start 0" in line] == [line for line in lines if line.startswith("mine: start 0")]
     assert len([line for line in lines if "start 0" in line]) == 1
 
 
+@pytest.mark.slow
 def test_a_progress_bar_is_enough():
     _, lines = shown("settings['on_record'] = ProgressBar(300)")
     assert not [line for line in lines if line.startswith("dspy_dlpo: ")]

@@ -63,6 +63,7 @@ def test_json_is_alone_on_standard_output_though_the_program_prints(here):
     assert "it/s" not in done.stderr, "a bar of DSPy is left out"
 
 
+@pytest.mark.slow
 def test_quiet_prints_the_outcome_only(here):
     done = dlpo("compile", "my_module:noisy", "--budget", "60", "--quiet")
     assert done.returncode == 0, done.stderr
@@ -72,11 +73,13 @@ def test_quiet_prints_the_outcome_only(here):
     assert program.startswith(os.path.join("runs", "my_module-noisy-"))
 
 
+@pytest.mark.slow
 def test_a_gain_that_is_required_and_not_there_is_an_exit_code(here):
     arguments = ("compile", "my_module:lonely", "--budget", "30", "--quiet", "--require-gain")
     assert dlpo(*arguments).returncode == 3
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -103,6 +106,7 @@ def test_a_mistake_is_a_line_with_the_way_out_and_an_exit_code(here, arguments, 
     assert "Traceback" not in done.stderr + done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments", [("--debug", "compile", "my_module:crash"), ("compile", "my_module:crash", "--debug")]
 )
@@ -196,6 +200,7 @@ def test_the_first_ctrl_c_ends_with_the_best_so_far(here):
     assert "interrupted" not in again.stdout
 
 
+@pytest.mark.slow
 def test_the_second_ctrl_c_ends_at_once_and_still_writes_the_program(here):
     code, out, err = interrupted(2)
     assert code == 130, err
@@ -259,6 +264,7 @@ task = Task(Late(), known.metric, *sets)
 """
 
 
+@pytest.mark.slow
 def test_a_program_may_import_from_the_working_directory_as_it_runs(here):
     (here / "late.py").write_text(LATE)
     (here / "beside.py").write_text("def cleaned(text):\n    return text.strip()\n")

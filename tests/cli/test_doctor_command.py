@@ -72,6 +72,7 @@ def test_offline_calls_no_model(real):
     assert any("not called" in each for each in said(found, "ok"))
 
 
+@pytest.mark.slow
 def test_a_wrong_port_is_told(real):
     code, found = findings("real:task", ADDRESS="http://127.0.0.1:1/v1")
     assert code == 1
@@ -104,6 +105,7 @@ def test_a_wrong_key_is_told_without_the_key(real):
     assert "key" in failure["way_out"]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("name", "level", "expected"),
     [
@@ -152,6 +154,7 @@ def test_a_storage_that_cannot_be_reached_is_told_without_its_password(here, sto
     assert expected in said(found, "fail")[0]
 
 
+@pytest.mark.slow
 def test_a_storage_that_can_be_reached_is_not_made(here):
     code, found = findings("--offline", DLPO_STORAGE="sqlite:///new.db")
     assert code == 0

@@ -29,6 +29,7 @@ def test_results_say_on_which_machine_they_were_measured(name):
     assert set(stored["machine"]) >= {"python", "cores", "date", "versions"}
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_every_benchmark_starts(name):
     done = run([sys.executable, f"{name}.py", "--help"], FOLDER)

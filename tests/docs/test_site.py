@@ -56,6 +56,7 @@ def test_every_public_name_has_a_place_in_the_api_pages(site):
             assert f'id="{room.__name__}.{name}"' in pages, f"{room.__name__}.{name}"
 
 
+@pytest.mark.slow
 def test_the_pages_load_nothing_from_a_network(site):
     for path in site.rglob("*.html"):
         text = path.read_text(encoding="utf-8")

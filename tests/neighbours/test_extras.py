@@ -35,6 +35,7 @@ def test_a_run_works_without_any_extra_and_each_missing_one_is_named():
         ("grpc", "grpc", "grpc://127.0.0.1:1"),
     ],
 )
+@pytest.mark.few(1)
 def test_a_part_of_an_extra_that_is_missing_names_the_extra(package, extra, storage, tmp_path):
     command = [sys.executable, "-c", ONE_MISSING, str(SCRIPT.parent), package, storage]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=tmp_path)

@@ -60,6 +60,7 @@ def test_the_price_spends_nothing(here) -> None:
     assert not (here / "dlpo-tuning.db").exists()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -85,6 +85,7 @@ def artifacts_of(server) -> list[str]:
 # --- requests ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "", "[::1]:{port}"]
 )
@@ -94,6 +95,7 @@ def test_a_foreign_host_is_refused(hostile, host) -> None:
         assert ask(server, "GET", "/api/studies", Host=f"localhost:{server.server_port}")[0] == 200
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("method", ["DELETE", "POST", "PUT", "PATCH"])
 def test_nothing_is_written_in_read_only_mode(hostile, method) -> None:
     with serving(hostile) as server:

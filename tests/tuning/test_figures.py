@@ -62,6 +62,7 @@ def test_a_study_of_two_objectives_has_figures_too(store) -> None:
     assert figures_of(study)
 
 
+@pytest.mark.slow
 def test_writers_at_the_same_time_leave_whole_figures(study) -> None:
     add(study, 60, usd=0.01)
     writers = [threading.Thread(target=show_study, args=(study,)) for _ in range(4)]

@@ -74,6 +74,7 @@ def test_the_first_step_takes_the_plan_as_it_is():
     assert list(OptunaController().choose(PLAN, ctx)) == list(OptunaController().numbers)
 
 
+@pytest.mark.slow
 def test_later_steps_depart_from_the_plan_within_reach_on_both_sides():
     numbers = step_numbers(PLAN)
     for name in OptunaController().numbers:
