@@ -30,6 +30,7 @@ from dspy_dlpo.core.runs import Runs
 from dspy_dlpo.core.storage import RESULT, RunDirectory
 from dspy_dlpo.door import Door
 from dspy_dlpo.fingerprint import fingerprint
+from dspy_dlpo.host.answers import expected_answers
 from dspy_dlpo.host.critic import Critic
 from dspy_dlpo.host.evaluate import Evaluator
 from dspy_dlpo.host.evaluation import Told
@@ -370,9 +371,18 @@ class Compilation:
         about = [explained(settings.parameters)] if explained(settings.parameters) else []
         modules = {name: "\n".join([fields_of(self._student, name), *about]) for name in self._predictors}
         account = "\n".join([describe(self._student), *about])
-        critic = Critic(self._model, account, self._predictors, demos_of(self._student))
+        critic = Critic(
+            self._model,
+            account,
+            self._predictors,
+            demos_of(self._student),
+            expected=expected_answers([as_text(example.labels()) for example in self._data.train]),
+            judged=lambda: self._run.judged_rows(),
+            high=self._plan.high,
+        )
         whole = settings.judging.proposals == "prompts"
         feedback = self._feedback()
+        writer = Writer(self._model, modules, self._start, whole, critic.evidence)
 
         def on_record(record: Record) -> None:
             self._recorder.on_record(record)
@@ -384,7 +394,8 @@ class Compilation:
             runs=self._runs("train", self._data.train, feedback),
             feedback=feedback,
             critique=critic,
-            write=Writer(self._model, modules, self._start, whole, critic.failures),
+            write=writer,
+            forms=writer.forms,
             spent=self._spent,
             clock=time.monotonic,
             on_record=on_record,

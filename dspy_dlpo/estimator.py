@@ -22,13 +22,13 @@ from dspy_dlpo.estimate import Estimate, ModelEstimate, Span
 from dspy_dlpo.hidden_tokens import hidden_notes, image_tokens, thinking_tokens
 from dspy_dlpo.host.critic import FOR_WRITER, CritiqueModule
 from dspy_dlpo.host.fitting import LEAST_TOKENS, most_tokens
+from dspy_dlpo.host.forms import EditInstructions
 from dspy_dlpo.host.meter import ModelMeter
 from dspy_dlpo.host.metric import MetricDoor
 from dspy_dlpo.host.prices import Prices
 from dspy_dlpo.host.program import call, copy_program
 from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.host.values import as_text
-from dspy_dlpo.host.writer import EditInstructions
 from dspy_dlpo.settings import BATCH_SIZE, Data, Settings
 
 # No end of a range is further from the other than this factor, but for tokens that no text shows.

@@ -1,5 +1,6 @@
 """Sentence edits: apply them, find them between two texts, and keep only those that make sense together.
 
+A sentence that ends in a colon and the list that follows it are one thing where they are new: one edit brings both.
 Every edit of a set speaks of the sentences of the same original prompt. So any subset of a set is itself a set of
 edits, which is what lets a change of score be attributed to single edits.
 """
@@ -7,10 +8,12 @@ edits, which is what lets a change of score be attributed to single edits.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
+from itertools import groupby
 
-from dspy_dlpo.core.sentences import CLOSING_MARKS, bullet_marker, count_words, is_block, split
+from dspy_dlpo.core.sentences import CLOSING_MARKS, bullet_marker, count_words, is_block, is_item, split
 
 OPERATIONS = ("add", "replace", "delete", "move")
 
@@ -87,7 +90,7 @@ def diff(before: str, after: str) -> Edits:
 def distance(before: str, after: str) -> int:
     """Sentence-level edit distance: sentences added, replaced, deleted or moved (a move counts once).
 
-    White space between sentences does not count.
+    A new sentence and the list that it introduces count once. White space between sentences does not count.
     """
     old, new = (tuple(sentence.strip() for sentence in split(text)) for text in (before, after))
     return len(_difference(old, new))
@@ -105,8 +108,21 @@ def _difference(old: tuple[str, ...], new: tuple[str, ...]) -> Edits:
 
 
 def cost(edit: Edit) -> int:
-    """How many sentence edits an edit amounts to: the sentences of its text, at least 1."""
-    return max(1, len(split(edit.text))) if edit.op in ("add", "replace") else 1
+    """How many sentence edits an edit amounts to: the sentences of its text, each with the list it introduces."""
+    return max(1, len(_units(split(edit.text)))) if edit.op in ("add", "replace") else 1
+
+
+def _units(sentences: Sequence[str]) -> list[str]:
+    """Sentences, each with the list that it introduces."""
+    units: list[str] = []
+    introduced = False  # whether the last unit ends in a colon, or in a list that one introduced
+    for sentence in sentences:
+        if introduced and is_item(sentence):
+            units[-1] += sentence
+        else:
+            units.append(sentence)
+            introduced = sentence.rstrip().endswith((":", "："))
+    return units
 
 
 def shortens(edit: Edit, prompt: str) -> bool:
@@ -182,7 +198,7 @@ def _fault(edit: Edit, sentences: tuple[str, ...], present: Counter[str], kept: 
 def _joined(pieces: list[str]) -> str:
     """Join sentences; where the joint would not be a boundary again, put white space in between."""
     raw = "".join(pieces)
-    if split(raw) == tuple(pieces):
+    if split(raw) == tuple(sentence for piece in pieces for sentence in split(piece)):
         return raw
     done: list[str] = []
     last = ""  # the last sentence so far: all that the next joint hangs on
@@ -219,14 +235,16 @@ def _block_edits(
     i1, i2, j1, j2 = block
     free = [i for i in range(i1, i2) if i not in moved.values()]
     edits, place = [], i1
-    for j in range(j1, j2):
-        if j in moved:
-            edits.append(Edit("move", moved[j], to=place))
-        elif free:
-            place = free.pop(0)
-            edits.append(Edit("replace", place, text=new[j]))
-            place += 1
-        else:
-            edits.append(Edit("add", max(place, i2), text=new[j]))
-            place = max(place, i2)
+    for fresh, stretch in groupby(range(j1, j2), lambda j: j not in moved):
+        if not fresh:
+            edits += [Edit("move", moved[j], to=place) for j in stretch]
+            continue
+        for text in _units([new[j] for j in stretch]):
+            if free:
+                place = free.pop(0)
+                edits.append(Edit("replace", place, text=text))
+                place += 1
+            else:
+                place = max(place, i2)
+                edits.append(Edit("add", place, text=text))
     return [*edits, *(Edit("delete", i) for i in free)]

@@ -28,6 +28,15 @@ class Fault(str, Enum):
     NO_USABLE_REPLY = "no usable reply"
 
 
+@dataclass(frozen=True)
+class Asked:
+    """One request to the writer: for which predictor, in which form, and whether the reply held an edit."""
+
+    predictor: str
+    form: str
+    usable: bool
+
+
 RECORD_KINDS = ("start", "step", "trial", "growth", "prune")
 
 
@@ -78,6 +87,7 @@ class Record:
         seconds: How long it took.
         chosen: The numbers that a controller chose for this step, by name; those of the plan held for the others.
         fault: Why there is no edit, where critic or writer failed; None for any other record.
+        asked: What the writer was asked, in order.
     """
 
     kind: str
@@ -103,6 +113,7 @@ class Record:
     seconds: float = 0.0
     chosen: Mapping[str, float] = field(default_factory=dict)
     fault: Fault | None = None
+    asked: tuple[Asked, ...] = ()
 
     @property
     def gained(self) -> bool:

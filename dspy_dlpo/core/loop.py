@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dspy_dlpo.core.acceptance import TOLERANCE, Bar
+from dspy_dlpo.core.asking import written
 from dspy_dlpo.core.attribution import judge_edits, proposal
 from dspy_dlpo.core.budget import BudgetSpent, RunEnds
 from dspy_dlpo.core.controller import controlled
@@ -18,7 +19,7 @@ from dspy_dlpo.core.errors import ControllerError, DLPOError, MetricError, Model
 from dspy_dlpo.core.history import BUDGET_ENDED, History, LedgerEntry, Prompts, Record, StepContext
 from dspy_dlpo.core.judging import Bench, Judgement, judge
 from dspy_dlpo.core.plan import Plan
-from dspy_dlpo.core.request import admit, admit_replies, fault_of, request, why_nothing
+from dspy_dlpo.core.request import admit, fault_of, request, why_nothing
 from dspy_dlpo.core.roles import Critique, Feedback, Row, RunRequest, Write
 from dspy_dlpo.core.runs import Runs
 from dspy_dlpo.core.sentences import split
@@ -74,6 +75,7 @@ class Run:
         ended: How the steps ended; None while they go on.
         since: Records of an earlier process that gave up for want of usable replies; they are not counted again.
         feedback: Completes the runs that the critic is shown.
+        forms: The forms that the writer can be asked in, the first first.
     """
 
     plan: Plan
@@ -89,6 +91,7 @@ class Run:
     since: int = 0
     error: DLPOError | None = None  # what ended the steps, where something failed
     feedback: Feedback = lambda requests, rows: rows
+    forms: Sequence[str] = ("",)
 
     @property
     def judging_set(self) -> tuple[int, ...]:
@@ -115,6 +118,10 @@ class Run:
     def ended_for_good(self) -> bool:
         """Whether a later process need not go on with steps: nothing failed, and nobody asked for it."""
         return self.ended is not None and self.ended.by.is_for_good
+
+    def judged_rows(self) -> list[Row]:
+        """All runs of the prompts in force on the judging set."""
+        return [row for x in sorted(self.judging_set) for row in self.runs.rows(self.prompts, x)]
 
     def bench(self) -> Bench:
         """What a proposal is compared with now."""
@@ -330,8 +337,8 @@ class Run:
         rows = self.feedback([request for request, _ in shown], [row for _, row in shown])
         gradients = whose_turn(plan.update, self.critique(self.prompts, rows, ctx.step), self.history)
         updates = [request(plan, self.prompts[each.predictor], each, ctx) for each in gradients]
-        replies = self.write(updates, ctx.step)
-        edits, dropped = admit_replies(updates, replies)
+        answer = written(self.write, updates, self.forms, ctx)
+        edits, replies = answer.edits, list(answer.replies.values())
         notes = {update.predictor: update.notes for update in updates}
         seen: dict[str, object] = {
             "progress": ctx.progress,
@@ -340,11 +347,12 @@ class Run:
             "gradients": gradients,
             "notes": notes,
             "edits": edits,
-            "dropped": dropped,
+            "dropped": answer.dropped,
+            "asked": answer.asked,
         }
         if not edits:
             seen["fault"] = fault_of(gradients, replies)
-            return self._record("step", reason=why_nothing(gradients, replies, dropped), **seen)
+            return self._record("step", reason=why_nothing(gradients, replies, answer.dropped), **seen)
         bar = plan.acceptance.bar(list(bench.scores.values()), ctx)
         seen["base"] = bench.mean
         try:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dspy_dlpo.core.edits import Dropped, Edit
-from dspy_dlpo.core.history import Fault, LedgerEntry, Record
+from dspy_dlpo.core.history import Asked, Fault, LedgerEntry, Record
 from dspy_dlpo.core.roles import Row, TraceStep
 from dspy_dlpo.core.update import Note, TextGradient
 
@@ -41,6 +41,7 @@ def record_from_data(data: Mapping[str, Any]) -> Record:
             "ledger": tuple(_entry(entry) for entry in data["ledger"]),
             "scores": {int(x): tuple(scores) for x, scores in data["scores"].items()},
             "fault": Fault(data["fault"]) if data.get("fault") else None,  # not in records of older versions
+            "asked": tuple(Asked(**each) for each in data.get("asked", ())),
         }
     )
 

@@ -27,16 +27,10 @@ def request(plan: Plan, prompt: str, gradient: TextGradient, ctx: StepContext) -
     return apply_all(plan.techniques, update, ctx)
 
 
-def admit_replies(updates: Sequence[Update], replies: Sequence[Reply]) -> tuple[Edits, tuple[Dropped, ...]]:
-    """The edits of all replies that make sense and break no rule, and those dropped with their reasons."""
-    admitted: list[Edit] = []
-    dropped: list[Dropped] = []
-    for update, reply in zip(updates, replies, strict=True):
-        own = [replace(edit, predictor=update.predictor) for edit in reply.edits]
-        kept, refused = admit(update, _with_moves(own, update.prompt))
-        admitted.extend(kept)
-        dropped.extend([*reply.dropped, *refused])
-    return tuple(admitted), tuple(dropped)
+def admit_reply(update: Update, reply: Reply) -> tuple[Edits, tuple[Dropped, ...]]:
+    """The edits of a reply that make sense and break no rule, and those dropped with their reasons."""
+    own = [replace(edit, predictor=update.predictor) for edit in reply.edits]
+    return admit(update, _with_moves(own, update.prompt))
 
 
 def _with_moves(edits: Sequence[Edit], prompt: str) -> Edits:

@@ -78,11 +78,19 @@ class RunRequest:
 
 @dataclass(frozen=True)
 class Reply:
-    """What the writer answered: edits that can be carried out together, what was dropped, and why nothing is usable."""
+    """What the writer answered.
+
+    Args:
+        edits: Edits that can be carried out together.
+        dropped: What of the reply could not be read.
+        error: Why nothing is usable; empty if something is.
+        lost: Whether there was no reply at all, so that asking in another form is no use.
+    """
 
     edits: Edits = ()
     dropped: tuple[Dropped, ...] = ()
     error: str = ""
+    lost: bool = False
 
 
 class Forward(Protocol):

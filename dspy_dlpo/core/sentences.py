@@ -79,6 +79,11 @@ def is_block(sentence: str) -> bool:
     return any(pattern.match(sentence) for pattern in (_FENCE, _TABLE, _BULLET, _HEADING))
 
 
+def is_item(sentence: str) -> bool:
+    """Whether a sentence is an item of a list, with a bullet, a number or a letter."""
+    return bool(_BULLET.match(sentence))
+
+
 def bullet_marker(sentence: str) -> str:
     """The marker of an unnumbered bullet with its indentation, such as ``"- "``; empty for anything else."""
     match = re.match(r"\s*[-*+•]\s+", sentence)

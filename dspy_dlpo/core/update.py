@@ -71,6 +71,7 @@ class Update:
         gradients: What the critic wrote of it.
         notes: Advice to the writer, in words.
         constraints: Rules that the edits must obey.
+        form: The form in which the writer is to answer, one of its own; empty for its first.
     """
 
     predictor: str
@@ -78,6 +79,7 @@ class Update:
     gradients: tuple[TextGradient, ...] = ()
     notes: tuple[Note, ...] = ()
     constraints: tuple[Constraint, ...] = ()
+    form: str = ""
 
     def with_note(self, title: str, body: str) -> Update:
         """The same update with one more note."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import dspy
@@ -12,8 +14,10 @@ from dspy_dlpo.core.history import Prompts
 from dspy_dlpo.core.roles import Row
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.update import TextGradient
+from dspy_dlpo.host.answers import account_of_answers
 from dspy_dlpo.host.cutting import finished
-from dspy_dlpo.host.failures import Lines, demo, fitted, lines_of
+from dspy_dlpo.host.evidence import FIELDS, Evidence, beside, with_fields
+from dspy_dlpo.host.failures import demo, fitted, lines_of, successes
 from dspy_dlpo.host.fitting import LEAST_TOKENS, clipped, frame, tokens
 from dspy_dlpo.host.prompting import Answer, Ask, PromptModel
 from dspy_dlpo.host.surroundings import account_of
@@ -48,14 +52,6 @@ class CritiqueModule(dspy.Signature):
     critique: str = dspy.OutputField(desc="what the instructions lack or get wrong, one short paragraph for each point")
 
 
-class CritiqueModuleWithDemos(CritiqueModule):
-    """The same for a module that is shown solved examples with every request."""
-
-    __doc__ = CritiqueModule.__doc__
-
-    module_demos: str = dspy.InputField(desc="solved examples that the module is shown with every request; they stay")
-
-
 class Critic:
     """Writes text gradients: the `Critique` role.
 
@@ -64,6 +60,9 @@ class Critic:
         account: The program in words.
         predictors: The predictors that may be edited.
         demos: The first demos of predictors that have some, each as text by field.
+        expected: The answers expected in training, as `expected_answers` gives them.
+        judged: Gives all runs of the prompts in force.
+        high: The metric's best score; None if it is unknown.
     """
 
     def __init__(
@@ -72,9 +71,14 @@ class Critic:
         account: str,
         predictors: Sequence[str],
         demos: Mapping[str, Sequence[Mapping[str, str]]] | None = None,
+        *,
+        expected: Mapping[str, Counter[str]] | None = None,
+        judged: Callable[[], Sequence[Row]] = lambda: (),
+        high: float | None = None,
     ) -> None:
         self._model, self._account, self._predictors, self._demos = model, account, predictors, demos or {}
-        self._shown: dict[str, Sequence[Lines]] = {}
+        self._expected, self._judged, self._high = expected or {}, judged, high
+        self._shown: dict[str, Evidence] = {}
 
     def __call__(self, prompts: Prompts, rows: Sequence[Row], step: int) -> list[TextGradient]:
         """Criticize every editable predictor that took part in the failed runs.
@@ -88,19 +92,26 @@ class Critic:
         """
         seen = {call.predictor for row in rows for call in row.trace}
         concerned = [name for name in self._predictors if name in seen] or list(self._predictors)
+        judged = self._judged()
+        answers = account_of_answers(self._expected, judged)
+        right = successes(judged, rows, self._high, step)
+        for name in concerned:
+            lines = [lines_of(i, row, name) for i, row in enumerate(right, start=1)]
+            self._shown[name] = Evidence((), lines, answers)
         asks = [self._ask(name, prompts, rows, step) for name in concerned]
         texts = [_text(answer) for answer in self._model.ask(asks)]
         given = zip(concerned, texts, strict=True)
         found = [TextGradient(name, text, self._examples(name, rows)) for name, text in given if text]
         return [each for each in found if not says_right(each.text)] or found
 
-    def failures(self, predictor: str) -> Sequence[Lines]:
-        """The first failed runs that were criticized last, as the critic saw them; for the writer."""
-        return self._shown.get(predictor, ())[:FOR_WRITER]
+    def evidence(self, predictor: str) -> Evidence:
+        """What the last critique of a predictor rests on, with the first of the failed runs only; for the writer."""
+        shown = self._shown.get(predictor, Evidence())
+        return replace(shown, failures=shown.failures[:FOR_WRITER])
 
     def _examples(self, name: str, rows: Sequence[Row]) -> tuple[int, ...]:
         """The examples that a critique rests on: those that were shown."""
-        return tuple(row.example for row in rows[: len(self._shown[name])])
+        return tuple(row.example for row in rows[: len(self._shown[name].failures)])
 
     def _ask(self, name: str, prompts: Prompts, rows: Sequence[Row], step: int, shortest: bool = False) -> Ask:
         """The request for one predictor, as long as the model takes.
@@ -113,27 +124,28 @@ class Critic:
             shortest: Whether all but the instructions must be as short as can be.
         """
         lines = [lines_of(i, row, name) for i, row in enumerate(rows, start=1)]
+        shown = self._shown[name]
         program = "\n".join(filter(None, [self._account, account_of(name, rows)]))
         fields = {"program": program, "module": name, "current_instructions": prompts[name]}
         demos = [demo(i, each) for i, each in enumerate(self._demos.get(name) or (), start=1)]
         bound = 0 if shortest else self._model.most_tokens
-        room = bound - frame(CritiqueModuleWithDemos if demos else CritiqueModule) - sum(map(tokens, fields.values()))
+        room = bound - frame(with_fields(CritiqueModule, tuple(FIELDS))) - sum(map(tokens, fields.values()))
         while demos and room - sum(map(tokens, demos)) < LEAST_TOKENS:
             demos.pop()
         if room < LEAST_TOKENS:
             fields["program"] = clipped(program, LEAST_TOKENS)
             room += tokens(program) - tokens(fields["program"])
         room -= sum(map(tokens, demos))
+        more = beside(shown, room - LEAST_TOKENS)
+        room -= sum(map(tokens, more.values()))
         texts = fitted(lines, max(LEAST_TOKENS, room))
         if sum(map(tokens, texts)) > room and not shortest:
             self._model.warn_of_length(name, prompts[name])
-        self._shown[name] = lines[: len(texts)]
-        fields["failures"] = "\n\n".join(texts)
+        self._shown[name] = replace(shown, failures=lines[: len(texts)])
+        more |= {"module_demos": "\n\n".join(demos)} if demos else {}
+        inputs = {**fields, "failures": "\n\n".join(texts), **more}
         fewer = partial(self._fewer, name, prompts, rows[: len(texts)], step, shortest)
-        if not demos:
-            return Ask("critic", name, step, CritiqueModule, fields, fewer)
-        fields["module_demos"] = "\n\n".join(demos)
-        return Ask("critic", name, step, CritiqueModuleWithDemos, fields, fewer)
+        return Ask("critic", name, step, with_fields(CritiqueModule, tuple(more)), inputs, fewer)
 
     def _fewer(self, name: str, prompts: Prompts, rows: Sequence[Row], step: int, shortest: bool) -> Ask | None:
         """The request again with half the examples, and with one that is shortened in the end; None after that."""

@@ -1,9 +1,11 @@
-"""Failed runs as critic and writer see them."""
+"""Runs as critic and writer see them: those that failed, and a few that went right."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Mapping, Sequence
 
+from dspy_dlpo.core.acceptance import TOLERANCE
 from dspy_dlpo.core.roles import Row, TraceStep
 from dspy_dlpo.host.fitting import fits, tokens
 from dspy_dlpo.host.prompting import quoted
@@ -15,12 +17,34 @@ SHORTEST = 60
 # What an agent is given holds all its earlier steps: once, at its last step, is enough.
 GROWING = ("trajectory", "history")
 
-# A failed run: its lines, each a label and its value; a heading has none.
+# So many runs that went right are shown beside those that failed.
+RIGHT = 2
+
+# A run: its lines, each a label and its value; a heading has none.
 Lines = tuple[tuple[str, str | None], ...]
 
 
+def successes(rows: Sequence[Row], failed: Sequence[Row], high: float | None, step: int) -> list[Row]:
+    """A few runs that went right, since a boundary cannot be seen from one side.
+
+    Those come first whose answer is what a failed run gave wrongly; of these others are drawn at each step.
+
+    Args:
+        rows: All runs of the prompts in force.
+        failed: The failed runs that are shown.
+        high: The metric's best score; None if it is unknown, and none is taken to be right then.
+        step: The step.
+    """
+    if high is None:
+        return []
+    right = list({row.example: row for row in rows if row.score is not None and row.score >= high - TOLERANCE}.values())
+    wrong = [row.outputs for row in failed]
+    random.Random(f"successes/{step}").shuffle(right)
+    return sorted(right, key=lambda row: row.outputs not in wrong)[:RIGHT]
+
+
 def lines_of(number: int, row: Row, name: str) -> Lines:
-    """One failed run, for the critic of one predictor.
+    """One run, for the critic of one predictor.
 
     Args:
         number: The number of the example in the request, from 1.

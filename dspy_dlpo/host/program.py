@@ -6,9 +6,11 @@ import copy
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from enum import Enum
+from typing import Any, Literal, get_args, get_origin
 
 import dspy
+from dspy.adapters.utils import get_annotation_name
 
 from dspy_dlpo.core.errors import ProgramError
 from dspy_dlpo.core.history import Prompts, prompts_key
@@ -266,4 +268,16 @@ def fields_of(program: dspy.Module, name: str) -> str:
 
 def _described(key: str, field: Any) -> str:
     desc = (field.json_schema_extra or {}).get("desc", "")
-    return key if desc in ("", f"${{{key}}}") else f"{key} ({desc})"
+    said = [_typed(field.annotation), "" if desc == f"${{{key}}}" else desc]
+    return f"{key} ({'; '.join(filter(None, said))})" if any(said) else key
+
+
+def _typed(annotation: Any) -> str:
+    """What type a field has, with the options of a `Literal` or an enum; empty for plain text."""
+    if annotation is str:
+        return ""
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return f"one of {', '.join(str(member.value) for member in annotation)}"
+    if get_origin(annotation) is Literal:
+        return f"one of {', '.join(map(str, get_args(annotation)))}"
+    return str(get_annotation_name(annotation))

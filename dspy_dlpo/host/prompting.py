@@ -14,11 +14,12 @@ from functools import cached_property
 from typing import Any
 
 import dspy
-from dspy.utils.exceptions import AdapterParseError
+from dspy.utils.exceptions import AdapterParseError, LMUnsupportedFeatureError
 from pydantic import BaseModel
 
 from dspy_dlpo.core.errors import ModelError
-from dspy_dlpo.host.cutting import HearingAdapter, is_cut, used_all
+from dspy_dlpo.host.adapters import ADAPTERS
+from dspy_dlpo.host.cutting import is_cut, used_all
 from dspy_dlpo.host.dead import is_dead, is_too_long, one_line
 from dspy_dlpo.host.fitting import most_tokens, tokens
 from dspy_dlpo.host.meter import Meter, Tally
@@ -42,6 +43,7 @@ class Ask:
         signature: What is asked.
         inputs: Its input fields.
         fewer: Gives the request again with fewer examples, for a model that finds it too long; None if it has none.
+        adapter: How it is put: one of `ADAPTERS`.
     """
 
     role: str
@@ -50,11 +52,13 @@ class Ask:
     signature: type[dspy.Signature]
     inputs: Mapping[str, str]
     fewer: Callable[[], Ask | None] = field(default=lambda: None, compare=False, repr=False)
+    adapter: str = "marks"
 
     @property
     def key(self) -> str:
         """A short name: equal for equal requests of the same step, in any process."""
         content = [self.role, self.label, self.step, self.signature.__name__, dict(self.inputs)]
+        content += [self.adapter] if self.adapter != "marks" else []
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -127,6 +131,11 @@ class PromptModel:
         self._redact, self._hooks = redact or Redactor(), hooks or AskHooks()
         self._lost = 0
         self._warned: set[str] = set()
+
+    @cached_property
+    def keeps_schemas(self) -> bool:
+        """Whether DSPy knows that the model's endpoint enforces a JSON schema."""
+        return bool(getattr(self._lm, "supports_response_schema", False))
 
     @cached_property
     def most_tokens(self) -> int:
@@ -210,7 +219,7 @@ class PromptModel:
     def _answer(self, ask: Ask) -> tuple[Answer, Tally]:
         predict = _predictor(ask.signature, rollout_id=_rollout(self._seed, ask))
         # One reply, one call: the user's adapter and DSPy's silent second try with JSON stay out.
-        adapter = HearingAdapter()
+        adapter = ADAPTERS[ask.adapter]()
         with self._meter.role(ask.role, lm=self._lm, adapter=adapter, trace=None) as scope:
             try:
                 reply = predict(**{name: contained(value) for name, value in ask.inputs.items()})
@@ -219,7 +228,8 @@ class PromptModel:
                 answer = Answer(text=self._redact(adapter.heard))
             except Exception as error:  # noqa: BLE001 - whatever a client raises, it costs a step and not the run
                 said = self._redact.error(error)
-                if is_dead(error):
+                refused = ask.adapter == "schema" and isinstance(error, LMUnsupportedFeatureError)
+                if is_dead(error) and not refused:
                     cause = self._redact.cause(error)
                     raise ModelError(f"The prompt model cannot be used: {one_line(said)}") from cause
                 error_text = f"{type(error).__name__}: {said}"

@@ -456,15 +456,15 @@ def test_each_new_batch_shows_the_failures_seen_least(seed: int) -> None:
 
 
 def test_a_sentence_that_the_writer_says_again_elsewhere_is_moved_there():
-    from dspy_dlpo.core.request import admit_replies
+    from dspy_dlpo.core.request import admit_reply
     from dspy_dlpo.core.update import Update
 
     prompt = "Update them. Be kind. Use coordinates. "
     update = Update("solve", prompt)
-    edits, dropped = admit_replies([update], [Reply(edits=(Edit("add", 3, "Update them."),))])
+    edits, dropped = admit_reply(update, Reply(edits=(Edit("add", 3, "Update them."),)))
     assert [(edit.op, edit.at, edit.to) for edit in edits] == [("move", 0, 3)]
     assert not dropped
-    edits, dropped = admit_replies([update], [Reply(edits=(Edit("add", 1, "Update them."),))])
+    edits, dropped = admit_reply(update, Reply(edits=(Edit("add", 1, "Update them."),)))
     assert not edits
     assert dropped[0].reason == "the prompt says this already"
 

@@ -11,7 +11,8 @@ from dspy_dlpo.core.update import TextGradient, Update
 from dspy_dlpo.host.critic import Critic
 from dspy_dlpo.host.meter import Meter
 from dspy_dlpo.host.prompting import AskHooks, PromptModel
-from dspy_dlpo.host.writer import CUT_EDIT, CUT_EDITS, CUT_PROMPT, Writer
+from dspy_dlpo.host.replies import CUT_EDIT, CUT_EDITS, CUT_PROMPT
+from dspy_dlpo.host.writer import Writer
 
 PROMPT = "Answer the question. Be brief. Use digits."
 FIRST = '{"op": "add", "at": 3, "text": "Name the unit.", "why": "unit"}'

@@ -9,7 +9,8 @@ from dspy_dlpo.core.edits import Edit, apply, sound
 from dspy_dlpo.core.update import TextGradient, Update
 from dspy_dlpo.host.meter import Meter
 from dspy_dlpo.host.prompting import PromptModel
-from dspy_dlpo.host.writer import Writer, salvage
+from dspy_dlpo.host.replies import salvage
+from dspy_dlpo.host.writer import Writer
 
 PROMPT = "Answer the question. Be brief."
 ADD = '{"op": "add", "at": 2, "text": "Use digits.", "to": null, "why": "format"}'
@@ -104,7 +105,7 @@ def test_the_writer_sees_some_of_the_failed_runs_behind_the_critique():
     lm = scripted_lm(lambda system, user: fields(critique="Digits are missing.", edits="[]"))
     model = PromptModel(lm, Meter())
     critic = Critic(model, "- solve: q -> a", ["solve"])
-    writer = Writer(model, {"solve": "solve"}, {"solve": PROMPT}, failures=critic.failures)
+    writer = Writer(model, {"solve": "solve"}, {"solve": PROMPT}, evidence=critic.evidence)
     rows = [Row(i, 0.0, {"q": f"question {i}"}, {"a": "7"}, {"a": "seven"}) for i in range(6)]
     critic({"solve": PROMPT}, rows, 1)
     writer([Update("solve", PROMPT)], 1)

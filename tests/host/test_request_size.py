@@ -46,7 +46,7 @@ class Talk:
         self.lm = lm or scripted_lm(answer)
         self.model = PromptModel(self.lm, Meter(), hooks=hooks)
         self.critic = Critic(self.model, "- tag: text -> label", ["tag"], **how)
-        self.writer = Writer(self.model, {"tag": "tag"}, {"tag": PROMPT}, failures=self.critic.failures)
+        self.writer = Writer(self.model, {"tag": "tag"}, {"tag": PROMPT}, evidence=self.critic.evidence)
 
     def ask(self, rows, prompt=PROMPT, critique="Facts are missing.", notes=()):
         gradients = self.critic({"tag": prompt}, rows, 1)

@@ -85,7 +85,7 @@ def check_prompt_model(lm: Any, program: dspy.Module | None = None, example: Any
         yield _form(about, "a critique", bool(gradients), talk.answers[-1])
         if not gradients:
             return
-        write = Writer(talk.model, {name: fields_of(program, name)}, {name: prompt}, failures=critic.failures)
+        write = Writer(talk.model, {name: fields_of(program, name)}, {name: prompt}, evidence=critic.evidence)
         [reply] = write([Update(name, prompt, tuple(gradients))], 0)
         yield _form(about, "edits", not reply.error, talk.answers[-1])
     except ModelError as error:

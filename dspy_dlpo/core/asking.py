@@ -1,0 +1,94 @@
+"""The writer is asked in one form after the other, until its reply holds an edit that is admitted.
+
+A weak model cannot answer in every form. Which ones it can is seen from the history, so it is asked in one of these
+from then on, and a run that is gone on with asks as it did before.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from dspy_dlpo.core.edits import Dropped, Edits
+from dspy_dlpo.core.history import Asked, History, StepContext
+from dspy_dlpo.core.request import admit_reply
+from dspy_dlpo.core.roles import Reply, Write
+from dspy_dlpo.core.update import Update
+
+
+@dataclass
+class Written:
+    """What came of asking the writer.
+
+    Args:
+        replies: The last reply for each predictor.
+        edits: The edits that are admitted.
+        dropped: Those that are not, with their reasons.
+        asked: What was asked, in order.
+    """
+
+    replies: dict[str, Reply] = field(default_factory=dict)
+    edits: Edits = ()
+    dropped: tuple[Dropped, ...] = ()
+    asked: tuple[Asked, ...] = ()
+
+
+def written(write: Write, updates: Sequence[Update], forms: Sequence[str], ctx: StepContext) -> Written:
+    """Ask for edits of each predictor.
+
+    Where a reply cannot be used, the next form is tried. Where it breaks rules, the form was not at fault: one more
+    form is tried, with word of what was refused. An empty reply may mean that there is nothing to mend in a predictor:
+    it is asked again only while none has an edit.
+
+    Args:
+        write: The writer.
+        updates: The requests.
+        forms: The forms that the writer can be asked in.
+        ctx: The step.
+
+    Raises:
+        RunEnds: If no more may be spent.
+    """
+    found = Written()
+    open_updates: Mapping[str, Update] = {update.predictor: update for update in updates}
+    last_try: set[str] = set()
+    for form in in_order(forms, ctx.history):
+        asks = [replace(update, form=form) for update in open_updates.values()]
+        refused: dict[str, tuple[Dropped, ...]] = {}
+        for update, reply in zip(asks, write(asks, ctx.step) if asks else [], strict=True):
+            name, (kept, dropped) = update.predictor, admit_reply(update, reply)
+            found.replies[name] = reply
+            found.edits += kept
+            found.dropped += (*reply.dropped, *dropped)
+            found.asked += (Asked(name, form, bool(reply.edits)),)
+            if not kept and not reply.lost and name not in last_try:
+                refused[name] = dropped
+        last_try |= {name for name in refused if found.replies[name].edits}
+        idle = {name for name in refused if found.edits and _is_empty(found.replies[name])}
+        open_updates = {name: _told(open_updates[name], refused[name]) for name in refused if name not in idle}
+    return found
+
+
+def in_order(forms: Sequence[str], history: History) -> list[str]:
+    """The forms, those in which usable replies are likeliest first; of equals in the order given.
+
+    How likely is estimated by Laplace's rule, (usable + 1) / (asked + 2): a form that was never asked for has one half.
+    So one that failed at its first try stands behind those untried, and one that failed once in eight before them.
+    """
+    asked, usable = Counter[str](), Counter[str]()
+    for record in history.steps():
+        for each in record.asked:
+            asked[each.form] += 1
+            usable[each.form] += each.usable
+    return sorted(forms, key=lambda form: -(usable[form] + 1) / (asked[form] + 2))
+
+
+def _is_empty(reply: Reply) -> bool:
+    return not (reply.edits or reply.error or reply.dropped)
+
+
+def _told(update: Update, refused: Sequence[Dropped]) -> Update:
+    """The request with word of what was refused just now."""
+    lines = dict.fromkeys(f"- {' '.join(each.edit.text.split())} ({each.reason})" for each in refused if each.edit.text)
+    return update.with_note("Just answered and refused", "\n".join(lines)) if lines else update

@@ -1,0 +1,57 @@
+"""How a request is put to the prompt model: DSPy's marked fields, its native structured output, or plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dspy
+
+from dspy_dlpo.host.cutting import HearingAdapter
+
+
+class SchemaAdapter(dspy.JSONAdapter):  # type: ignore[misc]
+    """DSPy's JSON adapter, which has the endpoint enforce the form where it can; the reply is kept as it came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard = ""
+
+    def parse(self, signature: type[dspy.Signature], completion: str) -> dict[str, Any]:
+        """Read the fields of a reply."""
+        self.heard = completion
+        fields: dict[str, Any] = super().parse(signature, completion)
+        return fields
+
+
+class PlainAdapter(dspy.Adapter):  # type: ignore[misc]
+    """One message in plain text, and the whole reply as the one output field: for models that keep to no marks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard = ""
+
+    def format(self, signature: type[dspy.Signature], demos: Any, inputs: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Write the fields that hold anything, each under its description, and last what is wanted."""
+        shown = [
+            f"{_capital(field.json_schema_extra['desc'])}:\n{inputs[name]}"
+            for name, field in signature.input_fields.items()
+            if str(inputs.get(name) or "").strip() not in ("", "None.")
+        ]
+        return [{"role": "user", "content": "\n\n".join([*shown, signature.instructions])}]
+
+    def parse(self, signature: type[dspy.Signature], completion: str) -> dict[str, Any]:
+        """Take the whole reply."""
+        self.heard = completion
+        return dict.fromkeys(signature.output_fields, completion.strip())
+
+
+ADAPTERS: Mapping[str, type[HearingAdapter] | type[SchemaAdapter] | type[PlainAdapter]] = {
+    "marks": HearingAdapter,
+    "schema": SchemaAdapter,
+    "plain": PlainAdapter,
+}
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

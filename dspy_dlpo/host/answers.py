@@ -1,0 +1,72 @@
+"""Which answers there are: those expected in training with their counts, and what the program answered instead.
+
+A model that is shown eight failures sees eight labels at most; that there are twelve, and how they are spelled, it can
+only be told.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from dspy_dlpo.core.roles import Row
+
+# Expected answers are labels where they are at most so many, so short, and each occurs so often on average.
+MOST, LONGEST, RECUR = 80, 60, 2
+# So many of the commonest confusions are told.
+CONFUSIONS = 8
+_NUMBER = re.compile(r"[\d\s.,%+\-/:$€£]*")
+
+
+def expected_answers(labels: Sequence[Mapping[str, str]]) -> dict[str, Counter[str]]:
+    """The fields whose expected answers are labels, with how often each is expected.
+
+    Numbers are no labels, and neither is what every example has alike.
+
+    Args:
+        labels: The labels of each training example, as text by field.
+    """
+    by_field: dict[str, Counter[str]] = {}
+    for each in labels:
+        for name, value in each.items():
+            by_field.setdefault(name, Counter())[" ".join(value.split())] += 1
+    return {name: counts for name, counts in by_field.items() if _are_labels(counts)}
+
+
+def _are_labels(counts: Counter[str]) -> bool:
+    few = 2 <= len(counts) <= min(MOST, counts.total() / RECUR)
+    return few and all(0 < len(each) <= LONGEST for each in counts) and not all(map(_NUMBER.fullmatch, counts))
+
+
+def account_of_answers(expected: Mapping[str, Counter[str]], rows: Sequence[Row]) -> str:
+    """What is expected and what was answered, in words; empty where expected answers are not labels.
+
+    Args:
+        expected: As `expected_answers` gives it.
+        rows: Runs of the program on examples.
+    """
+    lines = [f"expected {name}: {_counted(counts.most_common())}" for name, counts in expected.items()]
+    confused = Counter(pair for row in rows for pair in _confusions(expected, row))
+    if lines and confused:
+        told = [f"{wanted} answered as {given or 'nothing'} ({count})" for (wanted, given), count in _first(confused)]
+        lines.append(f"most often confused: {'; '.join(told)}")
+    return "\n".join(lines)
+
+
+def _counted(counts: Iterable[tuple[str, int]]) -> str:
+    return ", ".join(f"{value} ({count})" for value, count in sorted(counts, key=lambda pair: (-pair[1], pair[0])))
+
+
+def _first(confused: Counter[tuple[str, str]]) -> list[tuple[tuple[str, str], int]]:
+    return sorted(confused.items(), key=lambda item: (-item[1], item[0]))[:CONFUSIONS]
+
+
+def _confusions(expected: Mapping[str, Counter[str]], row: Row) -> Iterable[tuple[str, str]]:
+    """A row's expected labels with what was answered in the field of that name, or in its only field, instead."""
+    for name in expected:
+        alone = next(iter(row.outputs.values())) if len(row.outputs) == 1 else ""
+        given = " ".join(str(row.outputs.get(name, alone)).split())[:LONGEST]
+        wanted = " ".join(row.expected.get(name, "").split())
+        if wanted and given != wanted and not row.failure:
+            yield wanted, given

@@ -1,0 +1,57 @@
+"""What a request to the prompt model tells beside the failures, where there is anything to tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import dspy
+
+from dspy_dlpo.host.failures import Lines, fitted
+from dspy_dlpo.host.fitting import clipped, tokens
+
+# With less room than so many tokens no example that went right is shown.
+SHORTEST_EXAMPLE = 60
+
+# Input fields that requests have only where they hold something, and what stands in them.
+FIELDS = {
+    "answers": "which answers are expected in all of training, how often, and what was answered instead",
+    "successes": "some examples that it got right",
+    "module_demos": "solved examples that the module is shown with every request; they stay",
+}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a critique of one predictor rests on; the writer sees it too.
+
+    Args:
+        failures: The failed runs that were shown.
+        successes: Runs that went right.
+        answers: Which answers are expected, and what was answered instead; empty where there are no labels.
+    """
+
+    failures: Sequence[Lines] = ()
+    successes: Sequence[Lines] = ()
+    answers: str = ""
+
+
+def beside(evidence: Evidence, room: int) -> dict[str, str]:
+    """The answers, and as many of the successes as fit into so many tokens together; by the name of their field."""
+    texts = {}
+    if evidence.answers and room > 0:
+        texts["answers"] = clipped(evidence.answers, room)
+        room -= tokens(texts["answers"])
+    right = fitted(evidence.successes, room) if room > SHORTEST_EXAMPLE else []
+    return texts | ({"successes": "\n\n".join(right)} if right else {})
+
+
+@lru_cache(maxsize=64)
+def with_fields(signature: type[dspy.Signature], names: tuple[str, ...]) -> type[dspy.Signature]:
+    """A signature with some of `FIELDS` as its last inputs."""
+    made = signature
+    for name in names:
+        made = made.insert(len(made.input_fields), name, dspy.InputField(desc=FIELDS[name]), str)
+    made.__name__ = signature.__name__
+    return made

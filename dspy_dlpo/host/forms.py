@@ -1,0 +1,138 @@
+"""The forms in which the writer can be asked to answer, the richest first: what is asked, how, and how it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import dspy
+from pydantic import BaseModel, Field
+
+from dspy_dlpo.core.roles import Reply
+from dspy_dlpo.host.prompting import Answer
+from dspy_dlpo.host.replies import CUT_PROMPT, read_cut, read_items, read_lines, read_prompt, salvage
+
+
+class SentenceEdit(BaseModel):
+    """One edit of one numbered sentence, as the writer answers it."""
+
+    op: Literal["add", "replace", "delete", "move"]
+    at: int = Field(
+        description="number of the sentence that changes; for add, the sentence to write after (0: at the top)"
+    )
+    text: str = Field(default="", description="the new sentence, for add and replace")
+    to: int | None = Field(default=None, description="for move, the sentence to put it after (0: at the top)")
+    why: str = Field(default="", description="what this repairs, in a few words")
+
+
+class EditInstructions(dspy.Signature):
+    """Improve the instructions of one module of a language-model program by editing single sentences.
+
+    Write each rule as one clear, general sentence that helps on new inputs too. Never copy an example's text or answer
+    into the instructions. Propose only edits that repair what the critique names; keep what works. Put the most useful
+    edit first. Each edit must make sense without the others.
+    """
+
+    module: str = dspy.InputField(desc="the module whose instructions are edited, with its input and output fields")
+    purpose: str = dspy.InputField(desc="what the module was first told to do")
+    current_instructions: str = dspy.InputField(desc="its present instructions, one numbered sentence per line")
+    critique: str = dspy.InputField(desc="what the instructions lack or get wrong")
+    failures: str = dspy.InputField(desc="some of the examples that went wrong")
+    advice: str = dspy.InputField(desc="what else to bear in mind")
+    limits: str = dspy.InputField(desc="rules that the edits must obey; whatever breaks one is thrown away")
+    edits: list[SentenceEdit] = dspy.OutputField(desc="the edits of the numbered sentences")
+
+
+class RewriteInstructions(dspy.Signature):
+    """Improve the instructions of one module of a language-model program in the light of a critique."""
+
+    module: str = dspy.InputField(desc="the module whose instructions are improved, with its input and output fields")
+    purpose: str = dspy.InputField(desc="what the module was first told to do")
+    current_instructions: str = dspy.InputField(desc="its present instructions")
+    critique: str = dspy.InputField(desc="what the instructions lack or get wrong")
+    failures: str = dspy.InputField(desc="some of the examples that went wrong")
+    advice: str = dspy.InputField(desc="what else to bear in mind")
+    limits: str = dspy.InputField(desc="rules that the new instructions must obey")
+    improved_instructions: str = dspy.OutputField(desc="the new instructions, complete")
+
+
+class WriteLines(EditInstructions):
+    """Improve these instructions so that examples like those that went wrong come out right.
+
+    Answer with edits only, each on a line of its own, in one of these forms, and nothing else:
+    ADD: a new sentence
+    ADD 2: a new sentence to stand after sentence 2
+    REPLACE 1: what sentence 1 should say instead
+    DELETE 3
+
+    Write each rule as one clear sentence that helps on new inputs too; do not copy an example. The most useful edit
+    comes first.
+    """
+
+    edits: str = dspy.OutputField(desc="the edits, one a line")
+
+
+class WritePrompt(RewriteInstructions):
+    """Write the complete improved instructions, as plain text, so that examples like these come out right.
+
+    Keep what works of the present instructions, and add what they lack: clear rules that help on new inputs too, and,
+    where the answers are always the same few, their exact names. Do not copy the examples. Answer with the instructions
+    only, without a title or any other word.
+    """
+
+
+@dataclass(frozen=True)
+class Form:
+    """A form to answer in.
+
+    Args:
+        signature: What is asked.
+        adapter: How it is put: one of `dspy_dlpo.host.adapters.ADAPTERS`.
+        numbered: Whether the present instructions are shown as numbered sentences.
+        read: Reads a reply to a prompt.
+    """
+
+    signature: type[dspy.Signature]
+    adapter: str
+    numbered: bool
+    read: Callable[[Answer, str], Reply]
+
+
+def _edits(answer: Answer, prompt: str) -> Reply:
+    if answer.cut:
+        return read_cut(answer.text, prompt)
+    if not answer.fields:
+        return salvage(answer.text, prompt)
+    return read_items(answer.fields.get("edits") or [], prompt)
+
+
+def _lines(answer: Answer, prompt: str) -> Reply:
+    return read_lines(answer.text or str(answer.fields.get("edits") or ""), prompt, answer.cut)
+
+
+def _whole(answer: Answer, prompt: str) -> Reply:
+    if answer.cut:
+        return Reply(error=CUT_PROMPT)
+    return read_prompt(str(answer.fields.get("improved_instructions") or "") or answer.text, prompt)
+
+
+FORMS: Mapping[str, Form] = {
+    "edits": Form(EditInstructions, "marks", True, _edits),
+    "schema": Form(EditInstructions, "schema", True, _edits),
+    "rewrite": Form(RewriteInstructions, "marks", False, _whole),
+    "lines": Form(WriteLines, "plain", True, _lines),
+    "prompt": Form(WritePrompt, "plain", False, _whole),
+}
+
+
+def forms_of(whole: bool, keeps_schemas: bool) -> tuple[str, ...]:
+    """The forms to ask in, the first first.
+
+    Args:
+        whole: Whether whole prompts are wanted instead of edits.
+        keeps_schemas: Whether the model's endpoint enforces a JSON schema.
+    """
+    if whole:
+        return ("rewrite", "prompt")
+    return ("edits", *(["schema"] if keeps_schemas else []), "lines", "prompt")

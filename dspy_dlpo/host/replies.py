@@ -1,0 +1,175 @@
+"""Replies of the writer, read: edits or whole prompts, and the best of those that have not the form asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import json_repair
+
+from dspy_dlpo.core.edits import Dropped, Edit, diff, fit
+from dspy_dlpo.core.roles import Reply
+from dspy_dlpo.core.sentences import count_words, split
+from dspy_dlpo.host.cutting import closed_items
+
+_OPERATIONS = {
+    "add": ("add", "insert", "append", "new"),
+    "replace": ("replace", "edit", "modify", "rewrite", "update", "change"),
+    "delete": ("delete", "remove", "drop"),
+    "move": ("move", "reorder"),
+}
+# Why a reply that was cut off is of no use.
+CUT_EDITS = "the reply was cut off by max_tokens before its first edit was complete"
+CUT_PROMPT = "the reply was cut off by max_tokens before the new instructions were complete"
+CUT_EDIT = "cut off by max_tokens in the middle of this edit"
+# A reply in prose with fewer words is no prompt.
+_SHORTEST_PROMPT = 3
+# An edit on a line of its own: ADD: text, ADD 2: text, REPLACE 1: text, DELETE 3, MOVE 3 TO 1.
+_LINE = re.compile(
+    r"^\W{0,4}(?P<op>[A-Za-z]+)(?:\s+(?:after\s+)?(?:sentence\s+)?\[?(?P<at>\d+)\]?)?"
+    r"(?:\s+(?:to|after)\s+(?:sentence\s+)?\[?(?P<to>\d+)\]?)?\s*(?::(?P<text>.*)|\.?\s*)$",
+    re.IGNORECASE,
+)
+# What a model says before the instructions that it was asked for.
+_LEAD = re.compile(
+    r"\A\W{0,4}(?:(?:sure|certainly|of course|okay)\b[^\n]*\n+\W{0,4})?"
+    r"(?:here (?:are|is)\b[^\n]*|(?:the |complete |new |updated |revised |improved )*instructions?):?\W{0,4}\n+",
+    re.IGNORECASE,
+)
+
+
+def read_cut(text: str, prompt: str) -> Reply:
+    """Read the edits of a reply that was cut off, without the one that it was in the middle of.
+
+    A whole new prompt that was cut off would delete whatever of the old one it had not come to: it is of no use.
+    """
+    closed, rest = closed_items(text)
+    if not closed and not rest:
+        return Reply(error=CUT_PROMPT)
+    reply = read_items(_items(closed), prompt)
+    dropped = (Dropped(Edit("unreadable", 0, text=rest.strip()[:500]), CUT_EDIT),) if rest.strip(" \n\t,]}`") else ()
+    error = reply.error or ("" if reply.edits else CUT_EDITS)
+    return replace(reply, dropped=(*reply.dropped, *dropped), error=error)
+
+
+def salvage(text: str, prompt: str, prose: bool = False) -> Reply:
+    """Read edits from a reply of any form: broken JSON, single edits, a whole new prompt.
+
+    Args:
+        text: The reply.
+        prompt: The prompt that was to be edited.
+        prose: Whether a whole prompt was asked for.
+
+    Returns:
+        Usable edits, or a reply with an error.
+    """
+    if not prose and (items := _items(text)):
+        return read_items(items, prompt)
+    rewritten = _unwrapped(text)
+    if "\x00" in rewritten or count_words(rewritten) < _SHORTEST_PROMPT or rewritten[:1] in "[{":
+        return Reply(error="neither edits nor a prompt")
+    # Where edits were asked for, prose that keeps nothing of the prompt is no prompt but an excuse.
+    old, new = ({sentence.strip() for sentence in split(each)} for each in (prompt, rewritten))
+    if not prose and not old & new:
+        return Reply(error="neither edits nor a prompt")
+    return Reply(edits=diff(prompt, rewritten))
+
+
+def read_items(items: Sequence[Any], prompt: str) -> Reply:
+    """Read single edits, each on its own; those that cannot be read are dropped with a reason."""
+    edits: list[Edit] = []
+    dropped: list[Dropped] = []
+    for item in items:
+        try:
+            edits.append(fit(_edit(item, len(split(prompt))), prompt))
+        except (ValueError, TypeError, KeyError) as error:
+            dropped.append(Dropped(Edit("unreadable", 0, text=str(item)[:500]), f"unreadable edit: {error}"))
+    error = "" if edits or not dropped else "no edit could be read"
+    return Reply(tuple(edits), tuple(dropped), error)
+
+
+def _edit(item: Any, count: int) -> Edit:
+    if not isinstance(item, Mapping):
+        raise TypeError("not an object")
+    fields = {str(key).lower(): value for key, value in item.items()}
+    word = str(fields.get("op") or fields.get("operation") or fields.get("action") or fields.get("type") or "").lower()
+    op = next((op for op, words in _OPERATIONS.items() if word.strip() in words), word)
+    text = str(
+        fields.get("text") or fields.get("sentence_text") or fields.get("content") or fields.get("new_text") or ""
+    )
+    place = next(
+        (fields[key] for key in ("at", "index", "position", "sentence", "line") if fields.get(key) is not None), None
+    )
+    at = count if place is None and op == "add" else _number(place)
+    to = None if fields.get("to") is None else max(0, _number(fields["to"]))
+    # The writer counts from 1 and names the sentence to write after; here, the one to write before counts, from 0.
+    return Edit(op, max(0, min(at, count)) if op == "add" else at - 1, text.strip(), str(fields.get("why") or ""), to)
+
+
+def read_lines(text: str, prompt: str, cut: bool = False) -> Reply:
+    """Read edits of which each begins on a line of its own; lines that begin none belong to the edit above.
+
+    Args:
+        text: The reply.
+        prompt: The prompt that was to be edited.
+        cut: Whether the reply was cut off: its last edit is not whole then.
+    """
+    items: list[dict[str, Any]] = []
+    for line in text.splitlines():
+        item = _item(line)
+        if item is not None:
+            items.append(item)
+        elif items and line.strip() and not line.strip().startswith("```"):
+            items[-1]["text"] = f"{items[-1]['text']}\n{line.rstrip()}".strip("\n")
+    if not items:
+        return Reply(error=CUT_EDITS if cut else "no edit could be read")
+    reply = read_items(items[:-1] if cut else items, prompt)
+    return replace(reply, error=CUT_EDITS) if cut and not reply.edits else reply
+
+
+def _item(line: str) -> dict[str, Any] | None:
+    """The edit that a line begins; None if it begins none."""
+    found = _LINE.match(line)
+    if found is None:
+        return None
+    op = next((op for op, words in _OPERATIONS.items() if found["op"].lower() in words), None)
+    if op is None or (op in ("add", "replace") and found["text"] is None) or (op != "add" and found["at"] is None):
+        return None
+    return {"op": op, "at": found["at"], "to": found["to"], "text": (found["text"] or "").strip()}
+
+
+def read_prompt(text: str, prompt: str) -> Reply:
+    """Read the complete new instructions, as the edits that lead there."""
+    bare = _unwrapped(text)
+    return salvage(bare if _LEAD.match(prompt) else _LEAD.sub("", bare, count=1), prompt, prose=True)
+
+
+def _number(value: Any) -> int:
+    match = re.search(r"-?\d+", str(value))
+    if match is None:
+        raise ValueError(f"no sentence number in {value!r}")
+    return int(match.group())
+
+
+def _items(text: str) -> list[Any]:
+    """The objects of the first JSON found in a text."""
+    body = re.sub(r"\[\[ ##.*?## \]\]", " ", text)
+    start = min((body.find(mark) for mark in "[{" if body.find(mark) >= 0), default=-1)
+    if start < 0:
+        return []
+    data = json_repair.loads(body[start:])
+    if isinstance(data, Mapping):
+        data = data.get("edits", [data])
+    return [item for item in data if isinstance(item, Mapping) and item] if isinstance(data, list) else []
+
+
+def _unwrapped(text: str) -> str:
+    """A prompt without the field markers, code fence or tags around it."""
+    text = re.sub(r"\[\[ ##.*?## \]\]", "", text).strip()
+    fenced = re.search(r"```[a-z]*\n(.*?)```", text, re.DOTALL)
+    if fenced:
+        text = fenced.group(1)
+    tagged = re.fullmatch(r"<(\w+)>(.*)</\1>", text.strip(), re.DOTALL)
+    return (tagged.group(2) if tagged else text).strip()
