@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import dspy
+from dspy.utils.exceptions import is_retryable_lm_error
 from dspy.utils.usage_tracker import UsageTracker
 
 
@@ -31,6 +32,7 @@ class Gauge(UsageTracker):
         self.most_calls, self.price, self.purse = most_calls, price, purse
         self.calls = self.input_tokens = self.output_tokens = 0
         self.was_cut = False
+        self.lost = 0  # calls that the endpoint did not answer, after all retries
         self._lock = threading.Lock()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Gauge:
@@ -108,8 +110,12 @@ class GaugedLM(dspy.LM):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Count, and call."""
         self.gauge.before(int(kwargs.get("n") or self.kwargs.get("n") or 1))
-        with dspy.context(usage_tracker=_Both(self.gauge, dspy.settings.usage_tracker)):
-            return super().__call__(*args, **kwargs)
+        try:
+            with dspy.context(usage_tracker=_Both(self.gauge, dspy.settings.usage_tracker)):
+                return super().__call__(*args, **kwargs)
+        except Exception as error:
+            self.gauge.lost += is_retryable_lm_error(error)
+            raise
 
 
 class _Both(UsageTracker):
