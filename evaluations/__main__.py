@@ -148,6 +148,24 @@ def gather(folder: Path) -> None:
     console.print(str(Rows(folder).gather("rows.jsonl")))
 
 
+@main.command("report-local")
+@click.option(
+    "--rows",
+    "folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=RESULTS / "local",
+    help="Directory of the rows and of headroom.jsonl.",
+)
+def report_local(folder: Path) -> None:
+    """Print the table of the suite local, as Markdown."""
+    from evaluations.report.local import local_figures
+
+    text = local_figures(folder)
+    if not text:
+        raise click.ClickException(f"{folder} holds no rows. Run the suite local first.")
+    click.echo(text, nl=False)
+
+
 @main.command("work")
 @click.option("--storage", required=True, help="Optuna storage URL of the grid.")
 @click.option("--study", required=True, help="Name of the grid's study.")
