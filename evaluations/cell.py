@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import math
 import time
 import warnings
 from dataclasses import asdict, dataclass, replace
@@ -190,9 +191,14 @@ def _local_models(cell: Cell, task: BenchTask, endpoint: Endpoint) -> tuple[Gaug
         )
     most = 2 * cell.runs * task.calls_per_run
     readers = [
-        local_task_lm(cell.task_model, endpoint.api_base, cell.max_tokens, gauge) for gauge in (Gauge(most), Gauge())
+        local_task_lm(cell.task_model, endpoint.api_base, cell.max_tokens, gauge)
+        for gauge in (_strict(most), _strict())
     ]
-    return readers[0], local_prompt_lm(cell.prompt_model, endpoint.api_base, Gauge()), readers[1]
+    return readers[0], local_prompt_lm(cell.prompt_model, endpoint.api_base, _strict()), readers[1]
+
+
+def _strict(most_calls: float = math.inf) -> Gauge:
+    return Gauge(most_calls, ends_when_lost=True)
 
 
 def _optimized(cell: Cell, setup: Setup) -> tuple[dspy.Module, str]:

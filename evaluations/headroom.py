@@ -76,7 +76,7 @@ def measure_all(folder: Path, names: Sequence[str], how: Measurement) -> Iterato
 def _measure(name: str, how: Measurement) -> dict[str, Any]:
     use_cache(how.endpoint.folder, f"headroom|{name}|{how.model}|{how.max_tokens}")
     task = bench_task(name, 0, how.data_dir)
-    lm = local_task_lm(how.model, how.endpoint.api_base, how.max_tokens, Gauge())
+    lm = local_task_lm(how.model, how.endpoint.api_base, how.max_tokens, Gauge(ends_when_lost=True))
     means = {}
     for what, program in (("start", task.program), ("reference", _instructed(task.program, REFERENCES[name]))):
         means[what] = round(statistics.fmean(scores(program, task, task.headroom, lm, 1)), 4)

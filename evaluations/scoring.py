@@ -5,7 +5,7 @@ from __future__ import annotations
 import dspy
 
 from evaluations.endpoint import check_answered
-from evaluations.gauge import GaugedLM
+from evaluations.gauge import CapReached, GaugedLM
 from evaluations.tasks import BenchTask
 
 
@@ -21,9 +21,11 @@ def scores(
     def score(example: dspy.Example) -> float:
         try:
             return float(task.metric(example, program(**example.inputs())))
-        except Exception:  # noqa: BLE001 - a reply that cannot be read is wrong
+        except CapReached:
             if isinstance(lm, GaugedLM):
                 check_answered(lm)  # no reply is not a wrong one
+            raise
+        except Exception:  # noqa: BLE001 - a reply that cannot be read is wrong
             return 0.0
 
     with dspy.context(lm=lm, trace=None):

@@ -115,11 +115,13 @@ def test_cells_share_no_replies(server, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_lost_endpoint_gives_no_row(server, tmp_path, monkeypatch):
+@pytest.mark.parametrize("arm", ["start prompt", "default", "GEPA"])
+def test_a_lost_endpoint_ends_a_cell_without_a_row(arm, server, tmp_path, monkeypatch):
     server.is_up = False
     monkeypatch.setattr("time.sleep", lambda _: None)
     with pytest.raises(EndpointLost, match="unanswered"):
-        measure(cell("start prompt"), endpoint=Endpoint(server.api_base, tmp_path))
+        measure(cell(arm), endpoint=Endpoint(server.api_base, tmp_path))
+    assert len(server.asked) < 60, "it does not wait for the rest of the calls"
 
 
 def test_the_suite_has_the_start_prompt_once_a_task_and_needs_models():
