@@ -1,4 +1,4 @@
-"""The benchmark: ``python -m evaluations run``, ``work``, ``report``."""
+"""The benchmark: ``python -m evaluations run``, ``work``, ``report``, ``headroom``, ``report-local``."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from evaluations.cell import Cell
+from evaluations.endpoint import Endpoint, EndpointLost
 from evaluations.grid import Planner, Rows, work
-from evaluations.suites import SUITES, cells_of
-from evaluations.tasks import bench_task
+from evaluations.suites import LOCAL_RUNS, LOCAL_TOKENS, SUITES, cells_of
+from evaluations.tasks import bench_task, local_names
 
 console = Console(highlight=False, soft_wrap=True)
 RESULTS = Path(__file__).parent / "results"
@@ -36,8 +37,10 @@ def main() -> None:
 @click.option("--prompt-model", help="A real model that writes prompts; the simulated one by default.")
 @click.option("--budget", "budgets", multiple=True, type=int, help="Cap on program runs; may be given several times.")
 @click.option("--seeds", default=5, show_default=True, help="Seeds from 0.")
-@click.option("--jobs", default=2, show_default=True, help="Processes.")
+@click.option("--jobs", type=int, help="Processes; 2 by default, and 1 in the suite local, whose model is one.")
 @click.option("--threads", default=1, show_default=True, help="Calls in parallel in each process.")
+@click.option("--api-base", help="URL of an OpenAI-compatible endpoint that has the models of the suite local.")
+@click.option("--max-tokens", default=LOCAL_TOKENS, show_default=True, help="Of the task model, in the suite local.")
 @click.option("--storage", help="Optuna storage URL; a SQLite file beside the results by default.")
 @click.option("--data-dir", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Local data files.")
 @click.option("--out", type=click.Path(path_type=Path), help="Directory of the rows.")
@@ -50,23 +53,29 @@ def run(
     prompt_model: str | None,
     budgets: Sequence[int],
     seeds: int,
-    jobs: int,
+    jobs: int | None,
     threads: int,
+    api_base: str | None,
+    max_tokens: int,
     storage: str | None,
     data_dir: Path | None,
     out: Path | None,
     yes: bool,
 ) -> None:
     """Run a grid, or go on with it."""
+    is_local = suite == "local"
+    if is_local != bool(api_base):
+        raise click.ClickException("The suite local needs --api-base, and no other suite takes it.")
     try:
         cells = cells_of(
             suite,
             seeds=seeds,
-            budgets=budgets or (600, 2000),
+            budgets=budgets or ((LOCAL_RUNS,) if is_local else (600, 2000)),
             tasks=tasks or None,
             arms=arms or None,
             task_model=task_model,
             prompt_model=prompt_model,
+            max_tokens=max_tokens,
         )
     except ValueError as error:
         raise click.ClickException(str(error)) from error
@@ -80,14 +89,15 @@ def run(
             bench_task(task, seed, data_dir)  # data that cannot be had show before the first cell is paid for
         except ValueError as error:
             raise click.ClickException(f"{task}: {error}") from error
-    if task_model and not yes and not click.confirm("Real models cost money. Go on?"):
+    if task_model and not api_base and not yes and not click.confirm("Real models cost money. Go on?"):
         raise SystemExit(1)
     if not missing:
         return
     storage = storage or f"sqlite:///{folder.resolve()}/grid.db"
     name = f"{suite}-{hashlib.sha256(''.join(sorted(cell.key for cell in cells)).encode()).hexdigest()[:8]}"
     planner = Planner(storage, name, missing)
-    _run_workers(planner, (storage, name, folder, data_dir, threads, os.getpid()), jobs, rows)
+    arguments = (storage, name, folder, data_dir, threads, os.getpid(), api_base)
+    _run_workers(planner, arguments, jobs or (1 if is_local else 2), rows)
     console.print(f"{len(rows.keys() & {cell.key for cell in cells})} of {len(cells)} cells finished: {folder}")
 
 
@@ -111,10 +121,49 @@ def report(folder: Path | None, ablation: Path | None, money: Path | None, out: 
 
 
 @main.command()
+@click.option("--api-base", required=True, help="URL of an OpenAI-compatible endpoint.")
+@click.option("--task-model", required=True, help="The model there, as openai/NAME.")
+@click.option("--task", "tasks", multiple=True, help="Only this task; may be given several times.")
+@click.option("--max-tokens", default=LOCAL_TOKENS, show_default=True, help="Of a reply.")
+@click.option("--data-dir", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Local data files.")
+@click.option("--out", type=click.Path(path_type=Path), default=RESULTS / "local", help="Directory of headroom.jsonl.")
+def headroom(
+    api_base: str, task_model: str, tasks: Sequence[str], max_tokens: int, data_dir: Path | None, out: Path
+) -> None:
+    """Measure start and reference instructions on questions kept for that, or go on with it."""
+    from evaluations.headroom import Measurement, measure_all
+
+    how = Measurement(task_model, max_tokens, Endpoint(api_base, out), data_dir)
+    try:
+        for row in measure_all(out, tasks or local_names(), how):
+            console.print(f"{row['task']}: start {row['start']:.2f}, reference {row['reference']:.2f}")
+    except (ValueError, EndpointLost) as error:
+        raise click.ClickException(str(error)) from error
+
+
+@main.command()
 @click.option("--rows", "folder", required=True, type=click.Path(exists=True, path_type=Path))
 def gather(folder: Path) -> None:
     """Put the rows of a grid, which each process wrote to a file of its own, into one file."""
     console.print(str(Rows(folder).gather("rows.jsonl")))
+
+
+@main.command("report-local")
+@click.option(
+    "--rows",
+    "folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=RESULTS / "local",
+    help="Directory of the rows and of headroom.jsonl.",
+)
+def report_local(folder: Path) -> None:
+    """Print the table of the suite local, as Markdown."""
+    from evaluations.report.local import local_figures
+
+    text = local_figures(folder)
+    if not text:
+        raise click.ClickException(f"{folder} holds no rows. Run the suite local first.")
+    click.echo(text, nl=False)
 
 
 @main.command("work")
@@ -123,9 +172,10 @@ def gather(folder: Path) -> None:
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Directory of the rows.")
 @click.option("--data-dir", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Local data files.")
 @click.option("--threads", default=1, show_default=True, help="Calls in parallel.")
-def work_on(storage: str, study: str, out: Path, data_dir: Path | None, threads: int) -> None:
+@click.option("--api-base", help="URL of the endpoint that has the models of the suite local.")
+def work_on(storage: str, study: str, out: Path, data_dir: Path | None, threads: int, api_base: str | None) -> None:
     """Help with a grid from another machine: run waiting cells until none is left."""
-    console.print(f"{work(storage, study, out, data_dir, threads)} cells run")
+    console.print(f"{work(storage, study, out, data_dir, threads, api_base=api_base)} cells run")
 
 
 def _most(cells: Sequence[Cell]) -> str:

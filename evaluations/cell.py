@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import math
 import time
 import warnings
 from dataclasses import asdict, dataclass, replace
@@ -17,7 +18,10 @@ import dspy
 
 from dspy_dlpo.simulation import Landscape, Noise, Writer, simulated_lm
 from evaluations.arms import Setup, arms
+from evaluations.endpoint import Endpoint, check_answered, local_prompt_lm, local_task_lm, use_cache
 from evaluations.gauge import CapReached, Gauge, GaugedLM, Purse
+from evaluations.scoring import scores
+from evaluations.steps import story
 from evaluations.tasks import BenchTask, bench_task
 
 # US dollars for a million tokens in and out that simulated models are taken to cost: a cheap reader, a dear writer.
@@ -39,6 +43,8 @@ class Cell:
         usd: A cap on money, beside `runs`; None for none.
         task_model: A real model that runs the program; None for the simulated one.
         prompt_model: A real model that writes prompts; None for the simulated one.
+        max_tokens: Of a reply of the task model, on the suite for small models at an endpoint; None elsewhere, where
+            models have their own settings.
     """
 
     task: str
@@ -50,21 +56,39 @@ class Cell:
     usd: float | None = None
     task_model: str | None = None
     prompt_model: str | None = None
+    max_tokens: int | None = None
 
     @property
     def key(self) -> str:
-        """A name that tells it from every other cell."""
-        return "|".join(f"{name}={value}" for name, value in asdict(self).items())
+        """A name that tells it from every other cell; that of cells without a limit of tokens is as it was."""
+        known = asdict(self)
+        if self.max_tokens is None:
+            known.pop("max_tokens")
+        return "|".join(f"{name}={value}" for name, value in known.items())
+
+    @property
+    def is_local(self) -> bool:
+        """Whether its models are small ones at an endpoint."""
+        return self.max_tokens is not None
 
 
-def measure(cell: Cell, data_dir: Path | None = None, num_threads: int = 1) -> dict[str, Any]:
+def measure(
+    cell: Cell, data_dir: Path | None = None, num_threads: int = 1, endpoint: Endpoint | None = None
+) -> dict[str, Any]:
     """Run a cell.
+
+    Args:
+        cell: What to run.
+        data_dir: Where the local data files are; None for the hub.
+        num_threads: Calls in parallel.
+        endpoint: Where the models of a cell of the suite ``local`` are.
 
     Returns:
         Its row: what determined it, scores by question, and what was spent, as plain data.
 
     Raises:
         ValueError: If there is no such task or arm.
+        EndpointLost: If the endpoint left a call unanswered: no row then, and the same cell goes on from its cache.
     """
     if cell.arm not in arms():
         raise ValueError(f"{cell.arm!r} is no arm. Pass one of {', '.join(arms())}.")
@@ -72,20 +96,25 @@ def measure(cell: Cell, data_dir: Path | None = None, num_threads: int = 1) -> d
         runs = _runs_for(cell, data_dir, num_threads)
         return {**measure(replace(cell, runs=runs), data_dir, num_threads), "key": cell.key, "runs": 0, "planned": runs}
     task = bench_task(cell.task, cell.seed, data_dir)
-    task_lm, prompt_lm, judge_lm = _models(cell, task)
+    endpoint = endpoint or Endpoint()
+    was_begun = cell.is_local and use_cache(endpoint.folder, cell.key)
+    task_lm, prompt_lm, judge_lm = _local_models(cell, task, endpoint) if cell.is_local else _models(cell, task)
     began = time.monotonic()
     setup = Setup(task, task_lm, prompt_lm, cell.runs, cell.seed, num_threads)
     program, failure = _optimized(cell, setup)
     seconds = time.monotonic() - began
+    if cell.is_local:
+        check_answered(task_lm, prompt_lm)
+    learned_from = [] if cell.is_local else task.trainset  # a small model takes minutes for it
     prompts = {name: p.signature.instructions for name, p in program.named_predictors()}
     landscape = Landscape(task.source).accuracy(prompts) if task.simulated and not _demos(program) else None
     return {
         **asdict(cell),
         "key": cell.key,
         "simulated": cell.task_model is None,
-        "test": _scores(program, task, task.testset, judge_lm, num_threads),
-        "train": _scores(program, task, task.trainset, judge_lm, num_threads),
-        "shifted": _scores(program, task, task.shifted, judge_lm, num_threads),
+        "test": scores(program, task, task.testset, judge_lm, num_threads),
+        "train": scores(program, task, learned_from, judge_lm, num_threads),
+        "shifted": scores(program, task, task.shifted, judge_lm, num_threads),
         "expected": landscape,
         "words": sum(len(text.split()) for text in prompts.values()),
         "demos": _demos(program),
@@ -100,6 +129,21 @@ def measure(cell: Cell, data_dir: Path | None = None, num_threads: int = 1) -> d
         "seconds": round(seconds, 2),
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "versions": {name: version(name) for name in ("dspy-dlpo", "dspy", "optuna", "gepa")},
+        **(_of_local(program, task_lm, seconds, was_begun) if cell.is_local else {}),
+    }
+
+
+def _of_local(program: dspy.Module, task_lm: GaugedLM, seconds: float, was_begun: bool) -> dict[str, Any]:
+    """What only rows of small models hold.
+
+    Calls of the task model are more than runs where a reply could not be read and DSPy asked again for JSON. Replies
+    from the cache of an earlier start count as calls, and neither as tokens nor as time: ``resumed`` says so.
+    """
+    return {
+        "minutes": round(seconds / 60, 2),
+        "task_calls": task_lm.gauge.calls,
+        "resumed": was_begun,
+        **story(program),
     }
 
 
@@ -134,6 +178,29 @@ def _models(cell: Cell, task: BenchTask) -> tuple[GaugedLM, GaugedLM, dspy.LM]:
     return task_lm, prompt_lm, judge
 
 
+def _local_models(cell: Cell, task: BenchTask, endpoint: Endpoint) -> tuple[GaugedLM, GaugedLM, GaugedLM]:
+    """As `_models`, at an endpoint.
+
+    Arms keep to their cap on runs by themselves. A run whose reply cannot be read asks twice, as DSPy tries once more
+    in JSON, so the backstop at the model is twice the runs: 600 calls for 300 runs. At 300 it would cut an arm because
+    the model writes badly.
+    """
+    if cell.task_model is None or cell.prompt_model is None or cell.max_tokens is None:
+        raise ValueError(
+            f"{cell.key}: a cell with a limit of tokens needs two models. Name task_model and prompt_model."
+        )
+    most = 2 * cell.runs * task.calls_per_run
+    readers = [
+        local_task_lm(cell.task_model, endpoint.api_base, cell.max_tokens, gauge)
+        for gauge in (_strict(most), _strict())
+    ]
+    return readers[0], local_prompt_lm(cell.prompt_model, endpoint.api_base, _strict()), readers[1]
+
+
+def _strict(most_calls: float = math.inf) -> Gauge:
+    return Gauge(most_calls, ends_when_lost=True)
+
+
 def _optimized(cell: Cell, setup: Setup) -> tuple[dspy.Module, str]:
     """What the arm returns; the start where the cap cut it or it failed, and why."""
     fresh = setup.task.program.deepcopy()
@@ -150,26 +217,6 @@ def _optimized(cell: Cell, setup: Setup) -> tuple[dspy.Module, str]:
         return fresh, f"{type(error).__name__}: {str(error)[:300]}"
     finally:
         logging.disable(level)
-
-
-def _scores(
-    program: dspy.Module, task: BenchTask, examples: list[dspy.Example], lm: dspy.LM, num_threads: int
-) -> list[float]:
-    """The score of each question; 0 where the program fails."""
-
-    def score(example: dspy.Example) -> float:
-        try:
-            return float(task.metric(example, program(**example.inputs())))
-        except Exception:  # noqa: BLE001 - a reply that cannot be read is wrong
-            return 0.0
-
-    with dspy.context(lm=lm, trace=None):
-        if num_threads <= 1:
-            return [score(example) for example in examples]
-        found = dspy.Parallel(num_threads=num_threads, disable_progress_bar=True)(
-            [(score, (example,)) for example in examples]
-        )
-        return [float(each) for each in found]
 
 
 def _demos(program: dspy.Module) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import dspy
+from dspy.utils.exceptions import is_retryable_lm_error
 from dspy.utils.usage_tracker import UsageTracker
 
 
@@ -22,15 +23,22 @@ class Gauge(UsageTracker):
         most_calls: Calls after which `CapReached` is raised.
         price: US dollars for a million tokens in and a million out.
         purse: Shared by the models whose money is capped together; None for no cap on money.
+        ends_when_lost: Whether a call that was not answered, after all retries, raises `CapReached` too.
     """
 
     def __init__(
-        self, most_calls: float = math.inf, price: tuple[float, float] = (0.0, 0.0), purse: Purse | None = None
+        self,
+        most_calls: float = math.inf,
+        price: tuple[float, float] = (0.0, 0.0),
+        purse: Purse | None = None,
+        ends_when_lost: bool = False,
     ):
         super().__init__()
+        self.ends_when_lost = ends_when_lost
         self.most_calls, self.price, self.purse = most_calls, price, purse
         self.calls = self.input_tokens = self.output_tokens = 0
         self.was_cut = False
+        self.lost = 0  # calls that the endpoint did not answer, after all retries
         self._lock = threading.Lock()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Gauge:
@@ -108,8 +116,15 @@ class GaugedLM(dspy.LM):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Count, and call."""
         self.gauge.before(int(kwargs.get("n") or self.kwargs.get("n") or 1))
-        with dspy.context(usage_tracker=_Both(self.gauge, dspy.settings.usage_tracker)):
-            return super().__call__(*args, **kwargs)
+        try:
+            with dspy.context(usage_tracker=_Both(self.gauge, dspy.settings.usage_tracker)):
+                return super().__call__(*args, **kwargs)
+        except Exception as error:
+            if is_retryable_lm_error(error):
+                self.gauge.lost += 1
+                if self.gauge.ends_when_lost:  # an arm that takes it for a wrong answer would wait for hundreds more
+                    raise CapReached from error
+            raise
 
 
 class _Both(UsageTracker):

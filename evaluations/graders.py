@@ -1,4 +1,4 @@
-"""Graders as strict as the field's: exact number, boxed expression, option letter, label."""
+"""Graders as strict as the field's: exact number, boxed expression, option letter, label, fields of a fixed format."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 
 import dspy
 
-Grade = Callable[[str, str], bool]
+# From the expected answer and the given one: right or wrong, or a share from 0 to 1.
+Grade = Callable[[str, str], float]
 _NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?|[-+]?\.\d+")
 
 
@@ -57,6 +58,14 @@ def bbh(gold: str, given: str) -> bool:
     return option(gold, given) if re.fullmatch(r"\([A-Z]\)", gold.strip()) else label(gold, given)
 
 
+def fields(gold: str, given: str) -> float:
+    """Share of the fields between semicolons that are exactly the expected ones; 0 if there are not as many."""
+    wanted, found = ([part.strip() for part in text.split(";")] for text in (gold, given))
+    if len(wanted) != len(found):
+        return 0.0
+    return sum(one == other for one, other in zip(wanted, found, strict=True)) / len(wanted)
+
+
 def metrics(grade: Grade) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """A plain metric and one with feedback (as `dspy.GEPA` wants it) for programs that give an ``answer``."""
 
@@ -68,7 +77,9 @@ def metrics(grade: Grade) -> tuple[Callable[..., Any], Callable[..., Any]]:
         gold: dspy.Example, pred: Any, trace: Any = None, pred_name: Any = None, pred_trace: Any = None
     ) -> dspy.Prediction:
         score, given = metric(gold, pred), getattr(pred, "answer", None)
-        said = f"Right: {given}." if score else f"Wrong. The answer was {given}. The expected answer is {gold.answer}."
+        wrong = "Partly wrong" if score else "Wrong"
+        said = f"{wrong}. The answer was {given}. The expected answer is {gold.answer}."
+        said = f"Right: {given}." if score == 1.0 else said
         return dspy.Prediction(score=score, feedback=said)
 
     return metric, feedback_metric

@@ -25,6 +25,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from dspy_dlpo.tuning.storage import take_turns
 from evaluations.cell import Cell, measure
+from evaluations.endpoint import Endpoint, EndpointLost
 
 # Seconds between heartbeats, and until a silent worker is taken for dead.
 HEARTBEAT, GRACE = 20, 90
@@ -35,6 +36,8 @@ WAITING, PATIENCE = 40, 120
 # Seconds in which a worker has put its name on the trial that it took.
 NAMELESS = 15
 OPEN = "open"
+# A file beside rows that holds none.
+HEADROOM = "headroom.jsonl"
 
 
 class Rows:
@@ -51,7 +54,7 @@ class Rows:
     def read(self) -> list[dict[str, Any]]:
         """All rows, each cell once, in a fixed order; a line that was cut by a crash is left out."""
         rows: dict[str, dict[str, Any]] = {}
-        for path in sorted(self.folder.glob("*.jsonl")):
+        for path in self._files():
             for line in path.read_text(encoding="utf-8").splitlines():
                 try:
                     row = json.loads(line)
@@ -70,7 +73,7 @@ class Rows:
 
     def count(self) -> int:
         """How many rows there are, cheaply."""
-        return sum(path.read_bytes().count(b"\n") for path in self.folder.glob("*.jsonl"))
+        return sum(path.read_bytes().count(b"\n") for path in self._files())
 
     def write(self, row: dict[str, Any]) -> None:
         """Add a row, whole."""
@@ -85,11 +88,14 @@ class Rows:
         rows, target = self.read(), self.folder / name
         draft = target.with_suffix(".draft")
         draft.write_text("".join(map(_line, rows)), encoding="utf-8")
-        others = [path for path in self.folder.glob("*.jsonl") if path != target]
+        others = [path for path in self._files() if path != target]
         os.replace(draft, target)
         for path in others:
             path.unlink()
         return target
+
+    def _files(self) -> list[Path]:
+        return sorted(path for path in self.folder.glob("*.jsonl") if path.name != HEADROOM)
 
 
 def _line(row: dict[str, Any]) -> str:
@@ -165,6 +171,7 @@ def work(
     data_dir: Path | None = None,
     num_threads: int = 1,
     parent: int | None = None,
+    api_base: str | None = None,
 ) -> int:
     """Run waiting cells until the planner has no more.
 
@@ -175,22 +182,30 @@ def work(
         data_dir: Where the local data files are.
         num_threads: Calls in parallel.
         parent: The process that must live on for this one to go on; None for none.
+        api_base: URL of the endpoint of cells of the suite ``local``.
 
     Returns:
         How many this process has run.
+
+    Raises:
+        EndpointLost: If the endpoint left calls unanswered; the next cells would fare no better.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study, rows, count = open_study(storage, name), Rows(folder), 0
-    idle_since = time.monotonic()
+    idle_since, lost = time.monotonic(), None
 
     def objective(trial: Trial) -> float:
-        nonlocal count
+        nonlocal count, lost
         if "cell" not in trial.user_attrs:  # another worker was faster: Optuna has made this trial up
             raise optuna.TrialPruned
         trial.set_user_attr("worker", f"{socket.gethostname()}/{os.getpid()}")
         row = rows.find(trial.user_attrs["key"]) if trial.user_attrs.get("again") else None
         if row is None:
-            row = measure(Cell(**trial.user_attrs["cell"]), data_dir, num_threads)
+            try:
+                row = measure(Cell(**trial.user_attrs["cell"]), data_dir, num_threads, Endpoint(api_base, folder))
+            except EndpointLost as error:
+                lost = error
+                raise
             rows.write(row)
             count += 1
         for what in ("task", "arm", "seed", "runs", "noise", "runs_made", "prompt_calls", "words", "usd_spent"):
@@ -202,6 +217,8 @@ def work(
         while time.monotonic() - idle_since < PATIENCE and parent in (None, os.getppid()):
             if study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
                 study.optimize(objective, n_trials=1, catch=(Exception,))
+                if lost is not None:
+                    raise lost
                 idle_since = time.monotonic()
             elif study.user_attrs.get(OPEN):
                 time.sleep(POLL)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dspy_dlpo.tuning import search_parameters
 from evaluations.grid import Rows
+from evaluations.report.local import local_figures
 from evaluations.report.tables import OURS, START, Table, ablation, arms_of, goals
 from evaluations.statistics import Row, difference, mean_of, mean_score, pick, spread
 
@@ -74,6 +75,7 @@ def space() -> str:
 def main() -> None:
     """Put everything between its marks."""
     _put(ROOT / "README.md", "figures", figures())
+    _put(ROOT / "README.md", "small models", local_figures(RESULTS / "local"))
     _put(TUNING, "figures", tuning_figures())
     _put(TUNING, "space", space())
 

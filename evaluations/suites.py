@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 from evaluations.arms import ABLATION, CONTROLLER, MAIN, TUNING
 from evaluations.cell import Cell
-from evaluations.tasks import real_names, simulated_names
+from evaluations.tasks import local_names, real_names, simulated_names
 
-SUITES = ("quick", "simulated", "ablation", "controller", "tuning", "money", "paper")
+SUITES = ("quick", "simulated", "ablation", "controller", "tuning", "money", "paper", "local")
 # Arms whose curves over the runs are shown, and the runs.
 CURVES = ("default", "plain textual gradient descent", "GEPA", "MIPROv2 (zero-shot)")
 CURVE_RUNS = (150, 300, 500, 1000)
 QUICK_ARMS = ("start prompt", "default", "plain textual gradient descent", "GEPA", "MIPROv2 (zero-shot)", "COPRO")
 # Of the tasks of BIG-Bench Hard the paper's suite takes all; the list of the others is in `evaluations.tasks`.
 PAPER_ARMS = MAIN
+# A cell of a small model takes 10 to 25 minutes: few arms by default.
+START = "start prompt"
+LOCAL_ARMS = (START, "default", "GEPA")
+LOCAL_RUNS, LOCAL_TOKENS = 300, 150
 
 
 def cells_of(
@@ -27,6 +32,7 @@ def cells_of(
     arms: Sequence[str] | None = None,
     task_model: str | None = None,
     prompt_model: str | None = None,
+    max_tokens: int = LOCAL_TOKENS,
 ) -> list[Cell]:
     """The cells of a suite.
 
@@ -34,7 +40,8 @@ def cells_of(
     the runs, and once without the writer's forgetting. ``ablation``: our arms. ``controller``: the shipped schedules
     against Optuna's choice of each step's numbers. ``tuning``: the shipped settings against those that a search on
     other tasks and seeds found best (`evaluations.tuning`). ``money``: the main table at a cap on money. ``quick``: a
-    part of it in minutes. ``paper``: real data sets, on models that are named.
+    part of it in minutes. ``paper``: real data sets, on models that are named. ``local``: short tasks on a small model
+    at an endpoint.
 
     Args:
         suite: One of `SUITES`.
@@ -44,9 +51,10 @@ def cells_of(
         arms: Instead of the suite's.
         task_model: A real model that runs the program.
         prompt_model: A real model that writes prompts.
+        max_tokens: Of a reply of the task model, in the suite ``local``.
 
     Raises:
-        ValueError: If there is no such suite, or the paper's is asked for without models.
+        ValueError: If there is no such suite, or one of real models is asked for without them.
     """
     if suite not in SUITES:
         raise ValueError(f"suite={suite!r} is no suite. Pass one of {', '.join(SUITES)}.")
@@ -57,6 +65,11 @@ def cells_of(
             raise ValueError("The paper's suite needs real models. Pass --task-model and --prompt-model.")
         product = itertools.product(numbers, budgets, tasks or real_names(), arms or PAPER_ARMS)
         return [Cell(task, arm, seed, runs, **models) for seed, runs, task, arm in product]
+    if suite == "local":
+        if not (task_model and prompt_model):
+            raise ValueError("The suite of small models needs them. Pass --task-model and --prompt-model.")
+        cells = _local(numbers, budgets, tasks or local_names(), arms or LOCAL_ARMS)
+        return [replace(cell, **models, max_tokens=max_tokens) for cell in cells]
     names = tasks or (("object_counting", "navigate") if suite == "quick" else simulated_names())
     if suite == "quick":
         product = itertools.product(numbers, budgets[:1], names, arms or QUICK_ARMS)
@@ -70,6 +83,13 @@ def cells_of(
         product = itertools.product(numbers, names, arms or MAIN)
         return [Cell(task, arm, seed, runs=0, usd=0.1) for seed, task, arm in product]
     return _simulated(numbers, budgets, names, arms or MAIN)
+
+
+def _local(numbers: Sequence[int], budgets: Sequence[int], names: Sequence[str], arms: Sequence[str]) -> list[Cell]:
+    """The start prompt once for a task: no seed or budget changes its test questions or its score."""
+    product = itertools.product(numbers, budgets, names, arms)
+    cells = [Cell(task, arm, seed, runs) for seed, runs, task, arm in product]
+    return [cell for cell in cells if cell.arm != START or (cell.seed, cell.runs) == (numbers[0], budgets[0])]
 
 
 def _simulated(numbers: Sequence[int], budgets: Sequence[int], names: Sequence[str], arms: Sequence[str]) -> list[Cell]:

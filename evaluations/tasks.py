@@ -2,12 +2,12 @@
 
 Names: ``object_counting`` (generated questions, simulated model), ``object_counting@bbh`` (real questions, simulated
 model), and, for any model, ``gsm8k``, ``math``, ``biggsm``, ``mgsm``, ``bbh/<task>``, ``banking77``,
-``sentence_polarity``, ``subjectivity``.
+``sentence_polarity``, ``subjectivity``, and the short ones for a small model: ``local/refunds``, for example.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import dspy
 from dspy_dlpo.simulation import simulated_task, task_names
 from evaluations import graders
 from evaluations.data import BBH_TASKS, SOURCES, rows_of, split
+from evaluations.local_tasks import TASKS, parts_of
 
 # Examples to learn from, to choose on, and to test on, of simulated tasks.
 SIZES = (50, 50, 150)
@@ -38,6 +39,7 @@ class BenchTask:
         calls_per_run: Calls of the task model in one run of the program.
         simulated: Whether only the simulated model answers it.
         source: The simulated task, for what only the simulation knows; None for real ones.
+        headroom: Questions that tell what an instruction can gain, in no other part; empty if there are none.
     """
 
     name: str
@@ -51,6 +53,7 @@ class BenchTask:
     calls_per_run: int = 1
     simulated: bool = False
     source: Any = None
+    headroom: list[dspy.Example] = field(default_factory=list)
 
 
 # Grader and start instructions of each real data set.
@@ -76,6 +79,11 @@ def real_names() -> tuple[str, ...]:
     return (*(name for name in SOURCES if name != "bbh"), *(f"bbh/{task}" for task in BBH_TASKS))
 
 
+def local_names() -> tuple[str, ...]:
+    """The short tasks for a small model."""
+    return tuple(TASKS)
+
+
 def bench_task(name: str, seed: int, data_dir: Path | None = None) -> BenchTask:
     """A task by its name.
 
@@ -90,17 +98,29 @@ def bench_task(name: str, seed: int, data_dir: Path | None = None) -> BenchTask:
     base, _, origin = name.partition("@")
     if base in task_names():
         return _simulated(name, base, seed, None if origin != "bbh" else (data_dir or Path(".")) / "bbh.jsonl")
+    if name in TASKS:
+        return _local(name, seed, data_dir)
     dataset, _, part = name.partition("/")
     if dataset not in REAL:
-        raise ValueError(f"{name!r} is no task. Pass one of {', '.join((*simulated_names(), *real_names()))}.")
+        known = (*simulated_names(), *real_names(), *local_names())
+        raise ValueError(f"{name!r} is no task. Pass one of {', '.join(known)}.")
     grade, start = REAL[dataset]
     parts = split(dataset, rows_of(dataset, data_dir, part), seed)
-    examples = [
-        [dspy.Example(question=row["question"], answer=row["answer"]).with_inputs("question") for row in rows]
-        for rows in parts
-    ]
+    examples = [_examples((row["question"], row["answer"]) for row in rows) for rows in parts]
     program = dspy.ChainOfThought(dspy.Signature("question -> answer", start))
     return BenchTask(name, program, *graders.metrics(grade), *examples)
+
+
+def _local(name: str, seed: int, data_dir: Path | None) -> BenchTask:
+    """No chain of thought: a small model on a processor writes some ten tokens a second."""
+    task, parts = TASKS[name], parts_of(name, TASKS[name], seed, data_dir)
+    program = dspy.Predict(dspy.Signature("question -> answer", task.start))
+    examples = map(_examples, (parts.train, parts.val, parts.test))
+    return BenchTask(name, program, *graders.metrics(task.grade), *examples, headroom=_examples(parts.headroom))
+
+
+def _examples(pairs: Iterable[tuple[str, str]]) -> list[dspy.Example]:
+    return [dspy.Example(question=question, answer=answer).with_inputs("question") for question, answer in pairs]
 
 
 def _simulated(name: str, base: str, seed: int, data: Path | None) -> BenchTask:

@@ -76,3 +76,18 @@ def test_both_metrics_give_the_same_score():
         assert said.score == score
         assert "4" in said.feedback
     assert metric(gold, dspy.Prediction()) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("given", "score"), [("A; b; 1", 1.0), (" A;b; 1 ", 1.0), ("A; b; 2", 2 / 3), ("a; b; 1", 2 / 3), ("A; b", 0.0)]
+)
+def test_fields_are_graded_one_by_one(given, score):
+    assert graders.fields("A; b; 1", given) == pytest.approx(score)
+
+
+def test_an_answer_that_is_right_in_part_is_told_so():
+    gold = dspy.Example(question="q", answer="A; 1").with_inputs("question")
+    _, feedback_metric = graders.metrics(graders.fields)
+    said = feedback_metric(gold, dspy.Prediction(answer="A; 2"), None, None, None)
+    assert said.score == 0.5
+    assert said.feedback == "Partly wrong. The answer was A; 2. The expected answer is A; 1."

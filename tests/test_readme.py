@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from waiting import PATIENCE
 
-from evaluations.readme import TUNING, between, figures, space, tuning_figures
+from evaluations.readme import RESULTS, TUNING, between, figures, space, tuning_figures
+from evaluations.report.local import local_figures
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -38,6 +39,10 @@ def test_the_two_commands_are_make_targets():
 def test_the_figures_are_those_of_the_stored_results():
     assert between(ROOT / "README.md", "figures").strip() == figures().strip()
     assert between(TUNING, "figures").strip() == tuning_figures().strip()
+
+
+def test_the_figures_of_small_models_are_those_of_the_stored_results():
+    assert between(ROOT / "README.md", "small models").strip() == local_figures(RESULTS / "local").strip()
 
 
 def test_the_search_space_is_that_of_the_code():
