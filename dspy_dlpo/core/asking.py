@@ -6,7 +6,6 @@ from then on, and a run that is gone on with asks as it did before.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -15,6 +14,9 @@ from dspy_dlpo.core.history import Asked, History, StepContext
 from dspy_dlpo.core.request import admit_reply
 from dspy_dlpo.core.roles import Reply, Write
 from dspy_dlpo.core.update import Update
+
+# What a usable reply counts of which nothing gained: less than one half, so that another form has its turn.
+HALF_WAY = 0.4
 
 
 @dataclass
@@ -71,17 +73,21 @@ def written(write: Write, updates: Sequence[Update], forms: Sequence[str], ctx: 
 
 
 def in_order(forms: Sequence[str], history: History) -> list[str]:
-    """The forms, those in which usable replies are likeliest first; of equals in the order given.
+    """The forms, those first of whose requests most came; of equals in the order given.
 
-    How likely is estimated by Laplace's rule, (usable + 1) / (asked + 2): a form that was never asked for has one half.
-    So one that failed at its first try stands behind those untried, and one that failed once in eight before them.
+    A request counts 1 if an edit gained an example, `HALF_WAY` if the reply could be used and nothing gained, else 0.
+    Two requests that came to 1 in all are taken for granted: a form that was never asked in has one half, so one that
+    failed at its first try (1/3) stands behind it, and so does one of which nothing gained yet (1.4/3); one that gained
+    three times in four does not.
     """
-    asked, usable = Counter[str](), Counter[str]()
+    count, came = dict.fromkeys(forms, 0), dict.fromkeys(forms, 0.0)
     for record in history.steps():
+        gained = {entry.edit.predictor for entry in record.ledger if entry.gained or (entry.kept and record.gained)}
         for each in record.asked:
-            asked[each.form] += 1
-            usable[each.form] += each.usable
-    return sorted(forms, key=lambda form: -(usable[form] + 1) / (asked[form] + 2))
+            if each.form in count:
+                count[each.form] += 1
+                came[each.form] += each.usable * (1.0 if each.predictor in gained else HALF_WAY)
+    return sorted(forms, key=lambda form: -(1 + came[form]) / (2 + count[form]))
 
 
 def _is_empty(reply: Reply) -> bool:

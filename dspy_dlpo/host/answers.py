@@ -46,7 +46,11 @@ def account_of_answers(expected: Mapping[str, Counter[str]], rows: Sequence[Row]
         expected: As `expected_answers` gives it.
         rows: Runs of the program on examples.
     """
-    lines = [f"expected {name}: {_counted(counts.most_common())}" for name, counts in expected.items()]
+    lines = [
+        f"{name} must be one of these, exactly as written (in brackets, how often each is right in training): "
+        f"{_counted(counts.items())}"
+        for name, counts in expected.items()
+    ]
     confused = Counter(pair for row in rows for pair in _confusions(expected, row))
     if lines and confused:
         told = [f"{wanted} answered as {given or 'nothing'} ({count})" for (wanted, given), count in _first(confused)]

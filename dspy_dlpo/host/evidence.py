@@ -16,7 +16,7 @@ SHORTEST_EXAMPLE = 60
 
 # Input fields that requests have only where they hold something, and what stands in them.
 FIELDS = {
-    "answers": "which answers are expected in all of training, how often, and what was answered instead",
+    "answers": "the answers that there are, and what was answered instead",
     "successes": "some examples that it got right",
     "module_demos": "solved examples that the module is shown with every request; they stay",
 }

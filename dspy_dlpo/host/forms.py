@@ -58,27 +58,23 @@ class RewriteInstructions(dspy.Signature):
 
 
 class WriteLines(EditInstructions):
-    """Improve these instructions so that examples like those that went wrong come out right.
+    """Which sentences should be added to these instructions, so that such examples come out right?
 
-    Answer with edits only, each on a line of its own, in one of these forms, and nothing else:
-    ADD: a new sentence
-    ADD 2: a new sentence to stand after sentence 2
-    REPLACE 1: what sentence 1 should say instead
-    DELETE 3
-
-    Write each rule as one clear sentence that helps on new inputs too; do not copy an example. The most useful edit
-    comes first.
+    Write each on a line of its own that begins with ADD: and write nothing else. To change or delete a sentence of the
+    present instructions, begin the line with its number, as in REPLACE 1: or DELETE 2. Each sentence is a clear rule
+    that helps on new inputs too, with the exact names of all answers that it is about. Do not copy the examples. The
+    most useful line comes first.
     """
 
     edits: str = dspy.OutputField(desc="the edits, one a line")
 
 
 class WritePrompt(RewriteInstructions):
-    """Write the complete improved instructions, as plain text, so that examples like these come out right.
+    """Write the complete improved instructions for this module, as plain text.
 
-    Keep what works of the present instructions, and add what they lack: clear rules that help on new inputs too, and,
-    where the answers are always the same few, their exact names. Do not copy the examples. Answer with the instructions
-    only, without a title or any other word.
+    Keep what works of the present ones, and add what they lack: clear rules that help on new inputs too, with the exact
+    names of all possible answers where these are always the same few. Do not copy the examples. Begin at once with the
+    instructions, and write nothing else.
     """
 
 

@@ -28,16 +28,19 @@ CUT_EDIT = "cut off by max_tokens in the middle of this edit"
 _SHORTEST_PROMPT = 3
 # An edit on a line of its own: ADD: text, ADD 2: text, REPLACE 1: text, DELETE 3, MOVE 3 TO 1.
 _LINE = re.compile(
-    r"^\W{0,4}(?P<op>[A-Za-z]+)(?:\s+(?:after\s+)?(?:sentence\s+)?\[?(?P<at>\d+)\]?)?"
-    r"(?:\s+(?:to|after)\s+(?:sentence\s+)?\[?(?P<to>\d+)\]?)?\s*(?::(?P<text>.*)|\.?\s*)$",
+    r"^\W*(?:\d+[.)]\W+)?(?P<op>add|replace|delete|move)(?:\s+(?:after\s+)?(?:sentence\s+)?\[?(?P<at>\d+)\]?)?"
+    r"(?:\s+(?:to|after)\s+(?:sentence\s+)?\[?(?P<to>\d+)\]?)?(?:\W*:[\s*]*(?P<text>.*)|[\s.*]*)$",
     re.IGNORECASE,
 )
 # What a model says before the instructions that it was asked for.
 _LEAD = re.compile(
-    r"\A\W{0,4}(?:(?:sure|certainly|of course|okay)\b[^\n]*\n+\W{0,4})?"
-    r"(?:here (?:are|is)\b[^\n]*|(?:the |complete |new |updated |revised |improved )*instructions?):?\W{0,4}\n+",
+    r"\A\W{0,4}(?:(?:sure|certainly|of course|okay|here (?:are|is))\b[^\n]*"
+    r"|(?:the |complete |new |updated |revised |improved |module )*instructions?)(?::\W{0,4}|\W{0,3})\n+",
     re.IGNORECASE,
 )
+# How a model that has not understood says so, in so many sentences at most.
+_EXCUSE = re.compile(r"\bplease (?:provide|share|give|send)\b|\bI(?:'m| am) sorry\b|\bI can(?:no|')t\b", re.IGNORECASE)
+_LONGEST_EXCUSE = 3
 
 
 def read_cut(text: str, prompt: str) -> Reply:
@@ -118,9 +121,10 @@ def read_lines(text: str, prompt: str, cut: bool = False) -> Reply:
     """
     items: list[dict[str, Any]] = []
     for line in text.splitlines():
-        item = _item(line)
-        if item is not None:
-            items.append(item)
+        begun = _LINE.match(line)
+        if begun:
+            text = (begun["text"] or "").strip()
+            items.append({"op": begun["op"].lower(), "at": begun["at"], "to": begun["to"], "text": text})
         elif items and line.strip() and not line.strip().startswith("```"):
             items[-1]["text"] = f"{items[-1]['text']}\n{line.rstrip()}".strip("\n")
     if not items:
@@ -129,20 +133,11 @@ def read_lines(text: str, prompt: str, cut: bool = False) -> Reply:
     return replace(reply, error=CUT_EDITS) if cut and not reply.edits else reply
 
 
-def _item(line: str) -> dict[str, Any] | None:
-    """The edit that a line begins; None if it begins none."""
-    found = _LINE.match(line)
-    if found is None:
-        return None
-    op = next((op for op, words in _OPERATIONS.items() if found["op"].lower() in words), None)
-    if op is None or (op in ("add", "replace") and found["text"] is None) or (op != "add" and found["at"] is None):
-        return None
-    return {"op": op, "at": found["at"], "to": found["to"], "text": (found["text"] or "").strip()}
-
-
 def read_prompt(text: str, prompt: str) -> Reply:
     """Read the complete new instructions, as the edits that lead there."""
     bare = _unwrapped(text)
+    if _EXCUSE.search(bare) and len(split(bare)) <= _LONGEST_EXCUSE:
+        return Reply(error="neither edits nor a prompt")
     return salvage(bare if _LEAD.match(prompt) else _LEAD.sub("", bare, count=1), prompt, prose=True)
 
 

@@ -1,0 +1,114 @@
+"""Each form in which the writer can be asked: what is sent, how a reply is read, and what the record remembers."""
+
+import dspy
+import pytest
+from dspy.lm15 import InvalidRequestError
+from scripted import engine, scripted_lm
+
+from dspy_dlpo.core.update import TextGradient, Update
+from dspy_dlpo.host.forms import FORMS, forms_of
+from dspy_dlpo.host.meter import Meter
+from dspy_dlpo.host.prompting import PromptModel
+from dspy_dlpo.host.replies import read_lines, read_prompt
+from dspy_dlpo.host.writer import Writer
+
+PROMPT = "Name the intent. Be brief. Stop."
+
+
+def told(edits):
+    return [(edit.op, edit.at, edit.text.strip(), edit.to) for edit in edits]
+
+
+@pytest.mark.parametrize(
+    ("text", "edits"),
+    [
+        ("ADD: Use no slang.", [("add", 3, "Use no slang.", None)]),
+        ("ADD 2: Use no slang.", [("add", 2, "Use no slang.", None)]),
+        ("REPLACE 1: Name it.\nDELETE 3", [("replace", 0, "Name it.", None), ("delete", 2, "", None)]),
+        ("- **ADD:** Use no slang.\n", [("add", 3, "Use no slang.", None)]),
+        (
+            "1. ADD: Use no slang.\n2. REPLACE [1]: Name it.",
+            [("add", 3, "Use no slang.", None), ("replace", 0, "Name it.", None)],
+        ),
+        ("ADD: One of these:\n- card lost\n- card late", [("add", 3, "One of these:\n- card lost\n- card late", None)]),
+        ("```\nADD: Use no slang.\n```", [("add", 3, "Use no slang.", None)]),
+        ("MOVE 3 TO 1", [("move", 2, "", 1)]),
+        ("Sure:\nADD: Use no slang.", [("add", 3, "Use no slang.", None)]),
+    ],
+)
+def test_edits_are_read_line_by_line(text, edits):
+    assert told(read_lines(text, PROMPT).edits) == edits
+
+
+def test_a_line_without_its_number_is_dropped_and_the_others_stay():
+    reply = read_lines("DELETE: Be brief.\nADD: Use no slang.", PROMPT)
+    assert told(reply.edits) == [("add", 3, "Use no slang.", None)]
+    assert "no sentence number" in reply.dropped[0].reason
+
+
+@pytest.mark.parametrize("text", ["", "Please provide the instructions.", "Update the account when asked."])
+def test_prose_is_no_edit(text):
+    assert read_lines(text, PROMPT).error
+
+
+def test_a_last_line_that_was_cut_off_is_left_out():
+    assert told(read_lines("ADD: Use no slang.\nADD: Write the na", PROMPT, cut=True).edits) == [
+        ("add", 3, "Use no slang.", None)
+    ]
+
+
+@pytest.mark.parametrize(
+    "lead", ["", "Instructions:\n", "Here are the improved instructions:\n\n", "Sure! Here it is:\n\n", "```\n"]
+)
+def test_a_whole_prompt_is_read_as_edits_without_what_stands_around_it(lead):
+    text = f"{lead}Name the intent. Be brief. Use no slang. Stop."
+    reply = read_prompt(f"{text}\n```" if "```" in lead else text, PROMPT)
+    assert told(reply.edits) == [("add", 2, "Use no slang.", None)]
+
+
+@pytest.mark.parametrize("text", ["Sure! Please provide the instructions.", "I'm sorry, I cannot do that.", ""])
+def test_an_excuse_is_no_prompt(text):
+    assert read_prompt(text, PROMPT).error
+
+
+def writer_of(lm, whole=False):
+    return Writer(PromptModel(lm, Meter()), {"solve": "solve: given message; answers intent"}, {"solve": PROMPT}, whole)
+
+
+def asked(lm, form, whole=False):
+    update = Update("solve", PROMPT, (TextGradient("solve", "It is vague."),), form=form)
+    return writer_of(lm, whole)([update], 1)[0]
+
+
+@pytest.mark.parametrize("form", ["lines", "prompt"])
+def test_plain_forms_are_plain_text_both_ways(form):
+    text = "ADD: Use no slang." if form == "lines" else f"{PROMPT} Use no slang."
+    lm = scripted_lm(lambda system, user: text)
+    assert ("add", "Use no slang.") in [(op, text) for op, _, text, _ in told(asked(lm, form).edits)]
+    [(system, request)] = engine(lm).asked
+    assert "[[ ##" not in system + request
+    assert "It is vague." in request
+    assert ("[1] Name the intent." in request) == (form == "lines")
+
+
+def test_an_endpoint_that_keeps_schemas_is_asked_for_one(monkeypatch):
+    lm = scripted_lm(lambda system, user: '{"edits": [{"op": "add", "at": 3, "text": "Use no slang."}]}')
+    assert writer_of(lm).forms == ("edits", "lines", "prompt")
+    monkeypatch.setattr(type(lm), "supports_response_schema", True)
+    assert writer_of(lm).forms == ("edits", "schema", "lines", "prompt")
+    assert told(asked(lm, "schema").edits) == [("add", 3, "Use no slang.", None)]
+
+
+def test_an_endpoint_that_refuses_a_schema_is_asked_on():
+    def refuse(system, user):
+        raise InvalidRequestError("response_format is not supported")
+
+    reply = asked(scripted_lm(refuse), "schema")
+    assert reply.error
+    assert not reply.lost
+
+
+def test_whole_prompts_have_plain_text_as_their_other_form():
+    assert forms_of(True, True) == ("rewrite", "prompt")
+    assert set(forms_of(False, True)) | set(forms_of(True, False)) == set(FORMS)
+    assert issubclass(FORMS["prompt"].signature, dspy.Signature)
