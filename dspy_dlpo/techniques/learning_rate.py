@@ -43,7 +43,8 @@ class LearningRate(Technique):
     """Change only a few sentences in one step.
 
     The writer is told the limit and asked to put its best edits first; whatever it answers, code keeps the first
-    `max_edits` sentence edits. An edit whose text holds several sentences counts as several.
+    `max_edits` sentence edits. An edit whose text holds several sentences counts as several, but a sentence with
+    the list that it introduces counts as one: what is listed, such as the names of answers, is of no use in parts.
 
     Args:
         max_edits: Sentences of one predictor's prompt that may be added, replaced, deleted or moved in one step: a

@@ -1,4 +1,4 @@
-"""Whether models answer, in a form that can be used, and what a call costs: at most two small calls a model."""
+"""Whether models answer, in which form, and what a call costs: two small calls a model, a few more if need be."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import dspy
 
 from dspy_dlpo.cli.checks.finding import FAIL, OK, WARNING, Finding
 from dspy_dlpo.cli.free import is_free, is_simulated
+from dspy_dlpo.core.asking import written
 from dspy_dlpo.core.errors import ModelError
+from dspy_dlpo.core.history import History, StepContext
 from dspy_dlpo.core.roles import Row, TraceStep
 from dspy_dlpo.core.update import Update
 from dspy_dlpo.host.critic import Critic
@@ -27,6 +29,13 @@ from dspy_dlpo.host.writer import Writer
 
 # Seconds without a sign of life after which a model does not answer.
 PATIENCE = 60.0
+# The forms of the writer's replies, in words.
+_SAID = {
+    "edits": "as fields",
+    "schema": "by a JSON schema that its endpoint enforces",
+    "lines": "in plain text, one a line",
+    "prompt": "as complete new instructions",
+}
 # What a critic and a writer are asked about where there is no task.
 _EXAMPLE = dspy.Example(question="What is the capital of France?", answer="Paris").with_inputs("question")
 
@@ -86,12 +95,27 @@ def check_prompt_model(lm: Any, program: dspy.Module | None = None, example: Any
         if not gradients:
             return
         write = Writer(talk.model, {name: fields_of(program, name)}, {name: prompt}, evidence=critic.evidence)
-        [reply] = write([Update(name, prompt, tuple(gradients))], 0)
-        yield _form(about, "edits", not reply.error, talk.answers[-1])
+        yield from _edits(about, write, Update(name, prompt, tuple(gradients)), talk)
     except ModelError as error:
         yield dead(about, error)
         return
     yield cost(about, lm, talk.meter)
+
+
+def _edits(about: str, write: Writer, update: Update, talk: _Talk) -> Iterator[Finding]:
+    """Ask for edits in one form after the other, until a reply can be used, as a step does."""
+    found = written(write, [update], write.forms, StepContext(0, 0.0, History()))
+    usable = any(each.usable for each in found.asked)
+    form = found.asked[-1].form
+    if usable and form != write.forms[0]:
+        yield Finding(
+            WARNING,
+            about,
+            f"writes edits {_SAID[form]}, not in the form asked for first; a run finds that out",
+            "Nothing need be done; a stronger model writes better rules.",
+        )
+        return
+    yield _form(about, "edits", usable, talk.answers[-1])
 
 
 def _failed(name: str, example: Any) -> Row:

@@ -1,0 +1,125 @@
+"""What critic and writer are told of the answers that there are, and of what went right."""
+
+import enum
+from collections import Counter
+from typing import Literal
+
+import dspy
+import pytest
+from scripted import engine, given, scripted_lm
+
+from dspy_dlpo import Budget, DLPOTeleprompter
+from dspy_dlpo.core.roles import Row
+from dspy_dlpo.host.answers import CONFUSIONS, account_of_answers, expected_answers
+from dspy_dlpo.host.evidence import beside
+from dspy_dlpo.host.failures import RIGHT, successes
+from dspy_dlpo.host.program import fields_of
+
+LABELS = [{"intent": name} for name in ["card lost"] * 3 + ["card late"] * 2 + ["rates"] * 4]
+
+
+def row(example, score, wanted, given_):
+    return Row(example, score, {"message": f"message {example}"}, {"intent": wanted}, {"intent": given_})
+
+
+def test_answers_that_recur_are_told_with_their_counts_and_confusions():
+    rows = [row(0, 0.0, "card lost", "lost"), row(1, 0.0, "card lost", "lost"), row(2, 1.0, "rates", "rates")]
+    told = account_of_answers(expected_answers(LABELS), rows)
+    assert "rates (4), card lost (3), card late (2)" in told
+    assert "card lost answered as lost (2)" in told
+    assert "rates answered" not in told
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [str(i) for i in range(5)] * 4,
+        [f"answer {i}" for i in range(20)],
+        ["the same"] * 20,
+        ["a" * 70, "b" * 70] * 10,
+        ["12.50 EUR".replace(" EUR", ""), "3,00"] * 8,
+        ["", "yes"] * 8,
+    ],
+    ids=["numbers", "each its own", "one alone", "long", "amounts", "empty"],
+)
+def test_what_is_no_label_is_not_told(values):
+    assert not expected_answers([{"answer": value} for value in values])
+    assert account_of_answers({}, [row(0, 0.0, "a", "b")]) == ""
+
+
+def test_confusions_are_bounded():
+    expected = {"intent": Counter({f"label {i}": 2 for i in range(40)})}
+    rows = [row(i, 0.0, f"label {i}", "other") for i in range(40)]
+    assert account_of_answers(expected, rows).count("answered as") == CONFUSIONS
+
+
+def test_the_boundary_is_shown_from_both_sides():
+    rows = [row(i, 1.0, "rates", "rates") for i in range(6)] + [row(6, 1.0, "card late", "card late")]
+    failed = [row(7, 0.0, "card lost", "card late")]
+    shown = successes([*rows, *failed], failed, 1.0, step=1)
+    assert len(shown) == RIGHT
+    assert shown[0].example == 6, "right where the failed run gave the same answer wrongly"
+    assert successes(rows, failed, None, step=1) == []
+    others = [successes(rows, failed, 1.0, step)[1].example for step in range(8)]
+    assert len(set(others)) > 2, "others are drawn at each step"
+
+
+def test_without_room_nothing_is_told_beside():
+    from dspy_dlpo.host.evidence import Evidence
+
+    assert beside(Evidence(answers="a (1), b (2)"), 0) == {}
+
+
+class Urgency(enum.Enum):
+    HIGH = "high"
+    LOW = "low"
+
+
+class Triage(dspy.Signature):
+    """Triage the ticket."""
+
+    ticket: str = dspy.InputField()
+    kind: Literal["bug", "question"] = dspy.OutputField()
+    urgency: Urgency = dspy.OutputField(desc="how soon")
+    hours: int = dspy.OutputField()
+    note: str = dspy.OutputField()
+
+
+def test_output_types_and_their_options_are_told():
+    said = fields_of(dspy.Predict(Triage), "self")
+    assert "kind (one of bug, question)" in said
+    assert "urgency (one of high, low; how soon)" in said
+    assert "hours (int)" in said
+    assert said.endswith("note")
+
+
+def test_critic_and_writer_are_told_in_a_run():
+    names = ["card lost", "card late", "rates"]
+    examples = [dspy.Example(message=f"message {i}", intent=names[i % 3]).with_inputs("message") for i in range(36)]
+
+    def answer(system, user):
+        if "[[ ## critique ## ]]" in system and "edits" not in system:
+            return "[[ ## critique ## ]]\nThe names are missing.\n\n[[ ## completed ## ]]"
+        if "edits" in system:
+            return '[[ ## edits ## ]]\n[{"op": "add", "at": 1, "text": "Use the names."}]\n\n[[ ## completed ## ]]'
+        return "[[ ## intent ## ]]\ncard late\n\n[[ ## completed ## ]]"
+
+    lm = scripted_lm(answer)
+    optimizer = DLPOTeleprompter(
+        lambda gold, pred, trace=None: gold.intent == pred.intent,
+        task_model=lm,
+        prompt_model=lm,
+        budget=Budget(metric_calls=90),
+        num_threads=1,
+        verbose=False,
+    )
+    optimizer.compile(
+        dspy.Predict(dspy.Signature("message -> intent", "Name it.")), trainset=examples[:24], valset=examples[24:]
+    )
+    asked = [user for _, user in engine(lm).asked if "[[ ## answers ## ]]" in user]
+    assert asked
+    for user in asked:
+        assert "card late (8), card lost (8), rates (8)" in given(user, "answers")
+        assert "rates answered as card late" in given(user, "answers")
+        assert "expected intent: card late" in given(user, "successes")
+    assert {"critique" in given(user, "answers") for user in asked} == {False}
