@@ -20,7 +20,10 @@ from dspy_dlpo.core.budget import Budget
 from dspy_dlpo.door import Door, word_limit
 from dspy_dlpo.estimate import Estimate, ModelEstimate, Span
 from dspy_dlpo.hidden_tokens import hidden_notes, image_tokens, thinking_tokens
+from dspy_dlpo.host.answers import account_of_answers, expected_answers
 from dspy_dlpo.host.critic import FOR_WRITER, CritiqueModule
+from dspy_dlpo.host.evidence import with_fields
+from dspy_dlpo.host.failures import RIGHT
 from dspy_dlpo.host.fitting import LEAST_TOKENS, most_tokens
 from dspy_dlpo.host.forms import EditInstructions
 from dspy_dlpo.host.meter import ModelMeter
@@ -49,6 +52,11 @@ NEARLY_ALL, RUNS_PER_EXAMPLE = 0.8, 6
 UNKNOWN_FIELD = 40
 # Modules that call their predictors as often as they need.
 LOOPS = (dspy.ReAct, dspy.ReActV2, dspy.BestOfN, dspy.Refine)
+# Characters in which the confusions of answers are told.
+CONFUSED = 300
+# Requests to the writer in a step, as one reply in six is of no use and another form is tried then: 76 in 61 steps of
+# simulated runs. A model that cannot answer in the first form takes more, until that is known.
+REPLIES = 1.2
 # Tokens that critic and writer answer.
 CRITIQUE, EDITS = 100, 100
 
@@ -222,14 +230,14 @@ class Estimator:
         return TOKENS_PER_WORD * sum(grown) / len(prompts)
 
     def _prompt(self, runs: float) -> ModelEstimate:
-        """What critic and writer are asked; each step asks both."""
+        """What critic and writer are asked; each step asks both, and the writer again where a reply is of no use."""
         n = len(self._data.train)
         steps = max(1.0, STEPS * min(runs, MOST_RUNS_PER_EXAMPLE * n) ** 0.2 * n**0.1)
         critic, writer = self._asked(runs)
         low, high = steps / math.sqrt(WIDEST), steps * math.sqrt(WIDEST)
-        tokens_in = Span(low * (critic + writer), high * (critic + writer))
-        tokens_out = Span(low * (CRITIQUE + EDITS), high * (CRITIQUE + EDITS))
-        calls, model = Span(2 * low, 2 * high), self._door.prompt_model
+        read, written, asked = critic + REPLIES * writer, CRITIQUE + REPLIES * EDITS, 1 + REPLIES
+        tokens_in, tokens_out = Span(low * read, high * read), Span(low * written, high * written)
+        calls, model = Span(asked * low, asked * high), self._door.prompt_model
         tokens_out = _more(tokens_out, calls, thinking_tokens(model) or Span(0, 0))
         return self._model("prompt", model, calls, tokens_in, tokens_out)
 
@@ -240,11 +248,18 @@ class Estimator:
         example = max((_shown(example) for example in self._data.train[:20]), key=len)
         prompt = max(self._door.prompts.values(), key=len) + " word" * int(self._growth(runs) / TOKENS_PER_WORD)
         critic = {"program": "", "module": "", "current_instructions": prompt, "failures": example * batch}
+        more = {"successes": example * RIGHT}
+        answers = account_of_answers(expected_answers([as_text(each.labels()) for each in self._data.train]), [])
+        if answers:
+            more["answers"] = answers + " " * CONFUSED
         words = " " * (CRITIQUE + 150) * CHARACTERS_PER_TOKEN  # the critique, the advice of the techniques, the limits
         writer = {"module": "", "purpose": "", "current_instructions": prompt, "critique": words, "advice": ""}
         seen = {"failures": example * min(FOR_WRITER, batch), "limits": ""}
         bound = most_tokens(self._door.prompt_model)
-        requests = [(CritiqueModule, critic), (EditInstructions, {**writer, **seen})]
+        requests = [
+            (with_fields(signature, tuple(more)), {**inputs, **more})
+            for signature, inputs in ((CritiqueModule, critic), (EditInstructions, {**writer, **seen}))
+        ]
         # Examples are left out of requests that would be longer, instructions are not.
         least = [_rendered(adapter, asked, [], {**inputs, "failures": ""}) + LEAST_TOKENS for asked, inputs in requests]
         most = [_rendered(adapter, asked, [], inputs) for asked, inputs in requests]
