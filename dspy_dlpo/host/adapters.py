@@ -32,10 +32,14 @@ class PlainAdapter(dspy.Adapter):  # type: ignore[misc]
         self.heard = ""
 
     def format(self, signature: type[dspy.Signature], demos: Any, inputs: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Write the fields that hold anything, each under its description, and last what is wanted."""
+        """Write the fields that hold anything, each under its description, and last what is wanted.
+
+        The answers that there are stand right before it: a small model names them only there.
+        """
+        fields = sorted(signature.input_fields.items(), key=lambda item: item[0] == "answers")
         shown = [
             f"{_capital(field.json_schema_extra['desc'])}:\n{inputs[name]}"
-            for name, field in signature.input_fields.items()
+            for name, field in fields
             if str(inputs.get(name) or "").strip() not in ("", "None.")
         ]
         return [{"role": "user", "content": "\n\n".join([*shown, signature.instructions])}]

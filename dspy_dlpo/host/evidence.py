@@ -49,9 +49,14 @@ def beside(evidence: Evidence, room: int) -> dict[str, str]:
 
 @lru_cache(maxsize=64)
 def with_fields(signature: type[dspy.Signature], names: tuple[str, ...]) -> type[dspy.Signature]:
-    """A signature with some of `FIELDS` as its last inputs."""
+    """A signature with some of `FIELDS` more: the answers before the examples that went wrong, the others last.
+
+    After them, names of answers could be taken for what the last example was answered.
+    """
     made = signature
     for name in names:
-        made = made.insert(len(made.input_fields), name, dspy.InputField(desc=FIELDS[name]), str)
+        inputs = list(made.input_fields)
+        place = inputs.index("failures") if name == "answers" else len(inputs)
+        made = made.insert(place, name, dspy.InputField(desc=FIELDS[name]), str)
     made.__name__ = signature.__name__
     return made
