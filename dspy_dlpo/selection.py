@@ -61,7 +61,10 @@ def finalists(run: Run, count: int) -> list[Prompts]:
     Where the judging set has grown since prompts were judged, and nothing is left to complete them, they compete by the
     examples that they share with each other.
     """
-    chosen = [scored.prompts for scored in run.history.ranked() if scored.prompts != run.start][:count]
+    judged = [each for each in run.history.scored() if each.prompts != run.start]
+    # By every run made of them: where scores vary, those of the prompts in force were repeated after they were judged.
+    known = [Scored(each.prompts, run.runs.means(each.prompts, tuple(each.scores))) for each in judged]
+    chosen = [each.prompts for each in best_first(known)][:count]
     for prompts in chosen:
         with suppress(RunEnds, ModelError, MetricError):
             run.runs.ask([(prompts, x) for x in run.judging_set])

@@ -24,6 +24,9 @@ WAVES_AHEAD = 3
 # Of more edits than this, as several predictors bring them, halves are run before single ones.
 MANY = 8
 
+# The prompts that came of a proposal, their judgement, and what each edit was found to do.
+Judged = tuple[Prompts, Judgement, tuple[LedgerEntry, ...]]
+
 
 @dataclass
 class _Account:
@@ -42,7 +45,7 @@ class _Account:
 
 def judge_edits(
     bench: Bench, edits: Edits, bar: Bar, must_pay: Callable[[Edit], bool] = lambda edit: False, *, idle: bool = False
-) -> tuple[Prompts, Judgement, tuple[LedgerEntry, ...]]:
+) -> Judged:
     """Judge edits together, attribute what they change, drop those that do not pay, and judge what survives.
 
     A proposal that gains clearly is taken whole: it is in force at once, and trials look into its sentences later, as

@@ -7,13 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from dspy_dlpo.core.acceptance import TOLERANCE, Bar
-from dspy_dlpo.core.attribution import TOGETHER
+from dspy_dlpo.core.attribution import TOGETHER, Judged
 from dspy_dlpo.core.edits import Edits
 from dspy_dlpo.core.history import LedgerEntry, Prompts
 from dspy_dlpo.core.judging import Bench, Judgement, known
 from dspy_dlpo.core.sentences import words_of
 
-Judged = tuple[Prompts, Judgement, tuple[LedgerEntry, ...]]
 OUTDONE = "the others gain more without it"
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from dspy_dlpo.core.acceptance import TOLERANCE, Bar
-from dspy_dlpo.core.attribution import judge_edits
+from dspy_dlpo.core.attribution import Judged, judge_edits
 from dspy_dlpo.core.budget import BudgetSpent, RunEnds
 from dspy_dlpo.core.controller import controlled
 from dspy_dlpo.core.edits import Edit, Edits
@@ -18,7 +18,7 @@ from dspy_dlpo.core.ending import EndedBy, Ending
 from dspy_dlpo.core.errors import ControllerError, DLPOError, MetricError, ModelError, ProgramError
 from dspy_dlpo.core.history import BUDGET_ENDED, History, LedgerEntry, Prompts, Record, StepContext
 from dspy_dlpo.core.judging import Bench, Judgement, judge
-from dspy_dlpo.core.keeping import Judged, best_part, or_better
+from dspy_dlpo.core.keeping import best_part, or_better
 from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.request import admit, admit_replies, fault_of, request, why_nothing
 from dspy_dlpo.core.restoring import next_restorations, try_restorations
@@ -304,8 +304,7 @@ class Run:
 
     def _trial(self, deletions: Edits) -> Record:
         bench, began = self.bench(), self.progress
-        with self._kept("trial", bench, self._admitted, progress=began):
-            prompts, judgement, ledger = try_deletions(bench, deletions)
+        prompts, judgement, ledger = self._tried(bench, lambda: try_deletions(bench, deletions))
         if len(deletions) == 1 and not judgement.passed and bench.failing():
             name = deletions[0].predictor
             moved = try_move(bench, deletions[0], self.plan.constraints[name], self.context())
@@ -314,13 +313,19 @@ class Run:
         bar = Bar(bench.mean, strict=False)
         return self._judged("trial", prompts, judgement, bar, progress=began, base=bench.mean, ledger=ledger)
 
+    def _tried(self, bench: Bench, make: Callable[[], Judged]) -> Judged:
+        """What a trial comes to; the best part of it if that is more, or if the budget ends."""
+        bar = Bar(bench.mean, strict=False)
+        with self._kept("trial", bench, self._admitted, bar, progress=self.progress):
+            made = make()
+        return or_better(made, best_part(bench, bar, self._admitted))
+
     def _restorations(self) -> Edits:
         return next_restorations(self.prompts, self.history, self._lasting())
 
     def _restoring(self, restorations: Edits) -> Record:
         bench, began = self.bench(), self.progress
-        with self._kept("trial", bench, self._admitted, progress=began):
-            prompts, judgement, ledger = try_restorations(bench, restorations, self.start)
+        prompts, judgement, ledger = self._tried(bench, lambda: try_restorations(bench, restorations, self.start))
         bar = Bar(bench.mean, strict=False)
         return self._judged("trial", prompts, judgement, bar, progress=began, base=bench.mean, ledger=ledger)
 
@@ -405,14 +410,13 @@ class Run:
 
     @contextmanager
     def _kept(
-        self, kind: str, bench: Bench, is_legal: Callable[[Edits], bool], bar: Bar | None = None, **fields: object
+        self, kind: str, bench: Bench, is_legal: Callable[[Edits], bool], bar: Bar, **fields: object
     ) -> Iterator[None]:
         """Where the budget ends in between, record the best of what has run to its end: it competes like any other.
 
         On the way to the best part of a proposal the whole of it, mostly, has run on all examples. A step is recorded
         in any case, a trial only if there is something to keep.
         """
-        bar = Bar(bench.mean, strict=False) if bar is None else bar
         try:
             yield
         except BudgetSpent:

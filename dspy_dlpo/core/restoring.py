@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dspy_dlpo.core.acceptance import Bar
-from dspy_dlpo.core.attribution import TOGETHER, judge_edits
+from dspy_dlpo.core.attribution import TOGETHER, Judged, judge_edits
 from dspy_dlpo.core.edits import Edit, Edits, sound
 from dspy_dlpo.core.history import History, LedgerEntry, Prompts, Record
 from dspy_dlpo.core.judging import Bench, judge
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.trials import TOGETHER as MOST
-from dspy_dlpo.core.trials import Trial, losses
+from dspy_dlpo.core.trials import losses
 from dspy_dlpo.core.update import Constraint, admit_all
 
 RESTORED = "the user's own words, at no loss"
@@ -107,7 +107,7 @@ def _stripped(text: str) -> list[str]:
     return [sentence.strip() for sentence in split(text)]
 
 
-def try_restorations(bench: Bench, edits: Edits, start: Prompts) -> Trial:
+def try_restorations(bench: Bench, edits: Edits, start: Prompts) -> Judged:
     """Try prompts with the user's own sentences back: what is no worse is kept."""
     bar = Bar(bench.mean, strict=False)
     if len(edits) > 1:
