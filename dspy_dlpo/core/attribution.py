@@ -99,8 +99,11 @@ def _clear_gain(bench: Bench, prompts: Prompts, bar: Bar, *, sure: bool) -> Judg
     allows it; trials find it later. To confirm gains there costs more than it brings.
     """
     failing, passing = bench.failing(), bench.passing()
+    if len(failing) < CLEAR_GAIN:
+        return None
     first, rest = [(prompts, x) for x in failing], [(prompts, x) for x in passing]
-    bench.ask(first, rest, likely=max(len(failing), WAVES_AHEAD * bench.runs.wave))
+    # Where every edit has to pay, attribution may need none of what goes out ahead.
+    bench.ask(first, rest, likely=0 if sure else max(len(failing), WAVES_AHEAD * bench.runs.wave))
     new, old = bench.runs.means(prompts, failing), bench.scores
     found = [new[x] - old[x] for x in new]
     if sure and _most_lost(found) >= 0:

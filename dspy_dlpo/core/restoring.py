@@ -6,20 +6,22 @@ own words, these stay.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from dspy_dlpo.core.acceptance import Bar
+from dspy_dlpo.core.acceptance import TOLERANCE, Bar
 from dspy_dlpo.core.attribution import TOGETHER, Judged, judge_edits
 from dspy_dlpo.core.edits import Edit, Edits, sound
 from dspy_dlpo.core.history import History, LedgerEntry, Prompts, Record
-from dspy_dlpo.core.judging import Bench, judge
+from dspy_dlpo.core.judging import Bench, Judgement, judge
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.trials import TOGETHER as MOST
 from dspy_dlpo.core.trials import losses
 from dspy_dlpo.core.update import Constraint, admit_all
 
 RESTORED = "the user's own words, at no loss"
+WORSE = "the user's own words lose what the new ones gained"
 
 
 @dataclass(frozen=True)
@@ -115,10 +117,22 @@ def try_restorations(bench: Bench, edits: Edits, start: Prompts) -> Judged:
         said = (entry.reason if entry.gained or not entry.kept else RESTORED for entry in ledger)
         return prompts, judgement, tuple(replace(entry, reason=why) for entry, why in zip(ledger, said, strict=True))
     prompts = bench.part(edits)
-    # Those that the user's own prompts fail on run first: there it would show that the new words matter.
-    old = bench.runs.means(start, bench.examples)
-    passing = sorted(bench.passing(), key=lambda x: old.get(x, bench.high or 0.0))
-    judgement = judge(bench, prompts, bar, [*passing, *bench.failing()])
+    judgement = _no_worse(bench, prompts, bar, start)
     lost = () if judgement.passed else losses(bench, prompts)
     reason = RESTORED if judgement.passed else judgement.reason
     return prompts, judgement, (LedgerEntry(edits[0], (), lost, judgement.passed, reason),)
+
+
+def _no_worse(bench: Bench, prompts: Prompts, bar: Bar, start: Prompts) -> Judgement:
+    """Judge prompts, but stop as soon as more is lost than gained: old words are not expected to make up for it later.
+
+    What the user's own prompts fail on runs first: there it would show that the new words matter.
+    """
+    old = bench.runs.means(start, bench.examples)
+    passing = sorted(bench.passing(), key=lambda x: old.get(x, math.inf))
+    change = 0.0
+    for i in range(0, len(passing), bench.runs.wave):
+        change += math.fsum(bench.changes([(prompts, x) for x in passing[i : i + bench.runs.wave]]))
+        if change < -TOLERANCE:
+            return Judgement(False, False, None, WORSE, bench.runs.all_scores(prompts, bench.examples))
+    return judge(bench, prompts, bar, [*passing, *bench.failing()])

@@ -299,10 +299,11 @@ def test_where_idle_edits_may_not_pass_a_clear_gain_is_none_by_luck() -> None:
     assert prompts == bench.incumbent
 
 
-def test_nothing_more_is_run_by_looking_for_a_clear_gain_where_little_is_repaired() -> None:
+@pytest.mark.parametrize("ahead", [0, None])
+def test_nothing_more_is_run_by_looking_for_a_clear_gain_where_little_is_repaired(ahead) -> None:
     needs = [*[("repaired", 0)] * 2, *[("wrong",)] * 3, *[("broken", 1)] * 2, *[("right",)] * 9]
-    looked, *_ = judged(needs, how=judge_edits)
-    blind, *_ = judged(needs)
+    looked, *_ = judged(needs, how=judge_edits, ahead=ahead)
+    blind, *_ = judged(needs, ahead=ahead)
     assert looked.runs.account.spent == blind.runs.account.spent
 
 
