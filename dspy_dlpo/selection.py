@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from dspy_dlpo.core.budget import SELECTION_SHARE, RunEnds
 from dspy_dlpo.core.errors import DLPOError, MetricError, ModelError
-from dspy_dlpo.core.history import Prompts, Scored
+from dspy_dlpo.core.history import Prompts, Scored, best_first
 from dspy_dlpo.core.judging import MOST_MISSING
 from dspy_dlpo.core.loop import Run
 from dspy_dlpo.core.result import Comparison
 from dspy_dlpo.core.runs import Runs
-from dspy_dlpo.core.sentences import words_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,17 +56,20 @@ def within(runs: float, n_val: int, finalists: int) -> tuple[int, int]:
 
 
 def finalists(run: Run, count: int) -> list[Prompts]:
-    """The best judged prompts beside the user's own, completed on the whole judging set as far as the budget goes."""
-    chosen = [scored.prompts for scored in run.history.ranked() if scored.prompts != run.start]
-    best: list[Prompts] = []
-    for prompts in chosen[:count]:
-        try:
+    """The best judged prompts beside the user's own, completed on the whole judging set as far as the budget goes.
+
+    Where the judging set has grown since prompts were judged, and nothing is left to complete them, they compete by the
+    examples that they share with each other.
+    """
+    judged = [each for each in run.history.scored() if each.prompts != run.start]
+    # By every run made of them: where scores vary, those of the prompts in force were repeated after they were judged.
+    known = [Scored(each.prompts, run.runs.means(each.prompts, tuple(each.scores))) for each in judged]
+    chosen = [each.prompts for each in best_first(known)][:count]
+    for prompts in chosen:
+        with suppress(RunEnds, ModelError, MetricError):
             run.runs.ask([(prompts, x) for x in run.judging_set])
-        except (RunEnds, ModelError, MetricError):
-            continue
-        best.append(prompts)
-    ranked = sorted(best, key=lambda prompts: (-_judged(run, prompts), words_of(prompts.values())))
-    return ranked[:count] or chosen[:count]
+    scored = [Scored(prompts, run.runs.means(prompts, run.judging_set)) for prompts in chosen]
+    return [each.prompts for each in best_first(scored)]
 
 
 def compare(
@@ -262,8 +264,3 @@ def _interval(gains: np.ndarray[Any, Any], best: int, seed: int) -> tuple[float,
     high_error = float(np.quantile(errors.max(axis=0), 0.975))
     low_error = float(np.quantile(errors[best], 0.025))
     return float(means[best]) - high_error, float(means[best]) - low_error
-
-
-def _judged(run: Run, prompts: Prompts) -> float:
-    means: Mapping[int, float] = run.runs.means(prompts, run.judging_set)
-    return sum(means.values()) / len(means) if means else 0.0

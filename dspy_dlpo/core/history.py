@@ -204,7 +204,7 @@ class History(Sequence[Record]):
 
     def ranked(self) -> tuple[Scored, ...]:
         """The judged prompts, best first, compared on the examples that both have run; of equals the shorter first."""
-        return tuple(sorted(self.scored(), key=cmp_to_key(_compare)))
+        return best_first(self.scored())
 
     def best(self) -> Scored | None:
         """The best prompts judged so far; None before anything was judged."""
@@ -213,6 +213,11 @@ class History(Sequence[Record]):
             if best is None or _compare(scored, best) < 0:
                 best = scored
         return best
+
+
+def best_first(scored: Sequence[Scored]) -> tuple[Scored, ...]:
+    """Prompts in order of their scores on the examples that two of them have run; of equals the shorter first."""
+    return tuple(sorted(scored, key=cmp_to_key(_compare)))
 
 
 def _compare(first: Scored, second: Scored) -> int:

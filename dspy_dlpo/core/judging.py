@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 
 from dspy_dlpo.core.acceptance import TOLERANCE, Bar
 from dspy_dlpo.core.checks import check_real, check_whole
+from dspy_dlpo.core.edits import Edit
 from dspy_dlpo.core.history import Prompts
+from dspy_dlpo.core.parts import Parts
 from dspy_dlpo.core.runs import Pair, Runs
 from dspy_dlpo.core.sentences import words_of
 from dspy_dlpo.core.space import tunable
@@ -34,7 +36,8 @@ class Judging:
             0. That saves waiting where there are threads to spare, and costs runs: each judgement decides as it would
             without, but a budget of runs ends sooner, and schedules that follow it go on faster. None for those that
             are likely to be needed: the longer a prompt stays in, the more of its runs go out at once.
-        trials: Whether single sentences are tried without, or in another place, once the first gains slow down.
+        trials: Whether single sentences are tried without, or in another place, once the first gains slow down; and the
+            user's own are tried back that a proposal taken whole took away.
         confirm: Whether a change of an example's score counts only when a second run agrees: True, False, or ``"auto"``
             (until 20 repeated runs have shown no change).
         finalists: Prompts compared on the validation set at the end beside the user's own, at least 1.
@@ -82,8 +85,9 @@ class Bench:
         incumbent: The prompts in force; they have run on all examples.
         examples: The judging set.
         high: The metric's best score; None if it is unknown, and nothing stops early then.
-        low: The metric's lowest score.
         confirm: As in `Judging`.
+        low: The metric's lowest score.
+        parts: The sets of edits that were tried together so far, and on what.
     """
 
     runs: Runs
@@ -92,6 +96,7 @@ class Bench:
     high: float | None = 1.0
     confirm: bool | str = "auto"
     low: float = 0.0
+    parts: Parts = field(default_factory=Parts)
 
     @property
     def confirms(self) -> bool:
@@ -120,6 +125,15 @@ class Bench:
         failing = set(self.failing())
         return tuple(x for x in self.examples if x not in failing)
 
+    def part(self, edits: Sequence[Edit]) -> Prompts:
+        """The incumbent after edits."""
+        return self.parts.of(self.incumbent, edits)
+
+    def ask(self, pairs: Sequence[Pair], then: Sequence[Pair] = (), likely: int = 0) -> None:
+        """Make the first run of each pair of prompts and example that has none, as `Runs.ask` does."""
+        self.parts.ask(pairs)
+        self.runs.ask(pairs, then, likely)
+
     def changes(self, pairs: Sequence[Pair], then: Sequence[Pair] = (), likely: int = 0) -> list[float]:
         """Signed change of score against the incumbent for each pair of prompts and example; 0 within the noise.
 
@@ -127,7 +141,7 @@ class Bench:
         agrees, and the incumbent is run a second time too. What will be asked `then` goes out along, as with
         `Runs.ask`.
         """
-        self.runs.ask(pairs, then, likely)
+        self.ask(pairs, then, likely)
         if self.confirms:
             flipped = [(prompts, x) for prompts, x in pairs if self.change(prompts, x)]
             self.runs.repeat([*flipped, *((self.incumbent, x) for _, x in flipped)], then, likely)
@@ -179,7 +193,7 @@ def judge(bench: Bench, prompts: Prompts, bar: Bar, order: Sequence[int] | None 
         BudgetSpent: When a wave cannot be paid for.
     """
     order = [*bench.failing(), *bench.passing()] if order is None else order
-    margin, shorter = bar.lowest - bench.mean, is_shorter(prompts, bench.incumbent)
+    margin, shorter = _margin(bench, bar), is_shorter(prompts, bench.incumbent)
     pairs = [(prompts, x) for x in order]
     ran = len(bench.runs.all_scores(prompts, order))  # as many more go out at once as have run, and it is still in
     for start in range(0, len(order), bench.runs.wave):
@@ -188,12 +202,29 @@ def judge(bench: Bench, prompts: Prompts, bar: Bar, order: Sequence[int] | None 
         best_possible = _best_possible(bench, prompts, order, done)
         if not Bar(margin, bar.strict).passes(best_possible, shorter=shorter):
             return _judgement(bench, prompts, False, f"cannot reach the bar of {bar.lowest:.3f} any more")
-    known = [x for x in order if bench.runs.scores(bench.incumbent, x)]
-    present = [x for x in known if bench.runs.scores(prompts, x)]
-    if len(present) < len(known) * (1 - MOST_MISSING):
+    return _concluded(bench, prompts, bar, margin)
+
+
+def known(bench: Bench, prompts: Prompts, bar: Bar) -> Judgement:
+    """The judgement of prompts by the runs made so far; complete only if they were tried on the whole judging set."""
+    if not all(bench.runs.rows(prompts, x) for x in bench.examples):
+        return _judgement(bench, prompts, False, "not run on the whole judging set")
+    return _concluded(bench, prompts, bar, _margin(bench, bar))
+
+
+def _margin(bench: Bench, bar: Bar) -> float:
+    """What the bar asks for beyond the incumbent's score."""
+    return bar.lowest - bench.mean
+
+
+def _concluded(bench: Bench, prompts: Prompts, bar: Bar, margin: float) -> Judgement:
+    """The judgement of prompts that were tried on the whole judging set."""
+    answered = [x for x in bench.examples if bench.runs.scores(bench.incumbent, x)]
+    present = [x for x in answered if bench.runs.scores(prompts, x)]
+    if len(present) < len(answered) * (1 - MOST_MISSING):
         return _judgement(bench, prompts, False, "void: too many calls failed")
     difference = _mean_difference(bench, prompts, present)
-    passed = Bar(margin, bar.strict).passes(difference, shorter=shorter)
+    passed = Bar(margin, bar.strict).passes(difference, shorter=is_shorter(prompts, bench.incumbent))
     score = bench.mean + difference
     verb = "reaches" if passed else "misses"
     return _judgement(bench, prompts, passed, f"{score:.3f} {verb} the bar of {bar.lowest:.3f}", score)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from dspy_dlpo.core.acceptance import TOLERANCE, Bar
 from dspy_dlpo.core.asking import written
-from dspy_dlpo.core.attribution import judge_edits, proposal
+from dspy_dlpo.core.attribution import Judged, judge_edits
 from dspy_dlpo.core.budget import BudgetSpent, RunEnds
 from dspy_dlpo.core.controller import controlled
 from dspy_dlpo.core.edits import Edit, Edits
@@ -18,14 +19,17 @@ from dspy_dlpo.core.ending import EndedBy, Ending
 from dspy_dlpo.core.errors import ControllerError, DLPOError, MetricError, ModelError, ProgramError
 from dspy_dlpo.core.history import BUDGET_ENDED, History, LedgerEntry, Prompts, Record, StepContext
 from dspy_dlpo.core.judging import Bench, Judgement, judge
+from dspy_dlpo.core.keeping import best_part, or_better
 from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.request import admit, fault_of, request, why_nothing
+from dspy_dlpo.core.restoring import next_restorations, try_restorations
 from dspy_dlpo.core.roles import Critique, Feedback, Row, RunRequest, Write
 from dspy_dlpo.core.runs import Runs
 from dspy_dlpo.core.sentences import split
+from dspy_dlpo.core.technique import apply_all
 from dspy_dlpo.core.trials import next_deletions, try_deletions, try_move
 from dspy_dlpo.core.turns import whose_turn
-from dspy_dlpo.core.update import Update
+from dspy_dlpo.core.update import Constraint, Update, admit_all
 
 logger = logging.getLogger(__name__)
 
@@ -170,6 +174,8 @@ class Run:
             self.ended = idle_ending(self.history[-IDLE:], self.history.steps())
         elif self._growth_is_due(bench):
             self._add(self._growth)
+        elif self._trials_may_run() and (restorations := self._restorations()):
+            self._add(lambda: self._restoring(restorations))
         elif self._trials_are_due(bench) and (deletions := self._deletions(self.prompts)):
             self._add(lambda: self._trial(deletions))
         elif bench.failing():
@@ -288,9 +294,13 @@ class Run:
 
     # --- trials ----------------------------------------------------------------------------------------------------
 
+    def _trials_may_run(self) -> bool:
+        enough = min(ENOUGH_FOR_TRIALS, len(self.plan.examples))
+        return self.plan.judging.trials and len(self.judging_set) >= enough
+
     def _trials_are_due(self, bench: Bench) -> bool:
         """Whether the first gains have slowed down; while examples still fail, steps and trials take turns."""
-        if not self.plan.judging.trials or len(self.judging_set) < min(ENOUGH_FOR_TRIALS, len(self.plan.examples)):
+        if not self._trials_may_run():
             return False
         slow = sum(not record.gained for record in self.history.steps()[-3:]) >= SLOW
         return not bench.failing() or (slow and self.history[-1].kind != "trial")
@@ -301,7 +311,7 @@ class Run:
 
     def _trial(self, deletions: Edits) -> Record:
         bench, began = self.bench(), self.progress
-        prompts, judgement, ledger = try_deletions(bench, deletions)
+        prompts, judgement, ledger = self._tried(bench, lambda: try_deletions(bench, deletions))
         if len(deletions) == 1 and not judgement.passed and bench.failing():
             name = deletions[0].predictor
             moved = try_move(bench, deletions[0], self.plan.constraints[name], self.context())
@@ -309,6 +319,34 @@ class Run:
                 prompts, judgement, ledger = moved[0], moved[1], (*ledger, *moved[2])
         bar = Bar(bench.mean, strict=False)
         return self._judged("trial", prompts, judgement, bar, progress=began, base=bench.mean, ledger=ledger)
+
+    def _tried(self, bench: Bench, make: Callable[[], Judged]) -> Judged:
+        """What a trial comes to; the best part of it if that is more, or if the budget ends."""
+        bar = Bar(bench.mean, strict=False)
+        with self._kept("trial", bench, self._admitted, bar, progress=self.progress):
+            made = make()
+        return or_better(made, best_part(bench, bar, self._admitted))
+
+    def _restorations(self) -> Edits:
+        return next_restorations(self.prompts, self.history, self._lasting())
+
+    def _restoring(self, restorations: Edits) -> Record:
+        bench, began = self.bench(), self.progress
+        prompts, judgement, ledger = self._tried(bench, lambda: try_restorations(bench, restorations, self.start))
+        bar = Bar(bench.mean, strict=False)
+        return self._judged("trial", prompts, judgement, bar, progress=began, base=bench.mean, ledger=ledger)
+
+    def _lasting(self) -> Mapping[str, tuple[Constraint, ...]]:
+        """What holds in trials, too, by predictor: what may never be changed, and limits of words."""
+        limits, ctx = [each for each in self.plan.techniques if each.word_limit() is not None], self.context()
+        updates = [Update(name, self.prompts[name], constraints=own) for name, own in self.plan.constraints.items()]
+        return {update.predictor: apply_all(limits, update, ctx).constraints for update in updates}
+
+    def _admitted(self, edits: Edits) -> bool:
+        """Whether edits of the prompts in force break no rule that holds in trials."""
+        lasting = self._lasting().items()
+        own = {name: tuple(edit for edit in edits if edit.predictor == name) for name, _ in lasting}
+        return all(admit_all(rules, own[name], self.prompts[name])[0] == own[name] for name, rules in lasting)
 
     def prune_one(self, prompts: Prompts, began: int) -> Prompts | None:
         """Try to delete sentences of finished prompts that were not tried since record `began`.
@@ -355,32 +393,49 @@ class Run:
             return self._record("step", reason=why_nothing(gradients, replies, answer.dropped), **seen)
         bar = plan.acceptance.bar(list(bench.scores.values()), ctx)
         seen["base"] = bench.mean
-        try:
+        with self._kept("step", bench, lambda part: _legal(updates, part) == part, bar, **seen):
             prompts, judgement, ledger = self._judge(bench, edits, bar, updates)
-        except BudgetSpent:
-            self._add(lambda: self._record("step", reason=BUDGET_ENDED, **seen))
-            raise
         seen["base"] = bench.mean  # the prompts in force may have run again
         return self._judged("step", prompts, judgement, bar, ledger=ledger, **seen)
 
-    def _judge(
-        self, bench: Bench, edits: Edits, bar: Bar, updates: Sequence[Update]
-    ) -> tuple[Prompts, Judgement, tuple[LedgerEntry, ...]]:
+    def _judge(self, bench: Bench, edits: Edits, bar: Bar, updates: Sequence[Update]) -> Judged:
         if self.plan.judging.by == "whole":
-            prompts = proposal(bench.incumbent, edits)
+            prompts = bench.part(edits)
             judgement = judge(bench, prompts, bar)
             kept = tuple(LedgerEntry(edit, kept=judgement.passed, reason="judged as a whole") for edit in edits)
             return prompts, judgement, kept
         prompts, judgement, ledger = judge_edits(bench, edits, bar, must_pay=self._touches_own)
         survivors = tuple(entry.edit for entry in ledger if entry.kept)
-        legal = tuple(edit for update in updates for edit in admit(update, survivors)[0])
+        legal = _legal(updates, survivors)
         if judgement.passed and legal != survivors:
             # A part of the edits may break a rule that all of them together kept, such as a limit of words.
-            prompts = proposal(bench.incumbent, legal)
+            prompts = bench.part(legal)
             refused = Judgement(False, False, None, "what pays breaks a rule")
             judgement = judge(bench, prompts, bar) if legal else refused
             ledger = tuple(replace(entry, kept=entry.kept and entry.edit in legal) for entry in ledger)
-        return prompts, judgement, ledger
+        best = best_part(bench, bar, lambda part: _legal(updates, part) == part)
+        return or_better((prompts, judgement, ledger), best)
+
+    @contextmanager
+    def _kept(
+        self, kind: str, bench: Bench, is_legal: Callable[[Edits], bool], bar: Bar, **fields: object
+    ) -> Iterator[None]:
+        """Where the budget ends in between, record the best of what has run to its end: it competes like any other.
+
+        On the way to the best part of a proposal the whole of it, mostly, has run on all examples. A step is recorded
+        in any case, a trial only if there is something to keep.
+        """
+        try:
+            yield
+        except BudgetSpent:
+            best = best_part(bench, bar, is_legal, cut=True)
+            if best is not None:
+                judgement = replace(best.judgement, reason=BUDGET_ENDED)
+                fields = {**fields, "base": bench.mean, "ledger": best.ledger()}
+                self._add(lambda: self._judged(kind, best.prompts, judgement, bar, **fields))
+            elif kind == "step":
+                self._add(lambda: self._record("step", reason=BUDGET_ENDED, **fields))
+            raise
 
     def _touches_own(self, edit: Edit) -> bool:
         """Whether an edit replaces or deletes a sentence of the user's own."""
@@ -420,6 +475,11 @@ class Run:
         answered = [(i, row) for i, row in rows if row.score is not None or row.is_unscored]
         i, poorest = min(answered, key=lambda each: -math.inf if each[1].score is None else each[1].score)
         return RunRequest(self.prompts, example, i), poorest
+
+
+def _legal(updates: Sequence[Update], edits: Edits) -> Edits:
+    """The edits that the rules of a step admit together."""
+    return tuple(edit for update in updates for edit in admit(update, edits)[0])
 
 
 def line_of(record: Record) -> str:

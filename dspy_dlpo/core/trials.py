@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from itertools import islice
 
 from dspy_dlpo.core.acceptance import TOLERANCE, Bar
-from dspy_dlpo.core.attribution import judge_edits, proposal
+from dspy_dlpo.core.attribution import Judged, judge_edits
 from dspy_dlpo.core.edits import Edit, Edits, sound
 from dspy_dlpo.core.history import History, LedgerEntry, Prompts, Record, StepContext
-from dspy_dlpo.core.judging import Bench, Judgement, judge
+from dspy_dlpo.core.judging import Bench, judge
+from dspy_dlpo.core.parts import proposal
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.update import Constraint, admit_all
 
@@ -23,8 +24,6 @@ from dspy_dlpo.core.update import Constraint, admit_all
 TOGETHER = 6
 # So many steps an added sentence has to prove itself: some rules help only together with later ones.
 PROBATION = 3
-
-Trial = tuple[Prompts, Judgement, tuple[LedgerEntry, ...]]
 
 
 def next_deletions(
@@ -144,25 +143,25 @@ def _learn(known: Mapping[str, _Known], entry: LedgerEntry, record: Record, prom
                 facts.tried, facts.same = record.step, record.prompts == prompts
 
 
-def try_deletions(bench: Bench, deletions: Edits) -> Trial:
+def try_deletions(bench: Bench, deletions: Edits) -> Judged:
     """Try prompts without sentences: what is no worse is kept."""
     bar = Bar(bench.mean, strict=False)
     if len(deletions) > 1:
         return judge_edits(bench, deletions, bar)
-    prompts = proposal(bench.incumbent, deletions)
+    prompts = bench.part(deletions)
     # The passing examples run first: there it would show that the sentence matters.
     judgement = judge(bench, prompts, bar, [*bench.passing(), *bench.failing()])
-    lost = () if judgement.passed else _lost(bench, prompts)
+    lost = () if judgement.passed else losses(bench, prompts)
     return prompts, judgement, (LedgerEntry(deletions[0], (), lost, judgement.passed, judgement.reason),)
 
 
-def _lost(bench: Bench, prompts: Prompts) -> tuple[int, ...]:
+def losses(bench: Bench, prompts: Prompts) -> tuple[int, ...]:
     """The examples on which prompts did worse than the incumbent, of those that they ran on."""
     new, old = bench.runs.means(prompts, bench.examples), bench.scores
     return tuple(sorted(x for x in new if x in old and new[x] < old[x] - TOLERANCE))
 
 
-def try_move(bench: Bench, deletion: Edit, constraints: Sequence[Constraint], ctx: StepContext) -> Trial | None:
+def try_move(bench: Bench, deletion: Edit, constraints: Sequence[Constraint], ctx: StepContext) -> Judged | None:
     """Try the sentence of a refused deletion in another legal place, drawn at random; kept only if it is better."""
     name, prompt = deletion.predictor, bench.incumbent[deletion.predictor]
     places = range(len(split(prompt)) + 1)

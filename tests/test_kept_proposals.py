@@ -1,0 +1,101 @@
+"""What was judged to its end when the budget ended is compared on held-out examples, and is the same after a kill."""
+
+import json
+import re
+
+import dspy
+import pytest
+from scripted import fields, scripted_lm
+from test_resume import cut, lines, story
+
+from dspy_dlpo import Budget, DLPOTeleprompter, Greedy, Judging
+from dspy_dlpo.core.history import BUDGET_ENDED, History, StepContext, prompts_key
+
+RULES = tuple(f"Rule {i:02d} says so." for i in range(6))
+ORDER = list(range(24))
+StepContext(0, 0.0, History(), 0).rng("judging set").shuffle(ORDER)
+# Four are repaired and three broken, all of these in the last wave: no clear gain, but one that is known to its end.
+REPAIRED, BROKEN = ORDER[:4], ORDER[-3:]
+
+
+def reply(system: str, user: str) -> str:
+    """Critic, writer and task model: six rules are proposed, of which the last repairs more than the second breaks."""
+    if "[[ ## edits ## ]]" in system:
+        return fields(edits=json.dumps([{"op": "add", "at": 1, "text": rule} for rule in RULES]))
+    if "[[ ## critique ## ]]" in system:
+        return fields(critique="Rules are missing.")
+    number = int(re.findall(r"number (\d+)", user)[-1])
+    wrong = RULES[5] not in system if number % 100 in REPAIRED else number % 100 in BROKEN and RULES[1] in system
+    return fields(answer="wrong" if wrong else str(number))
+
+
+def examples(start: int) -> list[dspy.Example]:
+    numbers = range(start, start + 24)
+    return [dspy.Example(question=f"number {n}", answer=str(n)).with_inputs("question") for n in numbers]
+
+
+def metric(gold, pred, trace=None):
+    return float(gold.answer == pred.answer)
+
+
+# It ends while the edit behind each change is looked for.
+CALLS = 92
+
+
+def compiled(log_dir, calls: int):
+    lm = scripted_lm(reply)
+    optimizer = DLPOTeleprompter(
+        metric,
+        task_model=lm,
+        prompt_model=lm,
+        techniques=(),
+        acceptance=Greedy(),
+        judging=Judging(wave=4, confirm=False, speculate=0),
+        budget=Budget(metric_calls=calls),
+        log_dir=log_dir,
+        num_threads=1,
+    )
+    program = dspy.Predict(dspy.Signature("question -> answer", "Say a number."))
+    return optimizer.compile(program, trainset=examples(0), valset=examples(100)).detailed_results
+
+
+def compared(folder) -> set[str]:
+    """The keys of the prompts that ran on validation examples."""
+    log = [json.loads(line) for line in lines(folder)]
+    return {line["prompts"] for line in log if line["role"] == "task" and line["set"] == "val"}
+
+
+def is_kept(result) -> bool:
+    return result.history[-1].reason == BUDGET_ENDED and result.history[-1].complete
+
+
+@pytest.mark.slow
+def test_wherever_the_budget_ends_the_best_that_is_complete_is_compared(tmp_path):
+    kept = 0
+    for calls in range(60, 200, 4):
+        result = compiled(tmp_path / str(calls), calls)
+        assert result.spent["metric_calls"] <= calls
+        best = result.history.ranked()[0].prompts
+        kept += is_kept(result)
+        if best != result.start_prompts:
+            assert prompts_key(best) in compared(tmp_path / str(calls)), calls
+    assert kept
+
+
+def test_what_the_budget_cut_short_is_the_same_after_a_kill(tmp_path):
+    folder = tmp_path / "whole"
+    result = compiled(folder, CALLS)
+    assert is_kept(result)
+    assert prompts_key(result.history[-1].proposal) in compared(folder)
+    for count in range(0, len(lines(folder)), 9):
+        again = compiled(cut(folder, tmp_path / str(count), count), CALLS)
+        assert again.best_prompts == result.best_prompts, count
+        assert story(again) == story(result), count
+
+
+def test_a_raised_budget_goes_on_from_what_was_kept(tmp_path):
+    first = compiled(tmp_path / "run", CALLS)
+    again = compiled(tmp_path / "run", 4 * CALLS)
+    assert story(again)[: len(first.history)] == story(first)
+    assert len(again.history) > len(first.history)
+    assert again.history[len(first.history)].prompts == first.history[-1].proposal
