@@ -261,7 +261,10 @@ class Estimator:
             for signature, inputs in ((CritiqueModule, critic), (EditInstructions, {**writer, **seen}))
         ]
         # Examples are left out of requests that would be longer, instructions are not.
-        least = [_rendered(adapter, asked, [], {**inputs, "failures": ""}) + LEAST_TOKENS for asked, inputs in requests]
+        least = [
+            _rendered(adapter, asked, [], {**inputs, **dict.fromkeys(("failures", *more), "")}) + LEAST_TOKENS
+            for asked, inputs in requests
+        ]
         most = [_rendered(adapter, asked, [], inputs) for asked, inputs in requests]
         found = [min(high, max(bound, low)) for low, high in zip(least, most, strict=True)]
         return found[0], found[1]
