@@ -22,6 +22,14 @@ KINDS = {
 }
 # Why an edit was kept or not that was judged together with all others of its record.
 WHOLE = (TOGETHER, "judged as a whole")
+# The forms in which the writer is asked to answer, in words.
+FORMS = {
+    "edits": "edits as fields",
+    "schema": "edits by a JSON schema",
+    "lines": "edits in plain text",
+    "rewrite": "a new prompt as a field",
+    "prompt": "a new prompt in plain text",
+}
 OPERATIONS = {"add": "added", "replace": "replaced", "delete": "deleted", "move": "moved"}
 
 
@@ -96,6 +104,7 @@ class Chapter:
         unjudged: Edits that were admitted and not judged.
         dropped: Edits that broke a rule, each with the reason.
         notes: What the techniques said to the writer, by predictor.
+        asked: In which forms the writer was asked, in words, where the first was not enough.
         chosen: Numbers that a controller chose.
         gained: Training examples that it gained as a whole, against the prompts in force.
         lost: Training examples that it lost as a whole.
@@ -117,6 +126,7 @@ class Chapter:
     unjudged: tuple[TriedEdit, ...]
     dropped: tuple[TriedEdit, ...]
     notes: Mapping[str, tuple[Note, ...]]
+    asked: str
     chosen: Mapping[str, float]
     gained: tuple[int, ...]
     lost: tuple[int, ...]
@@ -154,10 +164,19 @@ def _chapter(record: Record, cost: int, whole: tuple[tuple[int, ...], tuple[int,
         unjudged=tuple(tried(edit, record) for edit in record.edits if edit not in in_ledger),
         dropped=tuple(_dropped(each, record) for each in record.dropped),
         notes={name: notes for name, notes in record.notes.items() if notes},
+        asked=_asked(record),
         chosen=record.chosen,
         gained=whole[0] if record.accepted else (),
         lost=whole[1] if record.accepted else (),
     )
+
+
+def _asked(record: Record) -> str:
+    """The requests to the writer, in order; empty where one each was enough."""
+    if len({each.predictor for each in record.asked}) == len(record.asked):
+        return ""
+    told = (f"{FORMS.get(each.form, each.form)}{'' if each.usable else ' (of no use)'}" for each in record.asked)
+    return ", then ".join(told)
 
 
 def _scores(record: Record) -> str:
