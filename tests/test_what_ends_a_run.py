@@ -57,7 +57,7 @@ class World:
         self.lm = scripted_lm(self.reply, name="scripted/world")
 
     def reply(self, system: str, user: str) -> str:
-        role = "prompt" if "[[ ## critique ## ]]" in system else "task"
+        role = "task" if "[[ ## question ## ]]" in system else "prompt"
         self.calls[role] += 1
         if self.at.get(role, sys.maxsize) < self.calls[role]:
             said = self.happens()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from dspy_dlpo.core.edits import Dropped, Edits
+from dspy_dlpo.core.edits import Dropped, Edits, sound
 from dspy_dlpo.core.history import Asked, History, StepContext
 from dspy_dlpo.core.request import admit_reply
 from dspy_dlpo.core.roles import Reply, Write
@@ -60,13 +60,14 @@ def written(write: Write, updates: Sequence[Update], forms: Sequence[str], ctx: 
         refused: dict[str, tuple[Dropped, ...]] = {}
         for update, reply in zip(asks, write(asks, ctx.step) if asks else [], strict=True):
             name, (kept, dropped) = update.predictor, admit_reply(update, reply)
+            usable = bool(sound(reply.edits, update.prompt)[0])
             found.replies[name] = reply
             found.edits += kept
             found.dropped += (*reply.dropped, *dropped)
-            found.asked += (Asked(name, form, bool(reply.edits)),)
+            found.asked += (Asked(name, form, usable),)
             if not kept and not reply.lost and name not in last_try:
                 refused[name] = dropped
-        last_try |= {name for name in refused if found.replies[name].edits}
+                last_try |= {name} if usable else set()
         idle = {name for name in refused if found.edits and _is_empty(found.replies[name])}
         open_updates = {name: _told(open_updates[name], refused[name]) for name in refused if name not in idle}
     return found

@@ -30,7 +30,7 @@ class Fault(str, Enum):
 
 @dataclass(frozen=True)
 class Asked:
-    """One request to the writer: for which predictor, in which form, and whether the reply held an edit."""
+    """One request to the writer: for which predictor, in which form, and whether the reply would change anything."""
 
     predictor: str
     form: str

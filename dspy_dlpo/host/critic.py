@@ -84,7 +84,7 @@ class Critic:
         """Criticize every editable predictor that took part in the failed runs.
 
         A predictor of which the critic says that it did its part right is not to blame: its instructions are left alone
-        in this step, unless that is said of all.
+        in this step, unless that is said of all. Where nothing comes back, it is asked once more, in plain text.
 
         Raises:
             ModelError: If the prompt model cannot be used at all.
@@ -99,9 +99,10 @@ class Critic:
             lines = [lines_of(i, row, name) for i, row in enumerate(right, start=1)]
             self._shown[name] = Evidence((), lines, answers)
         asks = [self._ask(name, prompts, rows, step) for name in concerned]
-        texts = [_text(answer) for answer in self._model.ask(asks)]
-        given = zip(concerned, texts, strict=True)
-        found = [TextGradient(name, text, self._examples(name, rows)) for name, text in given if text]
+        texts = dict(zip(concerned, map(_text, self._model.ask(asks)), strict=True))
+        silent = [replace(ask, adapter="plain") for ask in asks if not texts[ask.label]]
+        texts |= zip((ask.label for ask in silent), map(_text, self._model.ask(silent)), strict=True)
+        found = [TextGradient(name, text, self._examples(name, rows)) for name, text in texts.items() if text]
         return [each for each in found if not says_right(each.text)] or found
 
     def evidence(self, predictor: str) -> Evidence:

@@ -56,6 +56,13 @@ def test_a_reply_of_no_use_is_followed_by_another_form_within_the_step(first):
     assert found.replies["solve"] is GOOD
 
 
+def test_what_would_change_nothing_is_of_no_use_in_any_form():
+    writer = Writer(solve=dict.fromkeys(FORMS, SAME))
+    found = written(writer, [update()], FORMS, CONTEXT)
+    assert [form for _, form in writer.asked] == list(FORMS)
+    assert not any(each.usable for each in found.asked)
+
+
 def test_every_form_is_tried_once_and_the_step_ends():
     writer = Writer(solve=dict.fromkeys(FORMS, BROKEN))
     found = written(writer, [update()], FORMS, CONTEXT)
