@@ -379,6 +379,7 @@ class Compilation:
             expected=expected_answers([as_text(example.labels()) for example in self._data.train]),
             judged=lambda: self._run.judged_rows(),
             high=self._plan.high,
+            seed=settings.seed,
         )
         whole = settings.judging.proposals == "prompts"
         feedback = self._feedback()

@@ -58,16 +58,16 @@ def measure_all(folder: Path, names: Sequence[str], how: Measurement) -> Iterato
         how: The model.
 
     Yields:
-        ``task``, ``start`` and ``reference`` (mean scores, 0 to 1), ``n`` questions, ``date``, ``model``.
+        ``task``, ``start`` and ``reference`` (mean scores, 0 to 1), ``n`` questions, ``date``, ``model``, ``max_tokens``.
 
     Raises:
         EndpointLost: If the endpoint left a call unanswered; what was measured before is stored.
         ValueError: If a task's data cannot be had.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    done = {(row["task"], row["model"]) for row in measured(folder)}
+    done = {(row["task"], row["model"], row["max_tokens"]) for row in measured(folder)}
     for name in names:
-        if (name, how.model) not in done:
+        if (name, how.model, how.max_tokens) not in done:
             row = _measure(name, how)
             _append(folder / HEADROOM, row)
             yield row
@@ -82,7 +82,14 @@ def _measure(name: str, how: Measurement) -> dict[str, Any]:
         means[what] = round(statistics.fmean(scores(program, task, task.headroom, lm, 1)), 4)
     check_answered(lm)
     date = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    return {"task": name, **means, "n": len(task.headroom), "date": date, "model": how.model}
+    return {
+        "task": name,
+        **means,
+        "n": len(task.headroom),
+        "date": date,
+        "model": how.model,
+        "max_tokens": how.max_tokens,
+    }
 
 
 def _instructed(program: dspy.Module, text: str) -> dspy.Module:

@@ -15,8 +15,10 @@ from dspy_dlpo.core.request import admit_reply
 from dspy_dlpo.core.roles import Reply, Write
 from dspy_dlpo.core.update import Update
 
-# What a usable reply counts of which nothing gained: less than one half, so that another form has its turn.
-HALF_WAY = 0.4
+# Requests that are taken for granted of each form, of one half each.
+GRANTED = 4
+# After so many steps in one form without a gain another has its turn.
+IN_VAIN = 3
 
 
 @dataclass
@@ -64,31 +66,44 @@ def written(write: Write, updates: Sequence[Update], forms: Sequence[str], ctx: 
             found.replies[name] = reply
             found.edits += kept
             found.dropped += (*reply.dropped, *dropped)
-            found.asked += (Asked(name, form, usable),)
+            if not reply.lost:
+                found.asked += (Asked(name, form, usable),)
             if not kept and not reply.lost and name not in last_try:
                 refused[name] = dropped
                 last_try |= {name} if usable else set()
         idle = {name for name in refused if found.edits and _is_empty(found.replies[name])}
         open_updates = {name: _told(open_updates[name], refused[name]) for name in refused if name not in idle}
+    order = [update.predictor for update in updates]
+    found.edits = tuple(sorted(found.edits, key=lambda edit: order.index(edit.predictor)))
     return found
 
 
 def in_order(forms: Sequence[str], history: History) -> list[str]:
     """The forms, those first of whose requests most came; of equals in the order given.
 
-    A request counts 1 if an edit gained an example, `HALF_WAY` if the reply could be used and nothing gained, else 0.
-    Two requests that came to 1 in all are taken for granted: a form that was never asked in has one half, so one that
-    failed at its first try (1/3) stands behind it, and so does one of which nothing gained yet (1.4/3); one that gained
-    three times in four does not.
+    A request counts 1 if an edit of its reply gained an example, one half if the reply could be used, else 0; `GRANTED`
+    requests of one half each are taken for granted. So a form that was never asked in has one half; one that failed at
+    its first try (2/5) stands behind it, and one that gained at its first try (3/5) before it. The form that was asked
+    in first in each of the last `IN_VAIN` steps, of which none gained, is last for once.
     """
-    count, came = dict.fromkeys(forms, 0), dict.fromkeys(forms, 0.0)
+    count, came = dict.fromkeys(forms, GRANTED), dict.fromkeys(forms, GRANTED / 2)
     for record in history.steps():
+        last = {each.predictor: each.form for each in record.asked if each.usable}
         gained = {entry.edit.predictor for entry in record.ledger if entry.gained or (entry.kept and record.gained)}
         for each in record.asked:
             if each.form in count:
                 count[each.form] += 1
-                came[each.form] += each.usable * (1.0 if each.predictor in gained else HALF_WAY)
-    return sorted(forms, key=lambda form: -(1 + came[form]) / (2 + count[form]))
+                brought = each.predictor in gained and last.get(each.predictor) == each.form
+                came[each.form] += 1.0 if brought else 0.5 * each.usable
+    tired = _in_vain(history)
+    return sorted(forms, key=lambda form: (form == tired, -came[form] / count[form]))
+
+
+def _in_vain(history: History) -> str:
+    """The form that the last steps were asked in first without a gain; empty if there is none."""
+    recent = [record for record in history.steps()[-IN_VAIN:] if record.asked]
+    first = {record.asked[0].form for record in recent}
+    return first.pop() if len(recent) == IN_VAIN and len(first) == 1 and not any(r.gained for r in recent) else ""
 
 
 def _is_empty(reply: Reply) -> bool:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
-from itertools import groupby
+from itertools import accumulate, groupby
 
 from dspy_dlpo.core.sentences import CLOSING_MARKS, bullet_marker, count_words, is_block, is_item, split
 
@@ -198,7 +198,8 @@ def _fault(edit: Edit, sentences: tuple[str, ...], present: Counter[str], kept: 
 def _joined(pieces: list[str]) -> str:
     """Join sentences; where the joint would not be a boundary again, put white space in between."""
     raw = "".join(pieces)
-    if split(raw) == tuple(sentence for piece in pieces for sentence in split(piece)):
+    ends = set(accumulate(map(len, split(raw))))
+    if ends.issuperset(accumulate(map(len, pieces))):
         return raw
     done: list[str] = []
     last = ""  # the last sentence so far: all that the next joint hangs on

@@ -51,8 +51,8 @@ def next_restorations(prompts: Prompts, history: History, constraints: Mapping[s
     found: list[Edit] = []
     for name in constraints:
         taken = _taken(name, history)
-        back = _back(taken, prompts[name], history[0].prompts[name])[: MOST - len(found)] if taken else ()
-        found += admit_all(constraints[name], sound(back, prompts[name])[0], prompts[name])[0]
+        back = _back(taken, prompts[name], history[0].prompts[name]) if taken else ()
+        found += admit_all(constraints[name], sound(back, prompts[name])[0], prompts[name])[0][: MOST - len(found)]
     return tuple(found)
 
 

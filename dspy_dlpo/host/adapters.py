@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import dspy
 
 from dspy_dlpo.host.cutting import HearingAdapter
+
+# What a reasoning model writes before its reply; of a thought that was not ended there is no reply.
+_THOUGHTS = re.compile(r"\A(?:.*</think>|\s*<think>.*\Z)", re.DOTALL)
 
 
 class SchemaAdapter(dspy.JSONAdapter):  # type: ignore[misc]
@@ -45,9 +49,9 @@ class PlainAdapter(dspy.Adapter):  # type: ignore[misc]
         return [{"role": "user", "content": "\n\n".join([*shown, signature.instructions])}]
 
     def parse(self, signature: type[dspy.Signature], completion: str) -> dict[str, Any]:
-        """Take the whole reply."""
+        """Take the whole reply, but for what the model thought before it."""
         self.heard = completion
-        return dict.fromkeys(signature.output_fields, completion.strip())
+        return dict.fromkeys(signature.output_fields, _THOUGHTS.sub("", completion).strip())
 
 
 ADAPTERS: Mapping[str, type[HearingAdapter] | type[SchemaAdapter] | type[PlainAdapter]] = {

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from dspy_dlpo.core.acceptance import TOLERANCE
 from dspy_dlpo.core.roles import Row
 
 # Expected answers are labels where they are at most so many, so short, and each occurs so often on average.
@@ -39,19 +40,21 @@ def _are_labels(counts: Counter[str]) -> bool:
     return few and all(0 < len(each) <= LONGEST for each in counts) and not all(map(_NUMBER.fullmatch, counts))
 
 
-def account_of_answers(expected: Mapping[str, Counter[str]], rows: Sequence[Row]) -> str:
+def account_of_answers(expected: Mapping[str, Counter[str]], rows: Sequence[Row], high: float | None = None) -> str:
     """What is expected and what was answered, in words; empty where expected answers are not labels.
 
     Args:
         expected: As `expected_answers` gives it.
         rows: Runs of the program on examples.
+        high: The metric's best score; None if it is unknown, and nothing is told to be confused then.
     """
     lines = [
         f"{name} must be one of these, exactly as written (in brackets, how often each is right in training): "
         f"{_counted(counts.items())}"
         for name, counts in expected.items()
     ]
-    confused = Counter(pair for row in rows for pair in _confusions(expected, row))
+    wrong = [row for row in rows if high is not None and row.score is not None and row.score < high - TOLERANCE]
+    confused = Counter(pair for row in wrong for pair in _confusions(expected, row))
     if lines and confused:
         told = [f"{wanted} answered as {given or 'nothing'} ({count})" for (wanted, given), count in _first(confused)]
         lines.append(f"most often confused: {'; '.join(told)}")
@@ -67,10 +70,14 @@ def _first(confused: Counter[tuple[str, str]]) -> list[tuple[tuple[str, str], in
 
 
 def _confusions(expected: Mapping[str, Counter[str]], row: Row) -> Iterable[tuple[str, str]]:
-    """A row's expected labels with what was answered in the field of that name, or in its only field, instead."""
-    for name in expected:
-        alone = next(iter(row.outputs.values())) if len(row.outputs) == 1 else ""
-        given = " ".join(str(row.outputs.get(name, alone)).split())[:LONGEST]
+    """A row's expected labels with what was answered instead, where the field of the answer is known.
+
+    It has the label's name, or both are alone.
+    """
+    alone = len(row.outputs) == len(row.expected) == 1
+    for name in expected if not row.failure else ():
+        field = next(iter(row.outputs)) if alone else name
+        given = " ".join(str(row.outputs.get(field, "")).split())[:LONGEST]
         wanted = " ".join(row.expected.get(name, "").split())
-        if wanted and given != wanted and not row.failure:
+        if field in row.outputs and wanted and given != wanted:
             yield wanted, given

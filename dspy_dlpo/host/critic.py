@@ -15,7 +15,7 @@ from dspy_dlpo.core.roles import Row
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.update import TextGradient
 from dspy_dlpo.host.answers import account_of_answers
-from dspy_dlpo.host.cutting import finished
+from dspy_dlpo.host.cutting import MARK, finished
 from dspy_dlpo.host.evidence import FIELDS, Evidence, beside, with_fields
 from dspy_dlpo.host.failures import demo, fitted, lines_of, successes
 from dspy_dlpo.host.fitting import LEAST_TOKENS, clipped, frame, tokens
@@ -63,6 +63,7 @@ class Critic:
         expected: The answers expected in training, as `expected_answers` gives them.
         judged: Gives all runs of the prompts in force.
         high: The metric's best score; None if it is unknown.
+        seed: The run's seed.
     """
 
     def __init__(
@@ -75,9 +76,10 @@ class Critic:
         expected: Mapping[str, Counter[str]] | None = None,
         judged: Callable[[], Sequence[Row]] = lambda: (),
         high: float | None = None,
+        seed: int = 0,
     ) -> None:
         self._model, self._account, self._predictors, self._demos = model, account, predictors, demos or {}
-        self._expected, self._judged, self._high = expected or {}, judged, high
+        self._expected, self._judged, self._high, self._seed = expected or {}, judged, high, seed
         self._shown: dict[str, Evidence] = {}
 
     def __call__(self, prompts: Prompts, rows: Sequence[Row], step: int) -> list[TextGradient]:
@@ -93,14 +95,16 @@ class Critic:
         seen = {call.predictor for row in rows for call in row.trace}
         concerned = [name for name in self._predictors if name in seen] or list(self._predictors)
         judged = self._judged()
-        answers = account_of_answers(self._expected, judged)
-        right = successes(judged, rows, self._high, step)
+        told = account_of_answers(self._expected, judged, self._high)
+        right = successes(judged, rows, self._high, f"{self._seed}/{step}")
         for name in concerned:
             lines = [lines_of(i, row, name) for i, row in enumerate(right, start=1)]
-            self._shown[name] = Evidence((), lines, answers)
+            self._shown[name] = Evidence((), lines, told)
         asks = [self._ask(name, prompts, rows, step) for name in concerned]
-        texts = dict(zip(concerned, map(_text, self._model.ask(asks)), strict=True))
-        silent = [replace(ask, adapter="plain") for ask in asks if not texts[ask.label]]
+        answers = dict(zip(concerned, self._model.ask(asks), strict=True))
+        texts = {name: _text(answer) for name, answer in answers.items()}
+        empty = [ask for ask in asks if not texts[ask.label] and not answers[ask.label].error]
+        silent = [replace(ask, adapter="plain", fewer=lambda: None) for ask in empty]
         texts |= zip((ask.label for ask in silent), map(_text, self._model.ask(silent)), strict=True)
         found = [TextGradient(name, text, self._examples(name, rows)) for name, text in texts.items() if text]
         return [each for each in found if not says_right(each.text)] or found
@@ -164,5 +168,5 @@ def _text(answer: Answer) -> str:
 
     What was cut off loses the sentence that was not finished.
     """
-    text = str(answer.fields.get("critique") or answer.text).strip()
+    text = MARK.sub("", str(answer.fields.get("critique") or answer.text)).strip()
     return finished(text) if answer.cut else text

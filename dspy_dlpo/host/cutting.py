@@ -12,6 +12,8 @@ import dspy
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.host.meter import Tally
 
+# DSPy's mark of a field.
+MARK = re.compile(r"\[\[ ##[^\[\]\n]*## \]\]")
 # What DSPy asks a reply to end with; and, after another mark, one that was begun and not ended.
 _ENDED = "[[ ## completed"
 _OPEN_MARK = re.compile(r"(?<=## \]\])(.*)\n\[\[(?: ?##?[^\[\]]*)?\]?\s*\Z", re.DOTALL)
@@ -95,7 +97,7 @@ def closed_items(text: str) -> tuple[str, str]:
     Returns:
         Two texts, together the JSON from where it begins; both empty if there is none.
     """
-    body = re.sub(r"\[\[ ##.*?## \]\]", " ", text)
+    body = MARK.sub(" ", text)
     found = _JSON[0].search(body) or _JSON[1].search(body)
     if found is None:
         return "", ""

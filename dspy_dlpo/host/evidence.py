@@ -38,12 +38,16 @@ class Evidence:
 
 
 def beside(evidence: Evidence, room: int) -> dict[str, str]:
-    """The answers, and as many of the successes as fit into so many tokens together; by the name of their field."""
+    """The answers, and as many of the successes as fit, by the name of their field.
+
+    Of so many tokens the answers take half at most, and the successes a third of what is left: the failures, which
+    share it with them, are what the request is about.
+    """
     texts = {}
     if evidence.answers and room > 0:
-        texts["answers"] = clipped(evidence.answers, room)
+        texts["answers"] = clipped(evidence.answers, room // 2)
         room -= tokens(texts["answers"])
-    right = fitted(evidence.successes, room) if room > SHORTEST_EXAMPLE else []
+    right = fitted(evidence.successes, room // 3) if room > 3 * SHORTEST_EXAMPLE else []
     return texts | ({"successes": "\n\n".join(right)} if right else {})
 
 

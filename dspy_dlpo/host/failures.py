@@ -24,7 +24,7 @@ RIGHT = 2
 Lines = tuple[tuple[str, str | None], ...]
 
 
-def successes(rows: Sequence[Row], failed: Sequence[Row], high: float | None, step: int) -> list[Row]:
+def successes(rows: Sequence[Row], failed: Sequence[Row], high: float | None, draw: str) -> list[Row]:
     """A few runs that went right, since a boundary cannot be seen from one side.
 
     Those come first whose answer is what a failed run gave wrongly; of these others are drawn at each step.
@@ -33,13 +33,13 @@ def successes(rows: Sequence[Row], failed: Sequence[Row], high: float | None, st
         rows: All runs of the prompts in force.
         failed: The failed runs that are shown.
         high: The metric's best score; None if it is unknown, and none is taken to be right then.
-        step: The step.
+        draw: Names the draw: the run's seed and the step.
     """
     if high is None:
         return []
     right = list({row.example: row for row in rows if row.score is not None and row.score >= high - TOLERANCE}.values())
     wrong = [row.outputs for row in failed]
-    random.Random(f"successes/{step}").shuffle(right)
+    random.Random(f"successes/{draw}").shuffle(right)
     return sorted(right, key=lambda row: row.outputs not in wrong)[:RIGHT]
 
 

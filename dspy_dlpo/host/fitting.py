@@ -10,6 +10,9 @@ from functools import lru_cache
 from typing import Any
 
 import dspy
+from pydantic import TypeAdapter
+
+from dspy_dlpo.host.adapters import ADAPTERS
 
 logger = logging.getLogger(__name__)
 
@@ -94,11 +97,14 @@ def _listed(lm: Any) -> Mapping[str, Any]:
     return dict(model_cost.get(lm.model) or {})
 
 
-@lru_cache(maxsize=16)
-def frame(signature: type[dspy.Signature]) -> int:
-    """The tokens of a request whose fields are all empty."""
-    messages = dspy.ChatAdapter().format(signature, [], dict.fromkeys(signature.input_fields, ""))
-    return sum(tokens(str(message["content"])) for message in messages)
+@lru_cache(maxsize=64)
+def frame(signature: type[dspy.Signature], adapter: str = "marks") -> int:
+    """The tokens of a request whose fields are all empty, put by one of `ADAPTERS`, with the schema that goes along."""
+    messages = ADAPTERS[adapter]().format(signature, [], dict.fromkeys(signature.input_fields, ""))
+    schemas = [str(TypeAdapter(field.annotation).json_schema()) for field in signature.output_fields.values()]
+    return sum(tokens(str(message["content"])) for message in messages) + sum(map(tokens, schemas)) * (
+        adapter == "schema"
+    )
 
 
 def clipped(text: str, room: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal, get_args, get_origin
@@ -39,6 +39,8 @@ _SAMPLERS = (dspy.BestOfN, dspy.Refine)
 _ROLLOUTS = 1000
 # Evaluation copies kept at a time: the incumbent, the proposal and its single edits.
 KEPT_COPIES = 32
+# Options of an output field that are told.
+SHOWN_OPTIONS = 40
 # Demos of a predictor that the critic is shown.
 SHOWN_DEMOS = 3
 
@@ -272,12 +274,17 @@ def _described(key: str, field: Any) -> str:
     return f"{key} ({'; '.join(filter(None, said))})" if any(said) else key
 
 
+def _options(values: Sequence[Any]) -> str:
+    shown = ", ".join(map(str, values[:SHOWN_OPTIONS]))
+    return f"one of {shown}{f' and {len(values) - SHOWN_OPTIONS} more' if len(values) > SHOWN_OPTIONS else ''}"
+
+
 def _typed(annotation: Any) -> str:
     """What type a field has, with the options of a `Literal` or an enum; empty for plain text."""
     if annotation is str:
         return ""
     if isinstance(annotation, type) and issubclass(annotation, Enum):
-        return f"one of {', '.join(str(member.value) for member in annotation)}"
+        return _options([member.value for member in annotation])
     if get_origin(annotation) is Literal:
-        return f"one of {', '.join(map(str, get_args(annotation)))}"
+        return _options(get_args(annotation))
     return str(get_annotation_name(annotation))

@@ -11,8 +11,8 @@ import json_repair
 
 from dspy_dlpo.core.edits import Dropped, Edit, diff, fit
 from dspy_dlpo.core.roles import Reply
-from dspy_dlpo.core.sentences import count_words, split
-from dspy_dlpo.host.cutting import closed_items
+from dspy_dlpo.core.sentences import count_words, is_item, split
+from dspy_dlpo.host.cutting import MARK, closed_items
 
 _OPERATIONS = {
     "add": ("add", "insert", "append", "new"),
@@ -29,17 +29,23 @@ _SHORTEST_PROMPT = 3
 # An edit on a line of its own: ADD: text, ADD 2: text, REPLACE 1: text, DELETE 3, MOVE 3 TO 1.
 _LINE = re.compile(
     r"^\W*(?:\d+[.)]\W+)?(?P<op>add|replace|delete|move)(?:\s+(?:after\s+)?(?:sentence\s+)?\[?(?P<at>\d+)\]?)?"
-    r"(?:\s+(?:to|after)\s+(?:sentence\s+)?\[?(?P<to>\d+)\]?)?(?:\W*:[\s*]*(?P<text>.*)|[\s.*]*)$",
+    r"(?:\s+(?:to|after)\s+(?:sentence\s+)?\[?(?P<to>\d+)\]?)?"
+    r"(?:\s+with)?(?:\W*:[\s*]*(?P<text>.*)|[\s.*]*(?:\(.*\)|[-–]\s.*)?)$",
     re.IGNORECASE,
 )
+# A line that begins like one and is none.
+_UNREADABLE = re.compile(r"^\W*(?:\d+[.)]\W+)?(?:ADD|REPLACE|DELETE|MOVE)\b")
 # What a model says before the instructions that it was asked for.
 _LEAD = re.compile(
-    r"\A\W{0,4}(?:(?:sure|certainly|of course|okay|here (?:are|is))\b[^\n]*"
+    r"\A\W{0,4}(?:(?:sure|certainly|of course|okay)\b[^\n]*"
+    r"|here (?:are|is)\b[^\n]*\b(?:instructions?|prompt|version|it)\b[^\n]*"
     r"|(?:the |complete |new |updated |revised |improved |module )*instructions?)(?::\W{0,4}|\W{0,3})\n+",
     re.IGNORECASE,
 )
 # How a model that has not understood says so, in so many sentences at most.
-_EXCUSE = re.compile(r"\bplease (?:provide|share|give|send)\b|\bI(?:'m| am) sorry\b|\bI can(?:no|')t\b", re.IGNORECASE)
+_EXCUSE = re.compile(
+    r"(?:\A|[.!?]\s+)(?:please (?:provide|share|give|send)\b|I(?:'m| am) sorry\b|I can(?:no|')t\b)", re.IGNORECASE
+)
 _LONGEST_EXCUSE = 3
 
 
@@ -70,14 +76,23 @@ def salvage(text: str, prompt: str, prose: bool = False) -> Reply:
     """
     if not prose and (items := _items(text)):
         return read_items(items, prompt)
-    rewritten = _unwrapped(text)
-    if "\x00" in rewritten or count_words(rewritten) < _SHORTEST_PROMPT or rewritten[:1] in "[{":
+    rewritten = _unwrapped(text, prompt)
+    if "\x00" in rewritten or count_words(rewritten) < _SHORTEST_PROMPT or _is_data(rewritten, prompt):
         return Reply(error="neither edits nor a prompt")
     # Where edits were asked for, prose that keeps nothing of the prompt is no prompt but an excuse.
     old, new = ({sentence.strip() for sentence in split(each)} for each in (prompt, rewritten))
-    if not prose and not old & new:
+    if not old & new and (not prose or _is_excuse(rewritten, prompt)):
         return Reply(error="neither edits nor a prompt")
     return Reply(edits=diff(prompt, rewritten))
+
+
+def _is_data(text: str, prompt: str) -> bool:
+    """Whether a text is JSON and no prompt, as one may be that begins with a template."""
+    return text[:1] in "[{" and prompt.lstrip()[:1] != text[:1]
+
+
+def _is_excuse(text: str, prompt: str) -> bool:
+    return bool(_EXCUSE.search(text)) and not _EXCUSE.search(prompt) and len(split(text)) <= _LONGEST_EXCUSE
 
 
 def read_items(items: Sequence[Any], prompt: str) -> Reply:
@@ -120,13 +135,19 @@ def read_lines(text: str, prompt: str, cut: bool = False) -> Reply:
         cut: Whether the reply was cut off: its last edit is not whole then.
     """
     items: list[dict[str, Any]] = []
+    apart = listing = False  # whether an empty line, or a list, stands between the edit above and this line
     for line in text.splitlines():
-        begun = _LINE.match(line)
+        stripped = line.strip()
+        listing = bool(items) and is_item(line) and (listing or items[-1]["text"].endswith(":"))
+        begun = None if listing and not _UNREADABLE.match(line) else _LINE.match(line)
         if begun:
-            text = (begun["text"] or "").strip()
-            items.append({"op": begun["op"].lower(), "at": begun["at"], "to": begun["to"], "text": text})
-        elif items and line.strip() and not line.strip().startswith("```"):
-            items[-1]["text"] = f"{items[-1]['text']}\n{line.rstrip()}".strip("\n")
+            text_of = (begun["text"] or "").strip()
+            items.append({"op": begun["op"].lower(), "at": begun["at"], "to": begun["to"], "text": text_of})
+        elif _UNREADABLE.match(line):
+            items.append({"op": stripped[:60]})
+        elif items and stripped and not stripped.startswith("```") and (listing or not apart):
+            items[-1]["text"] = f"{items[-1].get('text', '')}\n{line.rstrip()}".strip("\n")
+        apart = not stripped if not begun else False
     if not items:
         return Reply(error=CUT_EDITS if cut else "no edit could be read")
     reply = read_items(items[:-1] if cut else items, prompt)
@@ -135,10 +156,10 @@ def read_lines(text: str, prompt: str, cut: bool = False) -> Reply:
 
 def read_prompt(text: str, prompt: str) -> Reply:
     """Read the complete new instructions, as the edits that lead there."""
-    bare = _unwrapped(text)
-    if _EXCUSE.search(bare) and len(split(bare)) <= _LONGEST_EXCUSE:
-        return Reply(error="neither edits nor a prompt")
-    return salvage(bare if _LEAD.match(prompt) else _LEAD.sub("", bare, count=1), prompt, prose=True)
+    bare = _unwrapped(text, prompt)
+    lead = _LEAD.match(bare)
+    is_own = lead is not None and prompt.lstrip().startswith(lead.group().strip())
+    return salvage(bare[lead.end() :] if lead and not is_own else bare, prompt, prose=True)
 
 
 def _number(value: Any) -> int:
@@ -150,7 +171,7 @@ def _number(value: Any) -> int:
 
 def _items(text: str) -> list[Any]:
     """The objects of the first JSON found in a text."""
-    body = re.sub(r"\[\[ ##.*?## \]\]", " ", text)
+    body = MARK.sub(" ", text)
     start = min((body.find(mark) for mark in "[{" if body.find(mark) >= 0), default=-1)
     if start < 0:
         return []
@@ -160,10 +181,15 @@ def _items(text: str) -> list[Any]:
     return [item for item in data if isinstance(item, Mapping) and item] if isinstance(data, list) else []
 
 
-def _unwrapped(text: str) -> str:
-    """A prompt without the field markers, code fence or tags around it."""
-    text = re.sub(r"\[\[ ##.*?## \]\]", "", text).strip()
-    fenced = re.search(r"```[a-z]*\n(.*?)```", text, re.DOTALL)
+def _unwrapped(text: str, prompt: str) -> str:
+    """A prompt without the field markers, the code fence or the tags around it.
+
+    A fence with more text around it is the prompt only where the old one holds no fence.
+    """
+    text = MARK.sub("", text).strip()
+    whole = re.fullmatch(r"```[a-z]*\n(.*?)\n?(?:```)?", text, re.DOTALL)
+    within = None if "```" in prompt else re.search(r"```[a-z]*\n(.*?)```", text, re.DOTALL)
+    fenced = whole if whole and "```" not in whole.group(1) else within
     if fenced:
         text = fenced.group(1)
     tagged = re.fullmatch(r"<(\w+)>(.*)</\1>", text.strip(), re.DOTALL)

@@ -71,7 +71,9 @@ class Writer:
         advice = "\n\n".join(f"{note.title}:\n{note.body}" for note in update.notes) or "None."
         bound = 0 if shortest else self._model.most_tokens
         evidence = self._evidence(update.predictor)
-        room = bound - frame(with_fields(form.signature, tuple(FIELDS))) - sum(map(tokens, fixed.values()))
+        room = (
+            bound - frame(with_fields(form.signature, tuple(FIELDS)), form.adapter) - sum(map(tokens, fixed.values()))
+        )
         critique = clipped(critique, max(LEAST_TOKENS, room - 2 * LEAST_TOKENS))
         advice = clipped(advice, max(LEAST_TOKENS, room - LEAST_TOKENS - tokens(critique)))
         room -= tokens(critique) + tokens(advice)

@@ -1,5 +1,7 @@
 """The writer is asked in one form after the other, and in the one that works from then on."""
 
+import random
+from collections import Counter
 from dataclasses import dataclass
 
 import pytest
@@ -114,8 +116,9 @@ def test_the_end_of_the_budget_is_told_and_not_hidden():
 
 
 def record(*asked: Asked, gained: bool = False) -> Record:
-    ledger = (LedgerEntry(Edit("add", 1, "Say yes.", predictor="solve"), (3,) if gained else ()),)
-    return Record("step", 1, 0.0, {}, {}, asked=asked, ledger=ledger)
+    ledger = (LedgerEntry(Edit("add", 1, "Say yes.", predictor="solve"), (3,) if gained else (), kept=gained),)
+    how = {"accepted": gained, "score": 0.5 + gained, "base": 0.5}
+    return Record("step", 1, 0.0, {}, {}, asked=asked, ledger=ledger, **how)
 
 
 def test_the_form_that_works_is_asked_in_first_from_then_on():
@@ -131,6 +134,32 @@ def test_one_failure_of_a_form_that_works_changes_nothing():
     assert in_order(FORMS, History([*works, record(Asked("solve", "edits", False))]))[0] == "edits"
 
 
-def test_replies_of_which_nothing_gains_give_another_form_its_turn():
-    assert in_order(FORMS, History([record(Asked("solve", "edits", True))])) == ["lines", "prompt", "edits"]
-    assert in_order(FORMS, History()) == list(FORMS)
+def test_after_three_steps_in_vain_another_form_has_its_turn_for_once():
+    vain = record(Asked("solve", "edits", True))
+    assert in_order(FORMS, History([vain] * 2)) == list(FORMS)
+    assert in_order(FORMS, History([vain] * 3)) == ["lines", "prompt", "edits"]
+    assert in_order(FORMS, History([*[vain] * 3, record(Asked("solve", "lines", True))])) == list(FORMS)
+
+
+def test_a_gain_is_the_doing_of_the_last_form_that_was_of_use():
+    both = record(Asked("solve", "edits", True), Asked("solve", "lines", True), gained=True)
+    assert in_order(FORMS, History([both]))[0] == "lines"
+
+
+def test_a_reply_that_was_lost_says_nothing_of_its_form():
+    writer = Writer(solve=dict.fromkeys(FORMS, LOST))
+    assert written(writer, [update()], FORMS, CONTEXT).asked == ()
+
+
+def test_edits_are_in_the_order_of_the_requests_in_whatever_form_they_came():
+    writer = Writer(a={"edits": BROKEN, "lines": GOOD}, b=dict.fromkeys(FORMS, GOOD))
+    found = written(writer, [update("a"), update("b")], FORMS, CONTEXT)
+    assert [edit.predictor for edit in found.edits] == ["a", "b"]
+
+
+def test_where_all_forms_gain_alike_the_first_is_asked_in_mostly():
+    rng, records = random.Random(0), []
+    for _ in range(60):
+        form = in_order(FORMS, History(records))[0]
+        records.append(record(Asked("solve", form, True), gained=rng.random() < 0.35))
+    assert Counter(each.asked[0].form for each in records).most_common(1)[0][0] == "edits"

@@ -230,3 +230,21 @@ def test_an_edit_costs_the_sentences_of_its_text(edit: Edit, expected: int) -> N
 )
 def test_shortening_means_fewer_words(edit: Edit, expected: bool) -> None:
     assert shortens(edit, "Take all the words. Two.") is expected
+
+
+PIECES = ["Do it. ", "Rules:\n", "- a b\n", "* c\nd.\n", "1. x\n", "Use: ", "\n", "Stop.", "(a) q\n", "Note：\n", "* z"]
+listed = st.lists(st.sampled_from(PIECES), max_size=9).map("".join)
+
+
+@given(listed, listed)
+def test_a_difference_with_lists_leads_to_the_other_text(before, after):
+    assert apply(diff(before, after), before) == after
+
+
+def test_a_sentence_and_the_list_that_it_introduces_are_one_edit():
+    before, listed = "Name the intent.", "Use one of these names:\n- card lost\n- card late\n- rates"
+    [edit] = [edit for edit in diff(before, f"{before} {listed}") if edit.op == "add"]
+    assert edit.text == listed
+    assert cost(edit) == distance(before, f"{before} {listed}") == 1
+    assert cost(Edit("add", 1, "- card lost\n- card late")) == 2, "a list that nothing introduces counts by its items"
+    assert cost(Edit("add", 1, f"Be brief. {listed}\nStop.")) == 3

@@ -24,7 +24,7 @@ def row(example, score, wanted, given_):
 
 def test_answers_that_recur_are_told_with_their_counts_and_confusions():
     rows = [row(0, 0.0, "card lost", "lost"), row(1, 0.0, "card lost", "lost"), row(2, 1.0, "rates", "rates")]
-    told = account_of_answers(expected_answers(LABELS), rows)
+    told = account_of_answers(expected_answers(LABELS), rows, 1.0)
     assert "rates (4), card lost (3), card late (2)" in told
     assert "card lost answered as lost (2)" in told
     assert "rates answered" not in told
@@ -47,20 +47,39 @@ def test_what_is_no_label_is_not_told(values):
     assert account_of_answers({}, [row(0, 0.0, "a", "b")]) == ""
 
 
+def test_what_is_right_or_of_another_field_is_not_told_as_confused():
+    expected = expected_answers([{"label": "billing"}, {"label": "sales"}] * 4)
+    two = [Row(i, 0.0, {}, {"label": "billing"}, {"reasoning": "so", "category": "sales"}) for i in range(3)]
+    lenient = [Row(i, 1.0, {}, {"label": "billing"}, {"label": "Billing."}) for i in range(3)]
+    assert "confused" not in account_of_answers(expected, [*two, *lenient], 1.0)
+    assert "confused" not in account_of_answers(
+        expected, [Row(0, 0.2, {}, {"label": "billing"}, {"label": "sales"})], None
+    )
+
+
+def test_failures_keep_their_room():
+    from dspy_dlpo.host.evidence import Evidence
+    from dspy_dlpo.host.fitting import tokens
+
+    long = tuple(((f"Example {i}", None), ("input text", "word " * 200)) for i in range(2))
+    told = beside(Evidence(successes=long, answers="label, " * 2000), 1200)
+    assert sum(map(tokens, told.values())) <= 800
+
+
 def test_confusions_are_bounded():
     expected = {"intent": Counter({f"label {i}": 2 for i in range(40)})}
     rows = [row(i, 0.0, f"label {i}", "other") for i in range(40)]
-    assert account_of_answers(expected, rows).count("answered as") == CONFUSIONS
+    assert account_of_answers(expected, rows, 1.0).count("answered as") == CONFUSIONS
 
 
 def test_the_boundary_is_shown_from_both_sides():
     rows = [row(i, 1.0, "rates", "rates") for i in range(6)] + [row(6, 1.0, "card late", "card late")]
     failed = [row(7, 0.0, "card lost", "card late")]
-    shown = successes([*rows, *failed], failed, 1.0, step=1)
+    shown = successes([*rows, *failed], failed, 1.0, "0/1")
     assert len(shown) == RIGHT
     assert shown[0].example == 6, "right where the failed run gave the same answer wrongly"
-    assert successes(rows, failed, None, step=1) == []
-    others = [successes(rows, failed, 1.0, step)[1].example for step in range(8)]
+    assert successes(rows, failed, None, "0/1") == []
+    others = [successes(rows, failed, 1.0, f"0/{step}")[1].example for step in range(8)]
     assert len(set(others)) > 2, "others are drawn at each step"
 
 
