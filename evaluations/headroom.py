@@ -58,7 +58,8 @@ def measure_all(folder: Path, names: Sequence[str], how: Measurement) -> Iterato
         how: The model.
 
     Yields:
-        ``task``, ``start`` and ``reference`` (mean scores, 0 to 1), ``n`` questions, ``date``, ``model``, ``max_tokens``.
+        ``task``, ``start`` and ``reference`` (mean scores, 0 to 1), ``n`` questions, ``date``, ``model`` and
+        its ``max_tokens``.
 
     Raises:
         EndpointLost: If the endpoint left a call unanswered; what was measured before is stored.

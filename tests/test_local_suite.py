@@ -159,7 +159,7 @@ def test_headroom_is_stored_by_task_and_goes_on_after_a_stop(server, tmp_path):
     assert len(server.asked) == 2 * count
     first, second = measured(tmp_path)
     assert (first["task"], second["task"]) == (TASK, "local/refunds")
-    assert set(first) == {"task", "start", "reference", "n", "date", "model"}
+    assert set(first) == {"task", "start", "reference", "n", "date", "model", "max_tokens"}
     assert first["n"] == 60
     assert first["start"] != first["reference"]
     assert Rows(tmp_path).read() == [], "it is no file of rows"
