@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -111,6 +111,10 @@ def _can_go_on() -> Iterator[None]:
         raise Stopped("stopped. The same command goes on from here.") from None
 
 
+# Seconds that helpers have at the end of a search to show the trials that they ended last.
+LAST_WORDS = 60.0
+
+
 @contextmanager
 def _helpers(count: int, storage: str | None, artifacts: str | None) -> Iterator[None]:
     """Further processes that run this very command; what they are given to keep is in their environment."""
@@ -118,12 +122,15 @@ def _helpers(count: int, storage: str | None, artifacts: str | None) -> Iterator
     environment = {**os.environ, **{name: value for name, value in kept.items() if value}}
     command = [sys.executable, "-m", "dspy_dlpo.cli", *sys.argv[1:], "--helper"]
     processes = [subprocess.Popen(command, env=environment) for _ in range(count)]
+    patience = 0.0
     try:
         yield
+        patience = LAST_WORDS
     finally:
         for process in processes:
-            if process.poll() is None:
-                process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(patience)
+            process.terminate()
             process.wait()
 
 

@@ -51,6 +51,8 @@ class DashboardServer(socketserver.ThreadingMixIn, WSGIServer):
     """
 
     daemon_threads = True
+    # A browser opens six connections at once, and of five that wait on a busy machine the next are reset.
+    request_queue_size = 128
 
     def __init__(self, store: Store, *, port: int, read_only: bool) -> None:
         try:
