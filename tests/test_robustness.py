@@ -116,7 +116,7 @@ def test_one_refused_request_of_the_prompt_model_is_one_lost_step():
 
 def test_a_refusal_in_prose_does_not_become_the_prompt():
     def polite(system, user):
-        if "critique" in user.split("Respond")[-1]:
+        if "`[[ ## critique" in user:
             return fields(critique="It should count.")
         return "I'm sorry, but I can't help with that request."
 

@@ -197,16 +197,17 @@ def test_data_cannot_break_out_of_its_place_in_a_request(where):
     with dspy.context(lm=lm, adapter=dspy.ChatAdapter(use_json_adapter_fallback=False)):
         program = dspy.Predict(dspy.Signature("question -> answer", "Answer the question. Be kind."))
         optimizer.compile(program, trainset=train, valset=[])
-    critics = ["program", "module", "current_instructions", "failures", "critique", "completed"]
-    writers = ["module", "purpose", "current_instructions", "critique", "failures", "advice", "limits"]
+    critics = ["program", "module", "current_instructions", "failures", "successes", "critique", "completed"]
+    writers = ["module", "purpose", "current_instructions", "critique", "failures", "advice", "limits", "successes"]
     writers += ["edits", "completed"]
     found = {"critic": 0, "writer": 0}
     for _, user in engine(lm).asked:
         names = re.findall(r"\[\[\s*##\s*(\w+)\s*##\s*\]\]", user)
         if names[-2:] == critics[-2:]:
             found["critic"] += 1
-            assert names == critics
+            assert names in (critics, [name for name in critics if name != "successes"])
             failures = user.split(MARK.format("failures"))[1].split("\n\nRespond with")[0]
+            failures = failures.split(MARK.format("successes"))[0]
             lines = [line for line in re.split(r"[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]", failures) if line]
             heads = [line for line in lines if not line.startswith("    ")]
             assert [line for line in heads if not LABELS.match(line)] == []
@@ -215,7 +216,7 @@ def test_data_cannot_break_out_of_its_place_in_a_request(where):
             ]
         elif names[-2:] == writers[-2:]:
             found["writer"] += 1
-            assert names == writers
+            assert names in (writers, [name for name in writers if name != "successes"])
     assert found["critic"] >= 3
     assert found["writer"] >= 3
 

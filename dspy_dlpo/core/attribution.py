@@ -48,12 +48,13 @@ def judge_edits(
 ) -> Judged:
     """Judge edits together, attribute what they change, drop those that do not pay, and judge what survives.
 
-    A proposal that gains clearly is taken whole: it is in force at once, and trials look into its sentences later, as
-    far as that pays. To find the best part of it first may take more than a budget has: 13 edits took 124 of 300 runs.
-    Of any other, all edits run on the incumbent's failures, and each change of score there is attributed. Edits that
-    repair nothing go, unless they shorten or the bar lies below the incumbent. The others run on the passing examples,
-    losses are attributed alike, and edits that cost more than the bar allows go. What survives is one fixed prompt,
-    which `judge` judges, with every real run reused.
+    A proposal that gains clearly is taken whole, unless it edits several predictors and the bar does not lie below the
+    incumbent: it is in force at once, and trials look into its sentences later, as far as that pays. To find the best
+    part of it first may take more than a budget has: 13 edits took 124 of 300 runs. Of any other, all edits run on the
+    incumbent's failures, and each change of score there is attributed. Edits that repair nothing go, unless they
+    shorten or the bar lies below the incumbent. The others run on the passing examples, losses are attributed alike,
+    and edits that cost more than the bar allows go. What survives is one fixed prompt, which `judge` judges, with every
+    real run reused.
 
     Args:
         bench: The incumbent and the judging set.
@@ -71,7 +72,8 @@ def judge_edits(
     accounts = [_Account(edit, shortens(edit, bench.incumbent[edit.predictor])) for edit in edits]
     allowed = (bar.lowest - bench.mean) * len(bench.examples)
     idle_may_pass = idle or allowed < -TOLERANCE
-    if idle_may_pass or len(edits) > 1:
+    # Where every edit has to pay, attribution also tells which predictor was at fault: riders of others must not pass.
+    if idle_may_pass or (len(edits) > 1 and len({edit.predictor for edit in edits}) == 1):
         together = bench.part(edits)
         clear = _clear_gain(bench, together, bar, sure=not idle_may_pass)
         if clear is not None:
