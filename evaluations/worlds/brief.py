@@ -18,10 +18,10 @@ from evaluations.worlds.task import Task
 _NO_ADVICE = re.compile(r"\bprogram\b|\bmodule\b|\bpurpose\b|first told|original|\blimits\b|must obey|\bexamples?\b")
 _HARM = re.compile(r"\bharm|\bmislead|\bshould go\b|\bremove\b|\bis wrong\b|\bdelete\b", re.IGNORECASE)
 _HEADED = re.compile(
-    r"^[^\n:]*\b(?:present|current) (?:instructions?|prompt)\b[^\n:]*:\n(?P<text>.*?)(?=\n\n[A-Z]|\Z)",
+    r"^[^\n:]*\b(?:present|current) (?:instructions?|prompt)\b[^\n:]*:\n(?P<text>.*?)(?=\n\n[A-Z][^\n]*:\n|\Z)",
     re.MULTILINE | re.DOTALL | re.IGNORECASE,
 )
-_TAGGED = re.compile(r"<(\w+)>\s*(.+?)\s*</\1>", re.DOTALL)
+_TAGGED = re.compile(r"<(\w*(?:VARIABLE|PROMPT|INSTRUCTION)\w*)>\s*(.+?)\s*</\1>", re.DOTALL | re.IGNORECASE)
 _SHORTENED = "(...)"
 
 
@@ -88,10 +88,12 @@ def _about(task: Task, ask: Ask, step: Step, current: str, lines: tuple[Line, ..
 
 def _current(ask: Ask, lines: tuple[Line, ...]) -> str:
     """The prompt to improve, whole: some requests show it under a heading, or shortened and once more in full."""
+    headed = _HEADED.search(ask.text) if ask.layout == "plain" else None
+    if headed and not (lines and lines[0].text in headed["text"]):
+        return headed["text"].strip()
+    if headed:
+        return "\n".join(line.text for line in lines)
     found = current_prompt(ask, lines)
-    if not found and ask.layout == "plain":
-        match = _HEADED.search(ask.text)
-        found = match["text"].strip() if match else ""
     if _SHORTENED in found:
         head = found.split(_SHORTENED)[0].strip()
         whole = [text for _, text in _TAGGED.findall(ask.text) if text.startswith(head) and _SHORTENED not in text]

@@ -37,7 +37,7 @@ def make_steps(seed: int, traits: Traits) -> tuple[Step, ...]:
             tuple(f"{letter}{i}" for i in range(1, traits.labels + 1))
             for letter in (letters.pop(0) for _ in range(n_slots))
         )
-        marks = {f"mark{number}": steps[-1].slots[0]} if steps else {}
+        marks = [Atom(f"mark{number}", "is", label) for label in _given(steps[-1])] if steps else []
         rules = _rules(shares[number], features, marks, slots, traits, rng)
         mode = traits.mode
         source = f"note{number}" if number else "record"
@@ -63,7 +63,7 @@ def _shares(total: int, parts: int, rng: random.Random) -> list[int]:
 def _rules(
     count: int,
     features: Sequence[str],
-    marks: dict[str, tuple[str, ...]],
+    marks: Sequence[Atom],
     slots: Sequence[tuple[str, ...]],
     traits: Traits,
     rng: random.Random,
@@ -72,14 +72,19 @@ def _rules(
     order = [list(rng.sample(slot, len(slot))) for slot in slots]
     weights = [1 / (i + 1) ** traits.skew for i in range(traits.labels)]
     defaults = [made((), labels[0]) for labels in order]
+    # Many rules of which no two may disagree on a record must each be about few records.
+    many = traits.mode in ("any one", "several at once") and count > 8
     found: list[Rule] = []
     for i in range(40 * count):
         if len(found) == count:
             break
         slot = i % len(slots)
-        label = rng.choices(order[slot], weights)[0]
         base = rng.choice(found) if found and rng.random() < traits.against else None
-        atoms = [*(base.atoms if base else ()), *_conditions(features, marks, 1 if base else None, rng)]
+        # What holds in all other cases needs no rule, but may be an exception to one.
+        label = rng.choices(order[slot][not base :], weights[: traits.labels - (not base)])[0]
+        # The first rule always looks at what the step before said, so that no step goes for nothing.
+        seen = [rng.choice(marks)] if marks and not base and (not found or rng.random() < 0.5) else []
+        atoms = [*(base.atoms if base else ()), *seen, *_conditions(features, 1 if base or seen else 0, many, rng)]
         rule = made(atoms, label)
         is_new = _is_possible(rule) and rule.atoms not in {each.atoms for each in found if each.label[0] == label[0]}
         if not is_new or (base and (label == base.label or len(rule.atoms) == len(base.atoms))):
@@ -90,16 +95,15 @@ def _rules(
     return (*found, *defaults)
 
 
-def _conditions(
-    features: Sequence[str], marks: dict[str, tuple[str, ...]], count: int | None, rng: random.Random
-) -> list[Atom]:
-    number = count if count is not None else rng.choices((1, 2, 3), (4, 4, 1))[0]
-    chosen = rng.sample(features, min(number, len(features)))
-    atoms = [_atom(feature, rng) for feature in chosen]
-    if marks and rng.random() < 0.5:
-        mark, labels = next(iter(marks.items()))
-        atoms[-1] = Atom(mark, "is", rng.choice(labels))
-    return atoms
+def _given(step: Step) -> list[str]:
+    """The labels that a step gives at all."""
+    return sorted({rule.label for rule in step.rules})
+
+
+def _conditions(features: Sequence[str], count: int, many: bool, rng: random.Random) -> list[Atom]:
+    """So many conditions on different features; 0 for any number, more where there are many rules."""
+    number = count or rng.choices((1, 2, 3), (1, 6, 5) if many else (4, 4, 1))[0]
+    return [_atom(feature, rng) for feature in rng.sample(features, min(number, len(features)))]
 
 
 def _atom(feature: str, rng: random.Random) -> Atom:

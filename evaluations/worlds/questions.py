@@ -50,7 +50,8 @@ def _record(
     record = {feature: _value(feature, rng) for step in steps for feature in step.features}
     marked = dict(record)
     for step, needs in zip(steps, weights, strict=True):
-        aimed = [_aim(step, slot, needs, plain, rng) for slot in range(len(step.slots))]
+        open_to = {rule: need for rule, need in needs.items() if _is_open(rule, record, marked)}
+        aimed = [_aim(step, slot, open_to, plain, rng) for slot in range(len(step.slots))]
         for atom in (atom for rule in aimed for atom in rule.atoms):
             if atom.feature in record and not atom.holds(marked):
                 record[atom.feature] = marked[atom.feature] = _fitting(atom, rng)
@@ -58,6 +59,11 @@ def _record(
             return None
         marked[step.mark] = joined(rule.label for rule in aimed)
     return record
+
+
+def _is_open(rule: Rule, record: Record, marked: Record) -> bool:
+    """Whether a rule can still be made to match: what it wants of earlier steps' marks, they have given."""
+    return all(atom.feature in record or atom.holds(marked) for atom in rule.atoms)
 
 
 def _aim(step: Step, slot: int, needs: Mapping[Rule, float], plain: float, rng: random.Random) -> Rule:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import dspy
@@ -126,8 +126,9 @@ class World:
         return page(self)
 
 
+@lru_cache(maxsize=4)
 def draw(seed: int) -> World:
-    """The world of a seed, the same in every process."""
+    """The world of a seed, the same in every process; drawn last, it is the same object, whose lists are to be kept."""
     task = make_task(seed)
     traits = task.traits
     questions = make_questions(seed, task.steps, traits, TEST + traits.train + traits.val)

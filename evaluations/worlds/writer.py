@@ -22,6 +22,8 @@ from evaluations.worlds.task import Task
 _LINES = re.compile(r"\bADD\s*:")
 # A request in plain text for complete instructions.
 _WHOLE = re.compile(r"\bcomplete (?:improved |new )*(?:instructions?|prompt)\b", re.IGNORECASE)
+# One for words about instructions, not for instructions.
+_FEEDBACK = re.compile(r"\b(?:give|send) (?:\w+ ){0,6}feedback\b|\bcriticism\b", re.IGNORECASE)
 _CHATTER = "I would suggest to improve this a little."
 _RIGHT = "This step looks right."
 _BLAND = "The records have a fixed form, and the labels are short."
@@ -39,9 +41,9 @@ def write(task: Task, ask: Ask, labels: Sequence[object]) -> str:
     rng = stream("writer", *labels, digest(ask.text))
     useless = task.traits.writing.useless
     luck = rng.random()
+    author = _Author(task, ask, rng, changes_nothing=useless / 2 <= luck < useless)
     if luck < useless / 2:
-        return _CHATTER
-    author = _Author(task, ask, rng, changes_nothing=luck < useless)
+        return author.unusable()
     if ask.layout == "plain":
         return author.plain()
     return reply(ask.layout, {field.name: author.value(field) for field in ask.outputs})
@@ -54,17 +56,28 @@ class _Author:
         self._task, self._ask, self._rng, self._nothing = task, ask, rng, changes_nothing
         self._work = brief(task, ask)
 
+    def unusable(self) -> str:
+        """A reply in the frame that was asked for, with nothing in it that could be used."""
+        if self._ask.layout == "plain":
+            return f"<{self._tag}>{_CHATTER}</{self._tag}>" if self._tag else _CHATTER
+        return reply(self._ask.layout, {field.name: _CHATTER for field in self._ask.outputs})
+
+    @property
+    def _tag(self) -> str:
+        """The tags that a reply in plain text is to stand in; empty for none."""
+        found = (m[1] for m in OPEN_TAG.finditer(f"{self._ask.system}\n{self._ask.text}") if m[1] != "VARIABLE")
+        return next(found, "")
+
     def plain(self) -> str:
         """The whole reply where no fields are named."""
         whole = f"{self._ask.system}\n{self._ask.text}"
-        tag = next((m[1] for m in OPEN_TAG.finditer(whole) if m[1] != "VARIABLE"), None)
-        if tag:
-            return f"<{tag}>{self._rewrite()}</{tag}>"
+        if self._tag:
+            return f"<{self._tag}>{self._rewrite()}</{self._tag}>"
         if _LINES.search(whole):
             return self._edit_lines()
         if _WHOLE.search(whole):
             return self._rewrite()
-        if PLAIN_INSTRUCTION.search(whole) and self._work.current:
+        if PLAIN_INSTRUCTION.search(whole) and self._work.current and not _FEEDBACK.search(whole):
             return f"```\n{self._rewrite()}\n```"
         return self._prose(self._work)
 
