@@ -18,7 +18,7 @@ from evaluations.worlds.task import Task
 _NO_ADVICE = re.compile(r"\bprogram\b|\bmodule\b|\bpurpose\b|first told|original|\blimits\b|must obey|\bexamples?\b")
 _HARM = re.compile(r"\bharm|\bmislead|\bshould go\b|\bremove\b|\bis wrong\b|\bdelete\b", re.IGNORECASE)
 _HEADED = re.compile(
-    r"^[^\n:]*\b(?:present|current) (?:instructions?|prompt)\b[^\n:]*:\n(?P<text>.*?)(?=\n\n[A-Z][^\n]*:\n|\Z)",
+    r"^[^\n:]*\b(?:present|current) (?:instructions?|prompt)\b[^\n:]*:\n(?P<text>(?!```).*?)(?=\n\n[A-Z][^\n]*:\n|\Z)",
     re.MULTILINE | re.DOTALL | re.IGNORECASE,
 )
 _TAGGED = re.compile(r"<(\w*(?:VARIABLE|PROMPT|INSTRUCTION)\w*)>\s*(.+?)\s*</\1>", re.DOTALL | re.IGNORECASE)
