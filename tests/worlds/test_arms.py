@@ -18,7 +18,8 @@ from evaluations.worlds.bench import with_validation
 
 SLOW = pytest.mark.slow
 QUICK = ("default", "GEPA", "start prompt")
-SMALL = 120
+# What the most expensive of the peers needs for one round; ours and GEPA do with less.
+SMALL, ENOUGH = 120, 300
 # One step; one without validation examples and with three steps.
 WORLDS = (9, 6)
 
@@ -32,12 +33,13 @@ def marked(names):
 def test_every_arm_returns_a_program(arm, seed):
     if arm == "TextGrad":
         pytest.importorskip("textgrad")
-    row = measure(Cell(f"world/{seed}", arm, 0, SMALL))
+    runs = SMALL if arm in QUICK else ENOUGH
+    row = measure(Cell(f"world/{seed}", arm, 0, runs))
     assert not row["failure"]
     assert not row["was_cut"]
     assert set(row["prompts"]) == {step.name for step in draw(seed).task.steps}
     assert len(row["test"]) == 200
-    assert row["runs_made"] <= SMALL + 1e-9
+    assert row["runs_made"] <= runs + 1e-9
 
 
 def test_a_cell_is_the_same_twice():
