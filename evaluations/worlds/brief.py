@@ -49,10 +49,6 @@ class Brief:
     blamed: frozenset[str]
     most: int | None
 
-    def is_for(self, rule: Rule) -> bool:
-        """Whether a rule belongs to this prompt's step."""
-        return self.step.slot(rule) is not None
-
 
 def brief(task: Task, ask: Ask) -> Brief:
     """Read a request."""

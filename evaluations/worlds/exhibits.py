@@ -10,7 +10,7 @@ from dspy_dlpo.simulation.exhibits import label_before
 from dspy_dlpo.simulation.words import sentences
 from evaluations.worlds.records import Found
 from evaluations.worlds.rules import read
-from evaluations.worlds.step import Step
+from evaluations.worlds.step import Step, joined
 from evaluations.worlds.task import Task
 
 # Characters after a record in which answers are looked for, and before an answer in which words about it are.
@@ -77,13 +77,24 @@ def _marks(step: Step, records: list[Found], found: Found, end: int) -> list[tup
     return [tuple(values[step.mark].split("-")) for values in same]
 
 
+def verdict(task: Task, text: str) -> tuple[str, str] | None:
+    """The answer given and the one expected, in a text that shows them without their record; None if it does not."""
+    given, expected = _told(task.steps[-1], text)
+    return (joined(given[0]), joined(expected[0])) if given and expected else None
+
+
 def _labels(step: Step, segment: str) -> tuple[list[tuple[str, ...]], bool]:
+    given, expected = _told(step, segment)
+    return given, bool(expected)
+
+
+def _told(step: Step, segment: str) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
+    """Answers in a text that are said to be given, and those that are said to be expected."""
     pattern = "-".join(f"(?:{'|'.join(labels)})" for labels in step.slots)
-    given, told, end = [], False, 0
+    found: dict[str, list[tuple[str, ...]]] = {"given": [], "expected": [], "": []}
+    end = 0
     for match in re.finditer(rf"(?<![\w=-]){pattern}(?![\w-])", segment):
         said = label_before(step.target, segment[max(end, match.start() - _BEFORE) : match.start()])
+        found[said].append(tuple(match.group().split("-")))
         end = match.end()
-        if said == "given":
-            given.append(tuple(match.group().split("-")))
-        told = told or said == "expected"
-    return given, told
+    return found["given"], found["expected"]

@@ -51,13 +51,13 @@ class _Thinker:
     def about(self, exhibit: Exhibit, factor: float = 1.0) -> Idea | None:
         """An idea about one example: right at the drawn rate, else wrong or empty; None if there is nothing to say."""
         writing = self.task.traits.writing
-        told = exhibit.told or (exhibit.given and not exhibit.wrong)
+        told = exhibit.told or exhibit.truth in exhibit.given
         skill = writing.skill * factor * (1.0 if told else writing.blind)
         slot = self._slot(exhibit)
         if self.rng.random() < skill:
             return self._right(exhibit, slot)
         if self.rng.random() < writing.traps:
-            return self._add(self._trap(exhibit, slot, bool(told)), "")
+            return self._add(self._trap(exhibit, slot, told), "")
         return self.filler()
 
     def _slot(self, exhibit: Exhibit) -> int:

@@ -15,6 +15,7 @@ from dspy_dlpo.simulation.request import Ask, Field
 from dspy_dlpo.simulation.words import plain, sentences
 from dspy_dlpo.simulation.writing import OPEN_TAG, PLAIN_INSTRUCTION, any_choice, is_instruction, wanted_keys
 from evaluations.worlds.brief import Brief, brief, brief_for
+from evaluations.worlds.exhibits import verdict
 from evaluations.worlds.ideas import Idea, ideas, remark
 from evaluations.worlds.task import Task
 
@@ -157,5 +158,8 @@ class _Author:
         if work.failures:
             chosen = rng.sample(work.failures, min(points, len(work.failures)))
             return "\n\n".join(dict.fromkeys(remark(self._task, work, each, rng) for each in chosen))
+        said = None if work.others else verdict(self._task, self._ask.text)
+        if said:  # only words can be passed on where the record is not shown
+            return _RIGHT if said[0] == said[1] else f"The given answer {said[0]} is wrong: expected is {said[1]}."
         told = [idea.text for idea in ideas(self._task, work, rng, points) if idea.rule]
         return " ".join(told) or (_RIGHT if work.others and work.current else _BLAND)

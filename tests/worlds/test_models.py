@@ -10,6 +10,7 @@ from asking import answer, changed, failures_of, request, written
 from evaluations.worlds import draw
 from evaluations.worlds.brief import brief
 from evaluations.worlds.engine import world_lm
+from evaluations.worlds.exhibits import exhibits
 from evaluations.worlds.ideas import ideas
 from evaluations.worlds.reader import Sitting
 from evaluations.worlds.rules import made, read_all
@@ -234,3 +235,14 @@ def test_sittings_are_told_by_the_record_alone():
     found = world.task.finder.read(f"{record}; mark1=K8")
     assert found.marks == 1
     assert Sitting(world.task.steps[1], found, "").step.name == "step2"
+
+
+def test_a_verdict_without_its_record_is_passed_on(world):
+    task = changed(world.task, useless=0.0)
+    labels = task.steps[0].slots[0]
+    text = f"The prediction was: {labels[0]}\n\nExpected: {labels[1]}\n\nGive feedback on the prediction."
+    reply = write(task, dataclasses.replace(request("", []), text=text), ("verdict",))
+    assert reply == f"The given answer {labels[0]} is wrong: expected is {labels[1]}."
+    record = world.testset[0].record
+    shown = exhibits(task, task.steps[0], f"Input: {record}\n\nOutput: {labels[0]}\n\n{reply}")
+    assert [(each.given, each.told) for each in shown] == [(((labels[0],),), True)]
