@@ -13,7 +13,7 @@ from evaluations.arms import arms, ours
 from evaluations.cell import Cell, measure
 from evaluations.grid import Rows
 from evaluations.tasks import bench_task
-from evaluations.worlds import draw, generator_hash
+from evaluations.worlds import draw, generator_hash, writer
 from evaluations.worlds.bench import with_validation
 
 SLOW = pytest.mark.slow
@@ -95,3 +95,30 @@ def test_an_arm_that_is_none_is_told():
     shown = CliRunner().invoke(main, ["worlds-run", "--to", "1", "--arm", "nobody"])
     assert shown.exit_code != 0
     assert "'nobody' is no arm" in shown.output
+
+
+SHOWN = {
+    "default": ("current", "failures"),
+    "paper settings": ("current", "failures"),
+    "GEPA": ("current", "failures"),
+    "TextGrad": ("current", "failures", "named"),
+    "COPRO": ("current",),
+    "MIPROv2 (zero-shot)": ("current", "others", "named"),
+    "InferRules": ("others",),
+    "SIMBA": ("failures",),
+}
+
+
+@pytest.mark.parametrize("arm", marked(SHOWN))
+def test_what_an_optimizer_shows_is_understood(arm, monkeypatch):
+    """The writer finds in each one's requests what these give; a change of their texts shows here first."""
+    seen = []
+    for name in ("brief", "brief_for"):
+        original = getattr(writer, name)
+        monkeypatch.setattr(writer, name, lambda *args, original=original: seen.append(original(*args)) or seen[-1])
+    measure(Cell("world/9", arm, 0, SMALL if arm in QUICK else ENOUGH))
+    assert all(any(getattr(each, what) for each in seen) for what in SHOWN[arm])
+    start = draw(9).start_prompts["step1"]
+    if "current" in SHOWN[arm]:
+        assert any(each.current.startswith(start) for each in seen)
+    assert not any("[[ ##" in each.current or "(...)" in each.current for each in seen)
