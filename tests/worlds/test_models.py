@@ -7,6 +7,9 @@ import dspy
 import pytest
 from asking import answer, changed, failures_of, request, written
 
+from dspy_dlpo.host.adapters import ADAPTERS
+from dspy_dlpo.host.forms import FORMS
+from dspy_dlpo.simulation.request import Turn, understand
 from evaluations.worlds import draw
 from evaluations.worlds.brief import brief
 from evaluations.worlds.engine import world_lm
@@ -14,6 +17,7 @@ from evaluations.worlds.exhibits import exhibits
 from evaluations.worlds.ideas import ideas
 from evaluations.worlds.reader import Sitting
 from evaluations.worlds.rules import made, read_all
+from evaluations.worlds.task import make_task
 from evaluations.worlds.writer import write
 
 # One step, without slots: easy to look at.
@@ -246,3 +250,63 @@ def test_a_verdict_without_its_record_is_passed_on(world):
     record = world.testset[0].record
     shown = exhibits(task, task.steps[0], f"Input: {record}\n\nOutput: {labels[0]}\n\n{reply}")
     assert [(each.given, each.told) for each in shown] == [(((labels[0],),), True)]
+
+
+@pytest.mark.parametrize("form", ["edits", "rewrite", "lines", "prompt"])
+def test_every_form_in_which_we_ask_shows_the_same(world, failures, form):
+    task = changed(world.task, useless=0.0, skill=1.0)
+    prompt = ["Label it.", task.steps[0].rules[0].say(2), "Be precise."]
+    numbered = "\n".join(f"[{i}] {sentence}" for i, sentence in enumerate(prompt, 1))
+    record, given, expected = failures[0]
+    inputs = {
+        "module": "step1 (record -> answer)",
+        "purpose": "Label it.",
+        "current_instructions": numbered if FORMS[form].numbered else " ".join(prompt),
+        "critique": f"A rule is missing. {task.steps[0].rules[1].say()}",
+        "failures": f"Example 1\ninput record: {record}\nprogram's output answer: {given}\nexpected answer: {expected}",
+        "advice": "None.",
+        "limits": "- Change at most 4 sentences.",
+    }
+    adapter = ADAPTERS[FORMS[form].adapter]()
+    messages = adapter.format(FORMS[form].signature, [], inputs)
+    system = "".join(m["content"] for m in messages if m["role"] == "system")
+    work = brief(task, understand(system, (Turn("user", messages[-1]["content"]),)))
+    assert work.current.split() == " ".join(prompt).split()
+    assert [(each.given, each.told) for each in work.failures] == [((tuple(given.split("-")),), True)]
+    assert work.named == (task.steps[0].rules[1],)
+    assert work.most == 4
+
+
+@pytest.mark.parametrize(("place", "best"), [("early", 0), ("late", 2), ("edges", 0), ("even", None)])
+def test_where_a_rule_stands_matters_as_drawn(world, place, best):
+    task = changed(world.task, place=place, place_harm=0.3, dilution=0.0)
+    rule = next(rule for rule, _ in world.needs.most_common() if rule.atoms)
+    fillers = ["Be precise.", "Stay focused.", "Be consistent.", "Take your time."]
+    prompts = [" ".join([*fillers[: 2 * i], rule.say(), *fillers[2 * i :]]) for i in range(3)]
+    scores = [task.expected({"step1": prompt}, world._questions) for prompt in prompts]
+    if best is None:
+        assert scores == pytest.approx([scores[0]] * 3)
+    else:
+        assert scores.index(max(scores)) == best
+        assert max(scores) > min(scores)
+
+
+def test_graded_answers_earn_something_where_they_are_near():
+    graded = next(draw(seed) for seed in range(50) if make_task(seed).traits.graded)
+    example, step = graded.testset[0], graded.task.steps[-1]
+    labels = example.answer.split("-")
+    slot = step.slots[0]
+    near = slot[slot.index(labels[0]) - 1 if slot.index(labels[0]) else 1]
+    given = dspy.Prediction(answer="-".join([near, *labels[1:]]))
+    assert 0 < graded.metric(example, given) < 1
+    assert graded.metric(example, dspy.Prediction(answer=example.answer)) == 1
+    assert graded.metric(example, dspy.Prediction(answer="nothing")) == 0
+
+
+@pytest.mark.parametrize("feedback", ["none", "expected"])
+def test_feedback_says_what_was_drawn(feedback):
+    world = next(draw(seed) for seed in range(50) if make_task(seed).traits.feedback == feedback)
+    example = world.testset[0]
+    said = world.feedback_metric(example, dspy.Prediction(answer="nothing"), None, None, None)
+    assert said.score == 0
+    assert (example.answer in said.feedback) is (feedback == "expected")
