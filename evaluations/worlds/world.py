@@ -128,7 +128,10 @@ class World:
 
 @lru_cache(maxsize=4)
 def draw(seed: int) -> World:
-    """The world of a seed, the same in every process; drawn last, it is the same object, whose lists are to be kept."""
+    """The world of a seed, the same in every process.
+
+    The last few are remembered: copy the lists of examples before changing them.
+    """
     task = make_task(seed)
     traits = task.traits
     questions = make_questions(seed, task.steps, traits, TEST + traits.train + traits.val)

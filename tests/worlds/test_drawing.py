@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
+import dspy
 import pytest
 
 from evaluations.worlds import draw, draw_traits, generator_hash
@@ -25,7 +26,12 @@ A_FEW = (0, 1, 2, 5, 6, 7, 14)
 def fingerprint(seed):
     world = draw(seed)
     examples = [(e.record, e.answer) for e in (*world.trainset, *world.valset, *world.testset)]
-    texts = [examples, world.start_prompts, world.best_prompts, world.start_score, world.best_score]
+    with dspy.context(lm=world.reader):
+        answers = [world.program(**e.inputs()).answer for e in world.testset[:10]]
+    with dspy.context(lm=world.writer):
+        shown = f"record: {world.testset[0].record}, answer: nothing"
+        answers += [dspy.Predict("instruction, failures -> new_instruction")(instruction="Go.", failures=shown)]
+    texts = [examples, str(answers), world.start_prompts, world.best_prompts, world.start_score, world.best_score]
     return hashlib.sha256(json.dumps([*texts, asdict(world.traits)]).encode()).hexdigest()
 
 
