@@ -1,4 +1,4 @@
-"""The benchmark: ``python -m evaluations run``, ``work``, ``report``, ``headroom``, ``report-local``."""
+"""The benchmark: ``python -m evaluations run``, ``work``, ``report``, ``headroom``, ``report-local``, ``worlds``."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from evaluations.endpoint import Endpoint, EndpointLost
 from evaluations.grid import Planner, Rows, work
 from evaluations.suites import LOCAL_RUNS, LOCAL_TOKENS, SUITES, cells_of
 from evaluations.tasks import bench_task, local_names
+from evaluations.worlds.command import run_worlds, show_world
 
 console = Console(highlight=False, soft_wrap=True)
 RESULTS = Path(__file__).parent / "results"
@@ -27,6 +28,10 @@ RESULTS = Path(__file__).parent / "results"
 @click.group()
 def main() -> None:
     """Compare DLPO with other prompt optimizers under equal caps."""
+
+
+main.add_command(show_world)
+main.add_command(run_worlds)
 
 
 @main.command()

@@ -17,12 +17,14 @@ from typing import Any
 import dspy
 
 from dspy_dlpo.simulation import Landscape, Noise, Writer, simulated_lm
-from evaluations.arms import Setup, arms
+from evaluations.arms import Setup, arms, ours
 from evaluations.endpoint import Endpoint, check_answered, local_prompt_lm, local_task_lm, use_cache
 from evaluations.gauge import CapReached, Gauge, GaugedLM, Purse
 from evaluations.scoring import scores
 from evaluations.steps import story
 from evaluations.tasks import BenchTask, bench_task
+from evaluations.worlds.bench import with_validation
+from evaluations.worlds.world import World
 
 # US dollars for a million tokens in and out that simulated models are taken to cost: a cheap reader, a dear writer.
 SIMULATED_PRICES = ((0.15, 0.6), (2.5, 10.0))
@@ -100,14 +102,15 @@ def measure(
     was_begun = cell.is_local and use_cache(endpoint.folder, cell.key)
     task_lm, prompt_lm, judge_lm = _local_models(cell, task, endpoint) if cell.is_local else _models(cell, task)
     began = time.monotonic()
-    setup = Setup(task, task_lm, prompt_lm, cell.runs, cell.seed, num_threads)
+    # Ours takes a task without validation examples as it is.
+    given = task if cell.arm in ours.arms() else with_validation(task)
+    setup = Setup(given, task_lm, prompt_lm, cell.runs, cell.seed, num_threads)
     program, failure = _optimized(cell, setup)
     seconds = time.monotonic() - began
     if cell.is_local:
         check_answered(task_lm, prompt_lm)
     learned_from = [] if cell.is_local else task.trainset  # a small model takes minutes for it
     prompts = {name: p.signature.instructions for name, p in program.named_predictors()}
-    landscape = Landscape(task.source).accuracy(prompts) if task.simulated and not _demos(program) else None
     return {
         **asdict(cell),
         "key": cell.key,
@@ -115,7 +118,7 @@ def measure(
         "test": scores(program, task, task.testset, judge_lm, num_threads),
         "train": scores(program, task, learned_from, judge_lm, num_threads),
         "shifted": scores(program, task, task.shifted, judge_lm, num_threads),
-        "expected": landscape,
+        "expected": None if _demos(program) else _expected(task, prompts),
         "words": sum(len(text.split()) for text in prompts.values()),
         "demos": _demos(program),
         "demo_words": _demo_words(program),
@@ -131,6 +134,13 @@ def measure(
         "versions": {name: version(name) for name in ("dspy-dlpo", "dspy", "optuna", "gepa")},
         **(_of_local(program, task_lm, seconds, was_begun) if cell.is_local else {}),
     }
+
+
+def _expected(task: BenchTask, prompts: dict[str, str]) -> float | None:
+    """What prompts score, exactly, where that can be known: 0 to 1."""
+    if isinstance(task.source, World):
+        return task.source.score(prompts)
+    return Landscape(task.source).accuracy(prompts) if task.simulated else None
 
 
 def _of_local(program: dspy.Module, task_lm: GaugedLM, seconds: float, was_begun: bool) -> dict[str, Any]:
@@ -168,13 +178,17 @@ def _runs_for(cell: Cell, data_dir: Path | None, num_threads: int) -> int:
 def _models(cell: Cell, task: BenchTask) -> tuple[GaugedLM, GaugedLM, dspy.LM]:
     """Task model, prompt model, and the model that untouched questions are scored with, noise-free if simulated."""
     purse = None if cell.usd is None else Purse(cell.usd)
+    if isinstance(task.source, World) and (cell.noise or not cell.forgetting or cell.task_model or cell.prompt_model):
+        raise ValueError(f"{cell.key}: a world brings its own models. Leave noise, forgetting and models as they are.")
     writer = Writer() if cell.forgetting else Writer(forgetting=0.0, blur=0.0)
     reader = cell.task_model or simulated_lm(cell.seed, noise=Noise(fresh=cell.noise))
     author = cell.prompt_model or simulated_lm(cell.seed + 1000, writer=writer)
+    judge = dspy.LM(cell.task_model) if cell.task_model else simulated_lm(cell.seed)
+    if isinstance(task.source, World):
+        reader, author, judge = task.source.reader, task.source.writer_of(cell.seed), task.source.quiet_reader
     most = cell.runs * task.calls_per_run
     task_lm = GaugedLM(reader, Gauge(most, SIMULATED_PRICES[0], purse))
     prompt_lm = GaugedLM(author, Gauge(price=SIMULATED_PRICES[1], purse=purse))
-    judge = dspy.LM(cell.task_model) if cell.task_model else simulated_lm(cell.seed)
     return task_lm, prompt_lm, judge
 
 

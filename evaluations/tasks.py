@@ -2,7 +2,8 @@
 
 Names: ``object_counting`` (generated questions, simulated model), ``object_counting@bbh`` (real questions, simulated
 model), and, for any model, ``gsm8k``, ``math``, ``biggsm``, ``mgsm``, ``bbh/<task>``, ``banking77``,
-``sentence_polarity``, ``subjectivity``, and the short ones for a small model: ``local/refunds``, for example.
+``sentence_polarity``, ``subjectivity``, and the short ones for a small model: ``local/refunds``, for example. Drawn
+worlds, which bring models of their own, are ``world/0`` and so on.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class BenchTask:
         shifted: Questions of another mix of difficulties, untouched too; empty if there are none.
         calls_per_run: Calls of the task model in one run of the program.
         simulated: Whether only the simulated model answers it.
-        source: The simulated task, for what only the simulation knows; None for real ones.
+        source: The simulated task or the world, for what only the simulation knows; None for real ones.
         headroom: Questions that tell what an instruction can gain, in no other part; empty if there are none.
     """
 
@@ -95,6 +96,10 @@ def bench_task(name: str, seed: int, data_dir: Path | None = None) -> BenchTask:
     Raises:
         ValueError: If there is no task of that name, or its data cannot be had.
     """
+    if name.startswith("world/"):
+        from evaluations.worlds.bench import world_task  # it builds on this file
+
+        return world_task(name)
     base, _, origin = name.partition("@")
     if base in task_names():
         return _simulated(name, base, seed, None if origin != "bbh" else (data_dir or Path(".")) / "bbh.jsonl")

@@ -118,7 +118,8 @@ def for_module(work: Brief, name: str) -> Brief:
     )
 
 
-def _lines(ask: Ask) -> tuple[Line, ...]:
+def numbered_lines(ask: Ask) -> tuple[Line, ...]:
+    """The sentences of the prompt to improve, where the request numbers them."""
     best: tuple[Line, ...] = ()
     fields = {field.name: field for field in ask.inputs}
     texts = [v for name, v in ask.values.items() if name not in fields or not _PAST.search(fields[name].about)] or [
@@ -151,7 +152,8 @@ def _line(number: int, words: str, text: str) -> Line:
     return Line(number, bare, bool(marker or tail or listed))
 
 
-def _current(ask: Ask, lines: Sequence[Line]) -> str:
+def current_prompt(ask: Ask, lines: Sequence[Line]) -> str:
+    """The prompt to improve; empty when none is shown."""
     for field in sorted(ask.inputs, key=lambda field: not _PROMPT.search(field.name.replace("_", " "))):
         value = ask.values.get(field.name, "")
         if value and _PROMPT.search(field.about.split(" that ")[0]) and not _PAST.search(field.name):
@@ -191,7 +193,7 @@ def _siblings(stages: Sequence[Stage]) -> tuple[Stage, ...]:
     return tuple(stage for group in kinds if any(one in stages for one in group) for stage in group)
 
 
-def _mentions(ask: Ask, current: str) -> list[str]:
+def mentioned(ask: Ask, current: str) -> list[str]:
     """The parts of the request that speak about the prompt: not the prompt itself, not what was refused."""
     own = {plain(sentence) for sentence in sentences(current)}
     refused = {f.name for f in ask.inputs if _REFUSED.search(f.about)}
@@ -207,7 +209,8 @@ def _mentions(ask: Ask, current: str) -> list[str]:
     return kept
 
 
-def _limit(text: str, words: bool) -> int | None:
+def stated_limit(text: str, words: bool) -> int | None:
+    """The lowest limit on words, or on edits, that a text states; None if it states none."""
     found = [m for m in _LIMIT.finditer(text) if (m["unit"].lower() == "word") is words]
     return min((_NUMBERS.get(m["n"].lower()) or int(m["n"]) for m in found), default=None)
 
@@ -229,9 +232,9 @@ def brief(ask: Ask, writer: Writer, rng: random.Random) -> Brief:
     """
     shown = exhibits(ask.text)
     stages = _siblings([exhibit.stage for exhibit in shown]) or STAGES
-    lines = _lines(ask)
-    current = _current(ask, lines)
-    mentions = [_without_questions(stages, text) for text in _mentions(ask, current)]
+    lines = numbered_lines(ask)
+    current = current_prompt(ask, lines)
+    mentions = [_without_questions(stages, text) for text in mentioned(ask, current)]
     stage = _about(current, stages)
     if stage is None and not shown:
         stage = _most_named(mentions, stages) or _about(ask.text, stages)
@@ -248,6 +251,6 @@ def brief(ask: Ask, writer: Writer, rng: random.Random) -> Brief:
         diagnose(mine, known, writer, rng),
         named,
         plain(ask.text),
-        _limit(whole, False),
-        _limit(whole, True),
+        stated_limit(whole, False),
+        stated_limit(whole, True),
     )

@@ -115,7 +115,7 @@ class SimulatedEngine:
 
     def answer(self, request: Request) -> Response:
         """Answer one request at once, without the latency."""
-        system, turns = _texts(request)
+        system, turns = texts_of(request)
         body = "\x1e".join((system, *(f"{turn.role}\x1f{turn.text}" for turn in turns)))
         key = digest(body)
         call = current_call(key)
@@ -195,7 +195,8 @@ class AsyncSimulatedEngine:
         return cls(SimulatedEngine.load_state(state))
 
 
-def _texts(request: Request) -> tuple[str, tuple[Turn, ...]]:
+def texts_of(request: Request) -> tuple[str, tuple[Turn, ...]]:
+    """The system text of a request, and its other messages."""
     system = (
         request.system
         if isinstance(request.system, str)

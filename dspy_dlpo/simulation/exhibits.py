@@ -42,18 +42,24 @@ class Exhibit:
         return tuple(answer for answer in self.given if answer != truth)
 
 
-def _label(stage: Stage, before: str) -> str:
+def label_before(target: str, before: str) -> str:
+    """What the words before an answer say it is: ``expected``, ``given``, or nothing.
+
+    Args:
+        target: Name of the field that takes answers.
+        before: The words.
+    """
     if _EXPECTED.search(before):
         return "expected"
     if _OTHER.search(before[-16:]):
         return ""
-    return "given" if _GIVEN.search(before) or re.search(rf"\b{stage.target}\b", before) else ""
+    return "given" if _GIVEN.search(before) or re.search(rf"\b{target}\b", before) else ""
 
 
 def _answers(stage: Stage, case: Case, segment: str) -> tuple[list[str], bool]:
     given, told, end = [], False, 0
     for match in stage.answers(case, segment):
-        label = _label(stage, segment[max(end, match.start() - _REACH) : match.start()])
+        label = label_before(stage.target, segment[max(end, match.start() - _REACH) : match.start()])
         end = match.end()
         if label == "given":
             given.append(match.group())

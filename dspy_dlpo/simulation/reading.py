@@ -11,7 +11,7 @@ from dspy_dlpo.simulation.settings import Noise, Reader
 from dspy_dlpo.simulation.stage import Case, Knows, Stage
 from dspy_dlpo.simulation.tasks import STAGES
 
-_WRITING = re.compile(
+WRITING = re.compile(
     r"instruction|prompt|rule|critique|critic|feedback|advice|edit|proposal|improve|rewrite|gradient|observation|summar|"
     r"describe|descript|induc|discuss",
     re.IGNORECASE,
@@ -50,7 +50,7 @@ def _plain(ask: Ask) -> tuple[Stage, Case, str] | None:
         if len(found) != 1:
             continue
         rest = ask.text[: found[0].start] + ask.text[found[0].end :]
-        if not _WRITING.search(rest) and "```" not in rest:
+        if not WRITING.search(rest) and "```" not in rest:
             return stage, found[0].case, f"{ask.instruction}\n{rest}".strip()
     return None
 
@@ -60,7 +60,7 @@ def seat(ask: Ask, seed: int, temperature: float, rollout: str) -> Sitting | Non
     if ask.layout == "plain":
         plain = _plain(ask)
         return Sitting(*plain, (), seed, temperature, rollout) if plain else None
-    if any(_WRITING.search(field.about) for field in ask.outputs):
+    if any(WRITING.search(field.about) for field in ask.outputs):
         return None
     found = _stage_case(ask.values)
     if found is None:

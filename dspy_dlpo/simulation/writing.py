@@ -19,18 +19,19 @@ _INSTRUCTION = re.compile(r"instruction|prompt|\brules?\b|system message")
 _PROSE = re.compile(
     r"critique|critic|feedback|analysis|rationale|reasoning|summary|descri|discuss|explain|observation|why|reflect"
 )
-_PLAIN_INSTRUCTION = re.compile(r"```|new instruction|improved|rewrite|revised", re.IGNORECASE)
-_OPEN_TAG = re.compile(r"<(\w+)>\s*(?:\{[^}<]*\}|\.\.\.|[a-z ]*(?:improved|new|revised)[a-z ]*)\s*</\1>", re.IGNORECASE)
+PLAIN_INSTRUCTION = re.compile(r"```|new instruction|improved|rewrite|revised", re.IGNORECASE)
+OPEN_TAG = re.compile(r"<(\w+)>\s*(?:\{[^}<]*\}|\.\.\.|[a-z ]*(?:improved|new|revised)[a-z ]*)\s*</\1>", re.IGNORECASE)
 
 
-def _is_instruction(field: Field) -> bool:
+def is_instruction(field: Field) -> bool:
+    """Whether an output field asks for instructions, not for prose about them."""
     name = field.name.replace("_", " ").lower()
     if _INSTRUCTION.search(name):
         return not _PROSE.search(name)
     return bool(_INSTRUCTION.search(field.desc.lower()) and not _PROSE.search(field.about))
 
 
-def _keys(ask: Ask) -> list[str]:
+def wanted_keys(ask: Ask) -> list[str]:
     """The names that an answer by name is wanted for: a list of names among the inputs."""
     for value in ask.values.values():
         try:
@@ -42,7 +43,8 @@ def _keys(ask: Ask) -> list[str]:
     return ["answer"]
 
 
-def _choice(field: Field, rng: random.Random) -> Any:
+def any_choice(field: Field, rng: random.Random) -> Any:
+    """Any legal value of a field of numbers, truth values or options."""
     kind = field.type.lower()
     if kind.startswith("literal"):
         options = re.findall(r"'([^']*)'|\"([^\"]*)\"|(-?\d+)", field.type)
@@ -82,7 +84,7 @@ def _schema_value(schema: Any, definitions: dict[str, Any], work: Brief, rng: ra
 def _text_value(field: Field, work: Brief, writer: Writer, rng: random.Random) -> str:
     if "prefix" in field.name:
         return "Answer:"
-    return rewrite(work, writer, rng) if _is_instruction(field) else prose(work, rng, writer.points, field.about)
+    return rewrite(work, writer, rng) if is_instruction(field) else prose(work, rng, writer.points, field.about)
 
 
 def _value(field: Field, ask: Ask, work: Brief, writer: Writer, rng: random.Random) -> Any:
@@ -96,27 +98,27 @@ def _value(field: Field, ask: Ask, work: Brief, writer: Writer, rng: random.Rand
     if kind == "str" or kind.startswith("optional[str") or kind == "str | none":
         return _text_value(field, work, writer, rng)
     if kind.startswith("dict"):
-        parts = {name: for_module(work, name) for name in _keys(ask)}
+        parts = {name: for_module(work, name) for name in wanted_keys(ask)}
         return {
             name: " ".join(additions(part, writer, rng, 3)) or prose(part, rng, writer.points)
             for name, part in parts.items()
         }
     if kind in ("list[str]", "list", "list[any]"):
         return (
-            additions(work, writer, rng, writer.points) if _is_instruction(field) else remarks(work, rng, writer.points)
+            additions(work, writer, rng, writer.points) if is_instruction(field) else remarks(work, rng, writer.points)
         )
     if field.schema:
         schema = json.loads(field.schema)
         return _schema_value(schema, schema.get("$defs", {}), work, rng)
-    return _choice(field, rng)
+    return any_choice(field, rng)
 
 
 def _plain(ask: Ask, work: Brief, writer: Writer, rng: random.Random) -> str:
     whole = f"{ask.system}\n{ask.text}"
-    tag = next((m[1] for m in _OPEN_TAG.finditer(whole) if m[1] != "VARIABLE"), None)
+    tag = next((m[1] for m in OPEN_TAG.finditer(whole) if m[1] != "VARIABLE"), None)
     if tag:
         return f"<{tag}>{rewrite(work, writer, rng)}</{tag}>"
-    if _PLAIN_INSTRUCTION.search(whole) and work.current:
+    if PLAIN_INSTRUCTION.search(whole) and work.current:
         return f"```\n{rewrite(work, writer, rng)}\n```"
     return prose(work, rng, writer.points)
 

@@ -116,12 +116,13 @@ def infer_rules(setup: Setup, n_val: int = 30) -> dspy.Module:
     """InferRules; the rules are written by the prompt model, demos are kept."""
     # bootstrap <= |train| + C V
     val = setup.task.valset[:n_val]
-    candidates = max(1, (setup.runs - len(setup.task.trainset)) // len(val))
+    shown = setup.task.trainset[: max(1, setup.runs - 3 * len(val))]  # of hundreds, no more than the cap allows
+    candidates = max(1, (setup.runs - len(shown)) // len(val))
     optimizer = dspy.InferRules(
         metric=setup.task.metric, num_candidates=candidates, num_rules=10, num_threads=setup.num_threads
     )
     optimizer.rules_induction_program.teacher_settings = {"lm": setup.prompt_lm}
-    return optimizer.compile(setup.task.program, trainset=setup.task.trainset, valset=val)
+    return optimizer.compile(setup.task.program, trainset=shown, valset=val)
 
 
 def bootstrap(setup: Setup) -> dspy.Module:
