@@ -29,7 +29,7 @@ def marked(names):
 
 
 @pytest.mark.parametrize("seed", WORLDS)
-@pytest.mark.parametrize("arm", marked(("default", "paper settings", *set(arms()) - set(ours.arms()))))
+@pytest.mark.parametrize("arm", marked(("default", "paper settings", *sorted(set(arms()) - set(ours.arms())))))
 def test_every_arm_returns_a_program(arm, seed):
     if arm == "TextGrad":
         pytest.importorskip("textgrad")
