@@ -72,6 +72,7 @@ def cell(arm, **more):
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.few(2)
 @pytest.mark.parametrize("arm", ["start prompt", "default", "GEPA"])
 def test_a_cell_runs_end_to_end(arm, server, tmp_path):
     row = measure(cell(arm), endpoint=Endpoint(server.api_base, tmp_path))
@@ -115,6 +116,7 @@ def test_cells_share_no_replies(server, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.few(2)
 @pytest.mark.parametrize("arm", ["start prompt", "default", "GEPA"])
 def test_a_lost_endpoint_ends_a_cell_without_a_row(arm, server, tmp_path, monkeypatch):
     server.is_up = False

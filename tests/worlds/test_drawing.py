@@ -75,6 +75,7 @@ def test_what_is_drawn_covers_what_is_told():
     assert all(size == 0 or 20 <= size <= 200 for size in sizes)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("seed", A_FEW)
 def test_the_data_are_as_drawn_and_in_no_two_parts(seed):
     world = draw(seed)
@@ -90,6 +91,7 @@ def test_nearly_all_rules_that_were_drawn_are_there():
         assert 0.8 * task.traits.rules <= learned <= task.traits.rules
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("seed", A_FEW)
 def test_the_best_prompts_score_the_best_and_more_than_the_start(seed):
     world = draw(seed)
@@ -98,6 +100,7 @@ def test_the_best_prompts_score_the_best_and_more_than_the_start(seed):
     assert world.start_score < world.best_score <= 1
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("seed", A_FEW)
 def test_rules_are_needed_about_as_evenly_as_drawn(seed):
     world = draw(seed)
@@ -107,6 +110,7 @@ def test_rules_are_needed_about_as_evenly_as_drawn(seed):
         assert max(needs.values()) < 0.4 * sum(needs.values())
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("seed", range(30))
 def test_every_wording_of_every_rule_is_read_as_that_rule(seed):
     task = make_task(seed)

@@ -39,6 +39,7 @@ def failures(world):
 # --- the reader ---
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("seed", [1, 2, 6, 7, 9])
 def test_the_exact_score_is_what_runs_come_to(seed):
     world = draw(seed)
@@ -97,6 +98,7 @@ def test_an_answer_depends_on_nothing_but_prompt_question_and_seeds(world):
         assert first == [world.program(**e.inputs()).answer for e in reversed(world.testset[:20])][::-1]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("adapter", [dspy.ChatAdapter(), dspy.JSONAdapter(), dspy.XMLAdapter()])
 def test_the_reader_answers_in_every_layout(world, adapter):
     with dspy.context(lm=world.quiet_reader, adapter=adapter):
