@@ -144,10 +144,10 @@ def read_lines(text: str, prompt: str, cut: bool = False) -> Reply:
             text_of = (begun["text"] or "").strip()
             items.append({"op": begun["op"].lower(), "at": begun["at"], "to": begun["to"], "text": text_of})
         elif _UNREADABLE.match(line):
-            items.append({"op": stripped[:60]})
+            items.append({"op": stripped[:60], "text": ""})
         elif items and stripped and not stripped.startswith("```") and (listing or not apart):
-            items[-1]["text"] = f"{items[-1].get('text', '')}\n{line.rstrip()}".strip("\n")
-        apart = not stripped if not begun else False
+            items[-1]["text"] = f"{items[-1]['text']}\n{line.rstrip()}".strip("\n")
+        apart = not stripped
     if not items:
         return Reply(error=CUT_EDITS if cut else "no edit could be read")
     reply = read_items(items[:-1] if cut else items, prompt)

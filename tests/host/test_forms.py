@@ -3,8 +3,11 @@
 import dspy
 import pytest
 from dspy.lm15 import InvalidRequestError
+from hypothesis import given
+from hypothesis import strategies as st
 from scripted import engine, scripted_lm
 
+from dspy_dlpo.core.roles import Reply
 from dspy_dlpo.core.update import TextGradient, Update
 from dspy_dlpo.host.forms import FORMS, forms_of
 from dspy_dlpo.host.meter import Meter
@@ -49,6 +52,33 @@ def test_a_line_without_its_number_is_dropped_and_the_others_stay():
 @pytest.mark.parametrize("text", ["", "Please provide the instructions.", "Update the account when asked."])
 def test_prose_is_no_edit(text):
     assert read_lines(text, PROMPT).error
+
+
+LINES = [
+    "ADD Use x",
+    "ADD: Use these:",
+    "- a",
+    "- ADD: b",
+    "DELETE 2, 3",
+    "REPLACE 9: c",
+    "",
+    "```",
+    "<think>",
+    "Sure:",
+    "MOVE 1",
+]
+
+
+@given(st.lists(st.sampled_from(LINES) | st.text(max_size=8), max_size=7).map("\n".join), st.booleans())
+def test_no_reply_is_an_exception(text, cut):
+    for reply in (read_lines(text, PROMPT, cut), read_prompt(text, PROMPT)):
+        assert reply.edits or reply.error or reply.dropped or reply == Reply()
+
+
+def test_a_list_below_a_line_that_cannot_be_read_goes_with_it():
+    reply = read_lines("ADD Use x\n- a\nADD: Use no slang.", PROMPT)
+    assert told(reply.edits) == [("add", 3, "Use no slang.", None)]
+    assert len(reply.dropped) == 1
 
 
 def test_a_last_line_that_was_cut_off_is_left_out():
