@@ -101,10 +101,10 @@ def _listed(lm: Any) -> Mapping[str, Any]:
 def frame(signature: type[dspy.Signature], adapter: str = "marks") -> int:
     """The tokens of a request whose fields are all empty, put by one of `ADAPTERS`, with the schema that goes along."""
     messages = ADAPTERS[adapter]().format(signature, [], dict.fromkeys(signature.input_fields, ""))
-    schemas = [str(TypeAdapter(field.annotation).json_schema()) for field in signature.output_fields.values()]
-    return sum(tokens(str(message["content"])) for message in messages) + sum(map(tokens, schemas)) * (
-        adapter == "schema"
-    )
+    texts = [str(message["content"]) for message in messages]
+    if adapter == "schema":
+        texts += [str(TypeAdapter(field.annotation).json_schema()) for field in signature.output_fields.values()]
+    return sum(map(tokens, texts))
 
 
 def clipped(text: str, room: int) -> str:
