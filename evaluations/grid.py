@@ -14,7 +14,8 @@ import socket
 import statistics
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,21 @@ OPEN = "open"
 HEADROOM = "headroom.jsonl"
 
 
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The objects of a file of JSON lines; a line that was cut by a crash is left out."""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        with suppress(ValueError):
+            yield json.loads(line)
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a file, whole, and on the disk."""
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(line)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 class Rows:
     """The rows of finished cells, as JSON lines in one directory; each process appends to a file of its own.
 
@@ -55,11 +71,7 @@ class Rows:
         """All rows, each cell once, in a fixed order; a line that was cut by a crash is left out."""
         rows: dict[str, dict[str, Any]] = {}
         for path in self._files():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                try:
-                    row = json.loads(line)
-                except ValueError:
-                    continue
+            for row in read_lines(path):
                 rows.setdefault(row["key"], row)
         return [rows[key] for key in sorted(rows)]
 
@@ -77,11 +89,7 @@ class Rows:
 
     def write(self, row: dict[str, Any]) -> None:
         """Add a row, whole."""
-        path = self.folder / f"{socket.gethostname()}-{os.getpid()}.jsonl"
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(_line(row))
-            file.flush()
-            os.fsync(file.fileno())
+        append_line(self.folder / f"{socket.gethostname()}-{os.getpid()}.jsonl", _line(row))
 
     def gather(self, name: str) -> Path:
         """Put all rows into one file, and drop the others."""

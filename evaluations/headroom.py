@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import dspy
 
 from evaluations.endpoint import Endpoint, check_answered, local_task_lm, use_cache
 from evaluations.gauge import Gauge
-from evaluations.grid import HEADROOM
+from evaluations.grid import HEADROOM, append_line, read_lines
 from evaluations.local_tasks import REFERENCES
 from evaluations.scoring import scores
 from evaluations.tasks import bench_task
@@ -40,13 +39,8 @@ class Measurement:
 
 def measured(folder: Path) -> list[dict[str, Any]]:
     """The tasks measured so far, in order; a line that was cut by a crash is left out."""
-    path, found = folder / HEADROOM, []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
-        try:
-            found.append(json.loads(line))
-        except ValueError:
-            continue
-    return found
+    path = folder / HEADROOM
+    return list(read_lines(path)) if path.exists() else []
 
 
 def measure_all(folder: Path, names: Sequence[str], how: Measurement) -> Iterator[dict[str, Any]]:
@@ -70,7 +64,7 @@ def measure_all(folder: Path, names: Sequence[str], how: Measurement) -> Iterato
     for name in names:
         if (name, how.model, how.max_tokens) not in done:
             row = _measure(name, how)
-            _append(folder / HEADROOM, row)
+            append_line(folder / HEADROOM, json.dumps(row) + "\n")
             yield row
 
 
@@ -98,10 +92,3 @@ def _instructed(program: dspy.Module, text: str) -> dspy.Module:
     predictor = changed.predictors()[0]
     predictor.signature = predictor.signature.with_instructions(text)
     return changed
-
-
-def _append(path: Path, row: dict[str, Any]) -> None:
-    with open(path, "a", encoding="utf-8") as file:
-        file.write(json.dumps(row) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
