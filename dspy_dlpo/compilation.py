@@ -49,7 +49,7 @@ from dspy_dlpo.interrupt import Interrupted, StopSignals
 from dspy_dlpo.log import log_shown
 from dspy_dlpo.recorder import Recorder
 from dspy_dlpo.report.result import DLPOResult
-from dspy_dlpo.reserve import check_budget, planned_selection, set_aside
+from dspy_dlpo.reserve import check_budget, planned_selection
 from dspy_dlpo.settings import BATCH_SIZE, Data, Settings
 
 logger = logging.getLogger(__name__)
@@ -334,7 +334,7 @@ class Compilation:
         settings = self._settings
         account = Account(
             settings.budget,
-            set_aside(settings, self._n_finalists, self._n_val),
+            (self._n_finalists + 1) * self._n_val,
             kept=settings.judging.width or settings.judging.wave,
             used=self._used,
         )
@@ -357,6 +357,7 @@ class Compilation:
             judging=settings.judging,
             stopping=settings.stopping,
             batch_size=settings.batch_size or min(BATCH_SIZE, len(self._data.train)),
+            gradients=settings.gradients,
             update=settings.update,
             seed=settings.seed,
             high=settings.score_range[1] if settings.score_range else None,
@@ -380,6 +381,7 @@ class Compilation:
             judged=lambda: self._run.judged_rows(),
             high=self._plan.high,
             seed=settings.seed,
+            asks=settings.asks_critic,
         )
         whole = settings.judging.proposals == "prompts"
         feedback = self._feedback()

@@ -25,7 +25,8 @@ from dspy_dlpo.host.critic import FOR_WRITER, CritiqueModule
 from dspy_dlpo.host.evidence import with_fields
 from dspy_dlpo.host.failures import RIGHT
 from dspy_dlpo.host.fitting import LEAST_TOKENS, most_tokens
-from dspy_dlpo.host.forms import EditInstructions
+from dspy_dlpo.host.adapters import PlainAdapter
+from dspy_dlpo.host.forms import WriteLines
 from dspy_dlpo.host.meter import ModelMeter
 from dspy_dlpo.host.metric import MetricDoor
 from dspy_dlpo.host.prices import Prices
@@ -54,8 +55,8 @@ UNKNOWN_FIELD = 40
 LOOPS = (dspy.ReAct, dspy.ReActV2, dspy.BestOfN, dspy.Refine)
 # Characters in which the confusions of answers are told.
 CONFUSED = 300
-# Requests to the writer in a step, as one reply in six is of no use and another form is tried then: 76 in 61 steps of
-# simulated runs. A model that cannot answer in the first form takes more, until that is known.
+# Requests to the writer for each text gradient, as one reply in six is of no use and another form is tried then: 76 for
+# 61 in simulated runs. A model that cannot answer in the first form takes more, until that is known.
 REPLIES = 1.2
 # Tokens that critic and writer answer.
 CRITIQUE, EDITS = 100, 100
@@ -230,12 +231,14 @@ class Estimator:
         return TOKENS_PER_WORD * sum(grown) / len(prompts)
 
     def _prompt(self, runs: float) -> ModelEstimate:
-        """What critic and writer are asked; each step asks both, and the writer again where a reply is of no use."""
+        """What is asked for each text gradient: the writer, again where a reply is of no use, and the critic if any."""
         n = len(self._data.train)
         steps = max(1.0, STEPS * min(runs, MOST_RUNS_PER_EXAMPLE * n) ** 0.2 * n**0.1)
         critic, writer = self._asked(runs)
         low, high = steps / math.sqrt(WIDEST), steps * math.sqrt(WIDEST)
-        read, written, asked = critic + REPLIES * writer, CRITIQUE + REPLIES * EDITS, 1 + REPLIES
+        critics, parts = int(self._settings.asks_critic), self._settings.gradients
+        read, written = parts * (critics * critic + REPLIES * writer), parts * (critics * CRITIQUE + REPLIES * EDITS)
+        asked = parts * (critics + REPLIES)
         tokens_in, tokens_out = Span(low * read, high * read), Span(low * written, high * written)
         calls, model = Span(asked * low, asked * high), self._door.prompt_model
         tokens_out = _more(tokens_out, calls, thinking_tokens(model) or Span(0, 0))
@@ -243,8 +246,9 @@ class Estimator:
 
     def _asked(self, runs: float) -> tuple[float, float]:
         """Tokens of a typical request to the critic, and to the writer."""
-        adapter = dspy.ChatAdapter(use_json_adapter_fallback=False)
-        batch = self._settings.batch_size or min(BATCH_SIZE, len(self._data.train))
+        batch = math.ceil(
+            (self._settings.batch_size or min(BATCH_SIZE, len(self._data.train))) / self._settings.gradients
+        )
         example = max((_shown(example) for example in self._data.train[:20]), key=len)
         prompt = max(self._door.prompts.values(), key=len) + " word" * int(self._growth(runs) / TOKENS_PER_WORD)
         critic = {"program": "", "module": "", "current_instructions": prompt, "failures": example * batch}
@@ -252,20 +256,24 @@ class Estimator:
         answers = account_of_answers(expected_answers([as_text(each.labels()) for each in self._data.train]), [])
         if answers:
             more["answers"] = answers + " " * CONFUSED
-        words = " " * (CRITIQUE + 150) * CHARACTERS_PER_TOKEN  # the critique, the advice of the techniques, the limits
-        writer = {"module": "", "purpose": "", "current_instructions": prompt, "critique": words, "advice": ""}
-        seen = {"failures": example * min(FOR_WRITER, batch), "limits": ""}
+        said = CRITIQUE if self._settings.asks_critic else 0
+        words = "x" * (said + 150) * CHARACTERS_PER_TOKEN  # the critique, the advice of the techniques, the limits
+        writer = {"module": "", "purpose": "", "current_instructions": prompt, "advice": words, "limits": ""}
+        seen = {"failures": example * (min(FOR_WRITER, batch) if said else batch)}
         bound = most_tokens(self._door.prompt_model)
+        adapters = (dspy.ChatAdapter(use_json_adapter_fallback=False), PlainAdapter())
         requests = [
-            (with_fields(signature, tuple(more)), {**inputs, **more})
-            for signature, inputs in ((CritiqueModule, critic), (EditInstructions, {**writer, **seen}))
+            (adapter, with_fields(signature, tuple(more)), {**inputs, **more})
+            for adapter, signature, inputs in zip(
+                adapters, (CritiqueModule, WriteLines), (critic, {**writer, **seen}), strict=True
+            )
         ]
         # Examples are left out of requests that would be longer, instructions are not.
         least = [
             _rendered(adapter, asked, [], {**inputs, **dict.fromkeys(("failures", *more), "")}) + LEAST_TOKENS
-            for asked, inputs in requests
+            for adapter, asked, inputs in requests
         ]
-        most = [_rendered(adapter, asked, [], inputs) for asked, inputs in requests]
+        most = [_rendered(adapter, asked, [], inputs) for adapter, asked, inputs in requests]
         found = [min(high, max(bound, low)) for low, high in zip(least, most, strict=True)]
         return found[0], found[1]
 

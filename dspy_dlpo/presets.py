@@ -31,6 +31,7 @@ def default_settings() -> dict[str, Any]:
         ),
         "acceptance": Annealing(LinearDecay(1.0, 0.0)),
         "judging": Judging(),
+        "gradients": 2,
     }
 
 
@@ -52,6 +53,8 @@ def paper_settings() -> dict[str, Any]:
         ),
         "acceptance": Annealing(ExponentialDecay(1.0, 0.7)),
         "judging": Judging(by="whole", trials=False, confirm=False),
+        "gradients": 1,
+        "critic": True,
     }
 
 
@@ -65,4 +68,6 @@ def tgd_settings() -> dict[str, Any]:
         "techniques": (),
         "acceptance": AcceptAll(),
         "judging": Judging(by="whole", trials=False, confirm=False, proposals="prompts"),
+        "gradients": 1,
+        "critic": True,
     }

@@ -14,20 +14,11 @@ from dspy_dlpo.settings import Data, Settings
 
 logger = logging.getLogger(__name__)
 
-# Share of the budget that is set aside for pruning.
-PRUNING_SHARE = 0.05
-
 
 def planned_selection(settings: Settings, data: Data, metric_calls: float | None = None) -> tuple[int, int]:
     """How many finalists are to be compared on how many validation examples, with a budget of program runs."""
     calls = settings.budget.metric_calls if metric_calls is None else metric_calls
     return plan_selection(math.inf if calls is None else calls, len(data.val), settings.judging.finalists)
-
-
-def set_aside(settings: Settings, finalists: int, examples: int, metric_calls: float | None = None) -> int:
-    """Program runs that are set aside: the user's own prompts and the finalists on validation examples, and pruning."""
-    calls = settings.budget.metric_calls if metric_calls is None else metric_calls
-    return (finalists + 1) * examples + (int(calls * PRUNING_SHARE) if settings.prunes and calls else 0)
 
 
 def check_budget(settings: Settings, student: dspy.Module, data: Data) -> None:
@@ -81,8 +72,8 @@ def _least_metric_calls(settings: Settings, data: Data, runs: int) -> int:
     """The smallest budget of program runs, at least the user's own, that leaves so many for steps."""
     judging = settings.judging
     for calls in count(max(runs, settings.budget.metric_calls or 0)):
-        aside = set_aside(settings, *planned_selection(settings, data, calls), calls)
-        account = Account(Budget(metric_calls=calls), aside, kept=judging.width or judging.wave)
+        finalists, examples = planned_selection(settings, data, calls)
+        account = Account(Budget(metric_calls=calls), (finalists + 1) * examples, kept=judging.width or judging.wave)
         if account.left >= runs:
             return calls
     raise AssertionError("some budget is large enough")

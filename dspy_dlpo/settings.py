@@ -45,6 +45,8 @@ class Settings:
     budget: Budget
     stopping: Stopping
     batch_size: int | None
+    gradients: int
+    critic: bool | None
     update: str
     parameters: tuple[str, ...]
     frozen: tuple[str | re.Pattern[str], ...]
@@ -71,6 +73,13 @@ class Settings:
         for name in ("prompt_model", "task_model"):
             if getattr(self, name) is not None:
                 _check_type(name, getattr(self, name), dspy.BaseLM)
+        if self.critic not in (True, False, None):
+            raise TypeError(f"critic={self.critic!r} is none of True, False and None. Pass one of them.")
+        if self.critic is False and self.update == "most_blamed":
+            raise ValueError(
+                "critic=False and update='most_blamed' do not go together: only a critic that is asked before the writer "
+                "says which predictor is blamed most. Pass critic=None, or another update."
+            )
         if not isinstance(self.verbose, bool):
             raise TypeError(f"verbose={self.verbose!r} is neither True nor False. Pass one.")
         if self.update not in UPDATES:
@@ -99,6 +108,11 @@ class Settings:
         return int(self.num_threads or dspy.settings.num_threads or 1)
 
     @property
+    def asks_critic(self) -> bool:
+        """Whether a critic is asked before the writer."""
+        return self.update == "most_blamed" if self.critic is None else self.critic
+
+    @property
     def prunes(self) -> bool:
         """Whether finalists are pruned: a technique asks for it."""
         return any(technique.prunes for technique in self.techniques)
@@ -112,7 +126,7 @@ class Settings:
             raise ValueError(f"techniques= holds {', '.join(twice)} twice. Pass each technique once.")
 
     def _check_numbers(self) -> None:
-        for name in ("batch_size", "num_threads"):
+        for name in ("batch_size", "gradients", "num_threads"):
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise ValueError(f"{name}={value!r} must be a whole number of at least 1. Pass such a number.")
@@ -151,7 +165,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
-# Failing examples that the critic is shown in a step, unless told otherwise or there are fewer.
+# Failing examples that a step looks at, unless told otherwise or there are fewer.
 BATCH_SIZE = 8
 
 

@@ -39,7 +39,7 @@ class DLPOTeleprompter(Teleprompter):
             ``pred_name`` and ``pred_trace`` it is given those that it names. Once it has worked, a run that it cannot
             score (None, NaN, out of range, an exception) is left out where no prompts have a score, and counts as the
             lowest where others have one.
-        prompt_model: Writes critiques and edits; ``dspy.settings.lm`` by default.
+        prompt_model: Says what went wrong and writes edits; ``dspy.settings.lm`` by default.
         task_model: Runs the predictors that have no model of their own; ``dspy.settings.lm`` by default.
         techniques: Shape the requests to the writer, from left to right; None for those of `default_settings`.
         acceptance: Decides what is kept; None for that of `default_settings`.
@@ -47,9 +47,14 @@ class DLPOTeleprompter(Teleprompter):
         auto: Budget preset ``"light"`` (600 runs of the program), ``"medium"`` (2,000) or ``"heavy"`` (6,000).
         budget: The most that may be spent, instead of `auto`.
         stopping: When to end before the budget does.
-        batch_size: Failing examples shown to the critic in a step, at least 1; None for 8, or all if there are fewer.
-        update: Which predictors a step updates: ``"all"`` that the critic finds at fault, the ``"most_blamed"``, or one
-            after the other, ``"in_turn"``.
+        batch_size: Failing examples that a step looks at, at least 1; None for 8, or all if there are fewer.
+        gradients: Text gradients of each predictor in a step, at least 1: as many requests share the batch, and their
+            edits are pooled. None for that of `default_settings`.
+        critic: Whether a critique is asked for before the edits, in a request of its own, as the paper does. If not,
+            the writer says in one reply what is wrong and how to mend it, for about half the tokens. None for only
+            where ``update="most_blamed"`` needs it.
+        update: Which predictors a step updates: ``"all"`` that took part, less those that a critic finds right; the
+            ``"most_blamed"`` by its critics; or one after the other, ``"in_turn"``.
         parameters: The kinds of text that may change: ``"instructions"``, ``"fields"`` (what the fields of signatures
             mean) and ``"tools"`` (what the tools of `dspy.ReActV2` do; load a saved program with `load_program` then).
             Where it is not instructions alone, all texts of a predictor are one prompt, each under a heading.
@@ -98,6 +103,8 @@ class DLPOTeleprompter(Teleprompter):
         budget: Budget | None = None,
         stopping: Stopping | None = None,
         batch_size: int | None = None,
+        gradients: int | None = None,
+        critic: bool | None = None,
         update: str = "all",
         parameters: Sequence[str] = INSTRUCTIONS,
         frozen: Sequence[str | re.Pattern[str]] = (),
@@ -123,6 +130,8 @@ class DLPOTeleprompter(Teleprompter):
             budget=resolve_budget(auto, budget),
             stopping=Stopping() if stopping is None else stopping,
             batch_size=batch_size,
+            gradients=defaults["gradients"] if gradients is None else gradients,
+            critic=critic,
             update=update,
             parameters=(parameters,) if isinstance(parameters, str) else tuple(parameters),
             frozen=(frozen,) if isinstance(frozen, (str, re.Pattern)) else tuple(frozen),

@@ -6,12 +6,13 @@ from then on, and a run that is gone on with asks as it did before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 
 from dspy_dlpo.core.edits import Dropped, Edits, sound
 from dspy_dlpo.core.history import Asked, History, StepContext
-from dspy_dlpo.core.request import admit_reply
+from dspy_dlpo.core.request import admit, admit_reply
 from dspy_dlpo.core.roles import Reply, Write
 from dspy_dlpo.core.update import Update
 
@@ -26,56 +27,66 @@ class Written:
     """What came of asking the writer.
 
     Args:
-        replies: The last reply for each predictor.
+        replies: The last reply to each request.
         edits: The edits that are admitted.
         dropped: Those that are not, with their reasons.
         asked: What was asked, in order.
     """
 
-    replies: dict[str, Reply] = field(default_factory=dict)
+    replies: list[Reply] = field(default_factory=list)
     edits: Edits = ()
     dropped: tuple[Dropped, ...] = ()
     asked: tuple[Asked, ...] = ()
 
 
 def written(write: Write, updates: Sequence[Update], forms: Sequence[str], ctx: StepContext) -> Written:
-    """Ask for edits of each predictor.
+    """Ask for edits, all requests at once, and pool those of each predictor.
 
     Where a reply cannot be used, the next form is tried. Where it breaks rules, the form was not at fault: one more
-    form is tried, with word of what was refused. An empty reply may mean that there is nothing to mend in a predictor:
-    it is asked again only while none has an edit.
+    form is tried, with word of what was refused. An empty reply may mean that there is nothing to mend: it is asked
+    again only while there is no edit at all.
 
     Args:
         write: The writer.
-        updates: The requests.
+        updates: The requests; those of one predictor have the same constraints.
         forms: The forms that the writer can be asked in.
         ctx: The step.
 
     Raises:
         RunEnds: If no more may be spent.
     """
-    found = Written()
-    open_updates: Mapping[str, Update] = {update.predictor: update for update in updates}
-    last_try: set[str] = set()
+    found = Written([Reply()] * len(updates))
+    edits: list[Edits] = [()] * len(updates)
+    asks = dict(enumerate(updates))
+    last_try: set[int] = set()
     for form in in_order(forms, ctx.history):
-        asks = [replace(update, form=form) for update in open_updates.values()]
-        refused: dict[str, tuple[Dropped, ...]] = {}
-        for update, reply in zip(asks, write(asks, ctx.step) if asks else [], strict=True):
-            name, (kept, dropped) = update.predictor, admit_reply(update, reply)
+        sent = [replace(update, form=form) for update in asks.values()]
+        refused: dict[int, tuple[Dropped, ...]] = {}
+        for i, update, reply in zip(list(asks), sent, write(sent, ctx.step) if sent else [], strict=True):
+            edits[i], dropped = admit_reply(update, reply)
             usable = bool(sound(reply.edits, update.prompt)[0])
-            found.replies[name] = reply
-            found.edits += kept
+            found.replies[i] = reply
             found.dropped += (*reply.dropped, *dropped)
             if not reply.lost:
-                found.asked += (Asked(name, form, usable),)
-            if not kept and not reply.lost and name not in last_try:
-                refused[name] = dropped
-                last_try |= {name} if usable else set()
-        idle = {name for name in refused if found.edits and _is_empty(found.replies[name])}
-        open_updates = {name: _told(open_updates[name], refused[name]) for name in refused if name not in idle}
-    order = [update.predictor for update in updates]
-    found.edits = tuple(sorted(found.edits, key=lambda edit: order.index(edit.predictor)))
+                found.asked += (Asked(update.predictor, form, usable),)
+            if not edits[i] and not reply.lost and i not in last_try:
+                refused[i] = dropped
+                last_try |= {i} if usable else set()
+        idle = {i for i in refused if any(edits) and _is_empty(found.replies[i])}
+        asks = {i: _told(asks[i], refused[i]) for i in refused if i not in idle}
+    for name in dict.fromkeys(update.predictor for update in updates):
+        own = [i for i, update in enumerate(updates) if update.predictor == name]
+        pooled = edits[own[0]], ()
+        if len(own) > 1:
+            pooled = admit(updates[own[0]], _in_turns([edits[i] for i in own]))
+        found.edits, found.dropped = (*found.edits, *pooled[0]), (*found.dropped, *pooled[1])
     return found
+
+
+def _in_turns(replies: Sequence[Edits]) -> Edits:
+    """The first edit of each reply, then the second of each, and so on: the most useful come first in each."""
+    rounds = zip_longest(*replies)
+    return tuple(edit for each in rounds for edit in each if edit is not None)
 
 
 def in_order(forms: Sequence[str], history: History) -> list[str]:

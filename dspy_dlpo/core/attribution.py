@@ -1,4 +1,4 @@
-"""Judge a proposal edit by edit: find which edit gained and which lost what, and keep those that pay.
+"""Judge a proposal: the whole of it first, and where that fails, which edit gained and which lost what.
 
 Several edits are judged together, because changes of score are few and it is cheap to find the edit behind each.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 
 from dspy_dlpo.core.acceptance import TOLERANCE, Bar
@@ -15,10 +15,7 @@ from dspy_dlpo.core.edits import Edit, Edits, shortens
 from dspy_dlpo.core.history import LedgerEntry, Prompts
 from dspy_dlpo.core.judging import Bench, Judgement, judge
 
-TOGETHER = "part of a gain, taken whole"
-# A proposal gains clearly when it repairs so many examples, and loses at most this share of as many.
-CLEAR_GAIN = 3
-CLEAR_LOSS = 0.5
+TOGETHER = "taken whole with the others"
 # So many waves go out ahead of a decision, where none has run yet whose outcome tells whether more will be needed.
 WAVES_AHEAD = 3
 # Of more edits than this, as several predictors bring them, halves are run before single ones.
@@ -43,18 +40,46 @@ class _Account:
         return math.fsum(self.gained.values()) + math.fsum(self.lost.values())
 
 
-def judge_edits(
+def judge_edits(bench: Bench, edits: Edits, bar: Bar, must_pay: Callable[[Edit], bool] = lambda edit: False) -> Judged:
+    """Judge a proposal as a whole; if it fails, edit by edit.
+
+    What reaches the bar is in force at once, and trials look into its sentences later, as far as that pays: to find the
+    best part first may take more than a budget has. 13 edits took 124 of 300 runs. Where nothing but a gain passes,
+    edits of several predictors are attributed at once: that also tells which predictor was at fault, and riders of
+    others do not pass.
+
+    Args:
+        bench: The incumbent and the judging set.
+        edits: Edits of the incumbent that the constraints admit.
+        bar: The bar, set for the incumbent as it stands.
+        must_pay: Which edits must repair something, even where the bar would let one pass that has no effect: with one
+            of them a proposal is taken whole only if it gains.
+
+    Returns:
+        The surviving prompts, their judgement, and what each edit gained and lost, as far as that is known.
+
+    Raises:
+        BudgetSpent: When a wave cannot be paid for.
+    """
+    is_hot = bar.lowest < bench.mean - TOLERANCE
+    if len(edits) > 1 and (is_hot or len({edit.predictor for edit in edits}) == 1):
+        together = bench.part(edits)
+        judgement = judge(bench, together, bar)
+        gains = judgement.score is not None and judgement.score > bench.mean + TOLERANCE
+        if judgement.passed and (gains or not any(map(must_pay, edits))):
+            return together, judgement, tuple(LedgerEntry(edit, kept=True, reason=TOGETHER) for edit in edits)
+    return judge_by_edit(bench, edits, bar, must_pay)
+
+
+def judge_by_edit(
     bench: Bench, edits: Edits, bar: Bar, must_pay: Callable[[Edit], bool] = lambda edit: False, *, idle: bool = False
 ) -> Judged:
-    """Judge edits together, attribute what they change, drop those that do not pay, and judge what survives.
+    """Attribute what edits change, drop those that do not pay, and judge what survives.
 
-    A proposal that gains clearly is taken whole, unless it edits several predictors and the bar does not lie below the
-    incumbent: it is in force at once, and trials look into its sentences later, as far as that pays. To find the best
-    part of it first may take more than a budget has: 13 edits took 124 of 300 runs. Of any other, all edits run on the
-    incumbent's failures, and each change of score there is attributed. Edits that repair nothing go, unless they
-    shorten or the bar lies below the incumbent. The others run on the passing examples, losses are attributed alike,
-    and edits that cost more than the bar allows go. What survives is one fixed prompt, which `judge` judges, with every
-    real run reused.
+    All edits run together on the incumbent's failures, and each change of score there is attributed. Edits that repair
+    nothing go, unless they shorten or the bar lies below the incumbent. The others run on the passing examples, losses
+    are attributed alike, and edits that cost more than the bar allows go. What survives is one fixed prompt, which
+    `judge` judges. No run is made twice.
 
     Args:
         bench: The incumbent and the judging set.
@@ -72,12 +97,6 @@ def judge_edits(
     accounts = [_Account(edit, shortens(edit, bench.incumbent[edit.predictor])) for edit in edits]
     allowed = (bar.lowest - bench.mean) * len(bench.examples)
     idle_may_pass = idle or allowed < -TOLERANCE
-    # Where every edit has to pay, attribution also tells which predictor was at fault: riders of others must not pass.
-    if idle_may_pass or (len(edits) > 1 and len({edit.predictor for edit in edits}) == 1):
-        together = bench.part(edits)
-        clear = _clear_gain(bench, together, bar, sure=not idle_may_pass)
-        if clear is not None:
-            return together, clear, tuple(LedgerEntry(edit, kept=True, reason=TOGETHER) for edit in edits)
     idle_is_fine = [(account.shortens or idle_may_pass) and not must_pay(account.edit) for account in accounts]
     # Where no edit need repair anything, all of them come to the passing examples.
     sure = bench.runs.wave if all(idle_is_fine) else 0
@@ -92,41 +111,6 @@ def judge_edits(
     else:
         judgement = judge(bench, prompts, bar)
     return prompts, judgement, tuple(_entry(account, account in alive) for account in accounts)
-
-
-def _clear_gain(bench: Bench, prompts: Prompts, bar: Bar, *, sure: bool) -> Judgement | None:
-    """The judgement of prompts that gain clearly; None if they do not, and every run made is reused then.
-
-    Losses are confirmed; gains only if they must be `sure`. Under noise an edit without effect may pass where the bar
-    allows it; trials find it later. To confirm gains there costs more than it brings.
-    """
-    failing, passing = bench.failing(), bench.passing()
-    if len(failing) < CLEAR_GAIN:
-        return None
-    first, rest = [(prompts, x) for x in failing], [(prompts, x) for x in passing]
-    # Where every edit has to pay, attribution may need none of what goes out ahead.
-    bench.ask(first, rest, likely=0 if sure else max(len(failing), WAVES_AHEAD * bench.runs.wave))
-    new, old = bench.runs.means(prompts, failing), bench.scores
-    found = [new[x] - old[x] for x in new]
-    if sure and _most_lost(found) >= 0:
-        found = bench.changes(first, rest)
-    losses, most = sum(change < -TOLERANCE for change in found), _most_lost(found)
-    for start in range(0, len(passing), bench.runs.wave):
-        if losses > most:
-            return None
-        done = start + bench.runs.wave
-        changes = bench.changes(rest[start:done], rest[done:], likely=len(failing) + start)
-        losses += sum(change < 0 for change in changes)
-    if losses > most:
-        return None
-    judgement = judge(bench if sure else replace(bench, confirm=False), prompts, bar)
-    return judgement if judgement.passed else None
-
-
-def _most_lost(changes: Sequence[float]) -> float:
-    """How many examples a clear gain may break, given what it changes among the failing ones; below 0 if it is none."""
-    gains = sum(change > TOLERANCE for change in changes)
-    return gains * CLEAR_LOSS if gains >= CLEAR_GAIN else -1
 
 
 def _without_losers(bench: Bench, alive: list[_Account], allowed: float) -> list[_Account]:

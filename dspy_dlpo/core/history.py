@@ -69,8 +69,9 @@ class Record:
         progress: The run's clock when it began, 0 to 1.
         prompts: The prompts in force before, by predictor.
         proposal: The prompts that were judged, after constraints and attribution.
-        batch: Training examples shown to the critic.
-        gradients: What the critic wrote.
+        batch: Failing training examples that the step looked at.
+        gradients: What is wrong, as critic or writer say, for each part of the batch and predictor; without text where
+            nothing was said.
         notes: What the techniques said to the writer, by predictor.
         edits: The edits that were admitted.
         dropped: The edits that were not, with reasons.

@@ -28,8 +28,8 @@ from dspy_dlpo.core.runs import Runs
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.technique import apply_all
 from dspy_dlpo.core.trials import next_deletions, try_deletions, try_move
-from dspy_dlpo.core.turns import whose_turn
-from dspy_dlpo.core.update import Constraint, Update, admit_all
+from dspy_dlpo.core.turns import shared, whose_turn
+from dspy_dlpo.core.update import Constraint, TextGradient, Update, admit_all
 
 logger = logging.getLogger(__name__)
 
@@ -371,12 +371,21 @@ class Run:
         bench, ctx = self.bench(), self.context()
         plan, chosen = controlled(self.plan, ctx)
         batch = self._batch(bench, ctx, plan.batch_size)
-        shown = [self._failed_run(x) for x in batch]
-        rows = self.feedback([request for request, _ in shown], [row for _, row in shown])
-        gradients = whose_turn(plan.update, self.critique(self.prompts, rows, ctx.step), self.history)
-        updates = [request(plan, self.prompts[each.predictor], each, ctx) for each in gradients]
+        parts = [self._gradients(part, ctx) for part in shared(batch, plan.gradients)]
+        turns = whose_turn(plan.update, [each for part in parts for each in part], self.history)
+        updates = [
+            replace(request(plan, self.prompts[each.predictor], each, ctx), part=i)
+            for i, part in enumerate(parts)
+            for each in part
+            if each.predictor in turns
+        ]
         answer = written(self.write, updates, self.forms, ctx)
-        edits, replies = answer.edits, list(answer.replies.values())
+        edits, replies = answer.edits, answer.replies
+        gradients = tuple(
+            gradient if gradient.text else replace(gradient, text=reply.critique)
+            for update, reply in zip(updates, replies, strict=True)
+            for gradient in update.gradients
+        )
         notes = {update.predictor: update.notes for update in updates}
         seen: dict[str, object] = {
             "progress": ctx.progress,
@@ -397,6 +406,12 @@ class Run:
             prompts, judgement, ledger = self._judge(bench, edits, bar, updates)
         seen["base"] = bench.mean  # the prompts in force may have run again
         return self._judged("step", prompts, judgement, bar, ledger=ledger, **seen)
+
+    def _gradients(self, examples: Sequence[int], ctx: StepContext) -> Sequence[TextGradient]:
+        """What a critic, if there is one, says of failed examples."""
+        shown = [self._failed_run(x) for x in examples]
+        rows = self.feedback([request for request, _ in shown], [row for _, row in shown])
+        return self.critique(self.prompts, rows, ctx.step)
 
     def _judge(self, bench: Bench, edits: Edits, bar: Bar, updates: Sequence[Update]) -> Judged:
         if self.plan.judging.by == "whole":
@@ -478,8 +493,9 @@ class Run:
 
 
 def _legal(updates: Sequence[Update], edits: Edits) -> Edits:
-    """The edits that the rules of a step admit together."""
-    return tuple(edit for update in updates for edit in admit(update, edits)[0])
+    """The edits that the rules of a step admit together; all updates of one predictor have the same rules."""
+    rules = {update.predictor: update for update in updates}
+    return tuple(edit for update in rules.values() for edit in admit(update, edits)[0])
 
 
 def line_of(record: Record) -> str:

@@ -64,7 +64,8 @@ class Plan:
         acceptance: Sets the bar.
         judging: How proposals are judged.
         stopping: When to end early.
-        batch_size: Failing examples shown to the critic in a step, at least 1.
+        batch_size: Failing examples that a step looks at, at least 1.
+        gradients: Text gradients of each predictor in a step, at least 1; they share the batch.
         update: Which predictors a step updates: ``"all"`` that are blamed, the ``"most_blamed"``, or one ``"in_turn"``.
         seed: Seed of all chance.
         high: The metric's best score; None if unknown.
@@ -74,8 +75,8 @@ class Plan:
         controller: Chooses the numbers of each step; None for those that stand here.
 
     Raises:
-        ValueError: If `batch_size` is out of range.
-        TypeError: If it is no number.
+        ValueError: If `batch_size` or `gradients` is out of range.
+        TypeError: If one is no number.
     """
 
     techniques: tuple[Technique, ...] = ()
@@ -83,6 +84,7 @@ class Plan:
     judging: Judging = field(default_factory=Judging)
     stopping: Stopping = field(default_factory=Stopping)
     batch_size: int = tunable(4, low=2, high=16)
+    gradients: int = 1
     update: str = "all"
     seed: int = 0
     high: float | None = 1.0
@@ -93,3 +95,4 @@ class Plan:
 
     def __post_init__(self) -> None:
         check_whole("", "batch_size", self.batch_size)
+        check_whole("", "gradients", self.gradients)

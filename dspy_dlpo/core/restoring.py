@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dspy_dlpo.core.acceptance import TOLERANCE, Bar
-from dspy_dlpo.core.attribution import TOGETHER, Judged, judge_edits
+from dspy_dlpo.core.attribution import TOGETHER, Judged, judge_by_edit
 from dspy_dlpo.core.edits import Edit, Edits, sound
 from dspy_dlpo.core.history import History, LedgerEntry, Prompts, Record
 from dspy_dlpo.core.judging import Bench, Judgement, judge
@@ -75,7 +75,7 @@ def _taken(name: str, history: History) -> tuple[_Taken, ...]:
 
 def _is_whole(entry: LedgerEntry, record: Record) -> bool:
     """Whether an edit came into force with all others of a proposal, and not for what it was found to do."""
-    return record.accepted and entry.kept and entry.reason == TOGETHER
+    return record.kind == "step" and record.accepted and entry.kept and entry.reason == TOGETHER
 
 
 def _back(taken: Sequence[_Taken], prompt: str, start: str) -> Edits:
@@ -113,7 +113,7 @@ def try_restorations(bench: Bench, edits: Edits, start: Prompts) -> Judged:
     """Try prompts with the user's own sentences back: what is no worse is kept."""
     bar = Bar(bench.mean, strict=False)
     if len(edits) > 1:
-        prompts, judgement, ledger = judge_edits(bench, edits, bar, idle=True)
+        prompts, judgement, ledger = judge_by_edit(bench, edits, bar, idle=True)
         said = (entry.reason if entry.gained or not entry.kept else RESTORED for entry in ledger)
         return prompts, judgement, tuple(replace(entry, reason=why) for entry, why in zip(ledger, said, strict=True))
     prompts = bench.part(edits)

@@ -85,12 +85,14 @@ class Reply:
         dropped: What of the reply could not be read.
         error: Why nothing is usable; empty if something is.
         lost: Whether there was no reply at all, so that asking in another form is no use.
+        critique: What it says that the prompt lacks; empty if it says nothing beside its edits.
     """
 
     edits: Edits = ()
     dropped: tuple[Dropped, ...] = ()
     error: str = ""
     lost: bool = False
+    critique: str = ""
 
 
 class Forward(Protocol):
@@ -122,7 +124,8 @@ class Critique(Protocol):
         """Say how each predictor's prompt should change in view of failed runs.
 
         Returns:
-            At most one gradient per predictor; none for a predictor whose critique could not be had.
+            At most one gradient per predictor; none for a predictor whose critique could not be had. Their text may be
+            empty: the writer then says itself what is wrong.
         """
 
 

@@ -1,4 +1,4 @@
-"""Which predictors a step updates: all that are blamed, the most blamed, or one after the other."""
+"""Which parts of a batch a step's text gradients look at, and which predictors it updates."""
 
 from __future__ import annotations
 
@@ -12,18 +12,35 @@ UPDATES = ("all", "most_blamed", "in_turn")
 _PARAGRAPH = re.compile(r"\n\s*\n")
 
 
-def whose_turn(update: str, gradients: Sequence[TextGradient], history: History) -> tuple[TextGradient, ...]:
-    """The gradients that a step follows.
+def shared(batch: Sequence[int], gradients: int) -> list[tuple[int, ...]]:
+    """A batch in parts, one for each text gradient: of two examples at least, so there may be fewer parts.
 
     Args:
-        update: ``"all"``; ``"most_blamed"``: the one with most points, a paragraph each, of equals the longest; or
-            ``"in_turn"``: the one whose predictor was updated longest ago.
+        batch: Failing examples.
+        gradients: Parts wanted, at least 1.
+    """
+    count = min(gradients, max(1, len(batch) // 2))
+    return [tuple(batch[i::count]) for i in range(count)]
+
+
+def whose_turn(update: str, gradients: Sequence[TextGradient], history: History) -> frozenset[str]:
+    """The predictors that a step updates.
+
+    Args:
+        update: ``"all"`` that have a gradient; ``"most_blamed"``: the one with most points, a paragraph each, of equals
+            the one with most words; or ``"in_turn"``: the one that was updated longest ago.
         gradients: What the critic wrote, in the program's order.
         history: What was done before.
     """
-    if update == "all" or len(gradients) < 2:
-        return tuple(gradients)
+    names = list(dict.fromkeys(each.predictor for each in gradients))
+    if update == "all" or len(names) < 2:
+        return frozenset(names)
     if update == "most_blamed":
-        return (max(gradients, key=lambda each: (len(_PARAGRAPH.split(each.text)), len(each.text))),)
+        texts = {name: [each.text for each in gradients if each.predictor == name] for name in names}
+        return frozenset([max(names, key=lambda name: (_points(texts[name]), sum(map(len, texts[name]))))])
     last = {each.predictor: record.step for record in history.steps() for each in record.gradients}
-    return (min(gradients, key=lambda each: last.get(each.predictor, -1)),)
+    return frozenset([min(names, key=lambda name: last.get(name, -1))])
+
+
+def _points(texts: Sequence[str]) -> int:
+    return sum(len(_PARAGRAPH.split(text)) for text in texts)

@@ -11,11 +11,11 @@ from dspy_dlpo.core.edits import Dropped, Edits
 
 @dataclass(frozen=True)
 class TextGradient:
-    """What the critic wrote of one predictor's failures in one batch: how its prompt should change.
+    """What is wrong with one predictor's prompt, by its failures in a batch or a part of one.
 
     Args:
         predictor: The predictor's name.
-        text: The critique, in prose.
+        text: The critique, in prose; empty until the writer has said it, where no critic is asked before.
         examples: Indices of the training examples it speaks of.
     """
 
@@ -72,6 +72,7 @@ class Update:
         notes: Advice to the writer, in words.
         constraints: Rules that the edits must obey.
         form: The form in which the writer is to answer, one of its own; empty for its first.
+        part: Which part of the step's batch it is about, from 0.
     """
 
     predictor: str
@@ -80,6 +81,7 @@ class Update:
     notes: tuple[Note, ...] = ()
     constraints: tuple[Constraint, ...] = ()
     form: str = ""
+    part: int = 0
 
     def with_note(self, title: str, body: str) -> Update:
         """The same update with one more note."""

@@ -64,6 +64,8 @@ class Critic:
         judged: Gives all runs of the prompts in force.
         high: The metric's best score; None if it is unknown.
         seed: The run's seed.
+        asks: Whether the model is asked for critiques. If not, gradients have no text, and the writer says itself what
+            is wrong.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Critic:
         predictors: Sequence[str],
         demos: Mapping[str, Sequence[Mapping[str, str]]] | None = None,
         *,
+        asks: bool = True,
         expected: Mapping[str, Counter[str]] | None = None,
         judged: Callable[[], Sequence[Row]] = lambda: (),
         high: float | None = None,
@@ -80,7 +83,9 @@ class Critic:
     ) -> None:
         self._model, self._account, self._predictors, self._demos = model, account, predictors, demos or {}
         self._expected, self._judged, self._high, self._seed = expected or {}, judged, high, seed
+        self._asks, self._step, self._parts = asks, -1, 0
         self._shown: dict[str, Evidence] = {}
+        self._evidence: dict[tuple[str, tuple[int, ...]], Evidence] = {}  # of this step
 
     def __call__(self, prompts: Prompts, rows: Sequence[Row], step: int) -> list[TextGradient]:
         """Criticize every editable predictor that took part in the failed runs.
@@ -92,6 +97,10 @@ class Critic:
             ModelError: If the prompt model cannot be used at all.
             RunEnds: If no more may be spent.
         """
+        if step != self._step:
+            self._step, self._parts = step, 0
+            self._evidence.clear()
+        self._parts += 1
         seen = {call.predictor for row in rows for call in row.trace}
         concerned = [name for name in self._predictors if name in seen] or list(self._predictors)
         judged = self._judged()
@@ -100,23 +109,30 @@ class Critic:
         for name in concerned:
             lines = [lines_of(i, row, name) for i, row in enumerate(right, start=1)]
             self._shown[name] = Evidence((), lines, told)
+        if not self._asks:
+            return [self._seen(name, rows, "") for name in concerned]
         asks = [self._ask(name, prompts, rows, step) for name in concerned]
         answers = dict(zip(concerned, self._model.ask(asks), strict=True))
         texts = {name: _text(answer) for name, answer in answers.items()}
         empty = [ask for ask in asks if not texts[ask.label] and not answers[ask.label].error]
         silent = [replace(ask, adapter="plain", fewer=lambda: None) for ask in empty]
         texts |= zip((ask.label for ask in silent), map(_text, self._model.ask(silent)), strict=True)
-        found = [TextGradient(name, text, self._examples(name, rows)) for name, text in texts.items() if text]
+        found = [self._seen(name, rows, text) for name, text in texts.items() if text]
         return [each for each in found if not says_right(each.text)] or found
 
-    def evidence(self, predictor: str) -> Evidence:
-        """What the last critique of a predictor rests on, with the first of the failed runs only; for the writer."""
-        shown = self._shown.get(predictor, Evidence())
-        return replace(shown, failures=shown.failures[:FOR_WRITER])
+    def evidence(self, gradient: TextGradient) -> Evidence:
+        """What a gradient of this step rests on, for the writer; where a critique tells of it, the first runs only."""
+        return self._evidence.get((gradient.predictor, gradient.examples), Evidence())
 
-    def _examples(self, name: str, rows: Sequence[Row]) -> tuple[int, ...]:
-        """The examples that a critique rests on: those that were shown."""
-        return tuple(row.example for row in rows[: len(self._shown[name].failures)])
+    def _seen(self, name: str, rows: Sequence[Row], text: str) -> TextGradient:
+        """A gradient of the runs that were shown; of all of them where no critic was asked."""
+        shown = self._shown[name]
+        if not self._asks:
+            shown = replace(shown, failures=[lines_of(i, row, name) for i, row in enumerate(rows, start=1)])
+        examples = tuple(row.example for row in rows[: len(shown.failures)])
+        most = FOR_WRITER if text else None
+        self._evidence[name, examples] = replace(shown, failures=shown.failures[:most])
+        return TextGradient(name, text, examples)
 
     def _ask(self, name: str, prompts: Prompts, rows: Sequence[Row], step: int, shortest: bool = False) -> Ask:
         """The request for one predictor, as long as the model takes.
@@ -150,7 +166,8 @@ class Critic:
         more |= {"module_demos": "\n\n".join(demos)} if demos else {}
         inputs = {**fields, "failures": "\n\n".join(texts), **more}
         fewer = partial(self._fewer, name, prompts, rows[: len(texts)], step, shortest)
-        return Ask("critic", name, step, with_fields(CritiqueModule, tuple(more)), inputs, fewer)
+        part = self._parts - 1
+        return Ask("critic", name, step, with_fields(CritiqueModule, tuple(more)), inputs, fewer, part=part)
 
     def _fewer(self, name: str, prompts: Prompts, rows: Sequence[Row], step: int, shortest: bool) -> Ask | None:
         """The request again with half the examples, and with one that is shortened in the end; None after that."""

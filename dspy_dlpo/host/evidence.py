@@ -16,6 +16,7 @@ SHORTEST_EXAMPLE = 60
 
 # Input fields that requests have only where they hold something, and what stands in them.
 FIELDS = {
+    "critique": "what the instructions lack or get wrong",
     "answers": "the answers that there are, and what was answered instead",
     "successes": "some examples that it got right",
     "module_demos": "solved examples that the module is shown with every request; they stay",
@@ -53,14 +54,14 @@ def beside(evidence: Evidence, room: int) -> dict[str, str]:
 
 @lru_cache(maxsize=64)
 def with_fields(signature: type[dspy.Signature], names: tuple[str, ...]) -> type[dspy.Signature]:
-    """A signature with some of `FIELDS` more: the answers before the examples that went wrong, the others last.
+    """A signature with some of `FIELDS` more: critique and answers before the examples that went wrong, others last.
 
     After them, names of answers could be taken for what the last example was answered.
     """
     made = signature
     for name in names:
         inputs = list(made.input_fields)
-        place = inputs.index("failures") if name == "answers" else len(inputs)
+        place = inputs.index("failures") if name in ("critique", "answers") else len(inputs)
         made = made.insert(place, name, dspy.InputField(desc=FIELDS[name]), str)
     made.__name__ = signature.__name__
     return made

@@ -1,4 +1,8 @@
-"""The forms in which the writer can be asked to answer, the richest first: what is asked, how, and how it is read."""
+"""The forms in which the writer can be asked to answer: what is asked, how, and how it is read.
+
+Plain lines come first: they take about half the tokens of marked fields with a JSON schema, and weak models can write
+them.
+"""
 
 from __future__ import annotations
 
@@ -30,14 +34,13 @@ class EditInstructions(dspy.Signature):
     """Improve the instructions of one module of a language-model program by editing single sentences.
 
     Write each rule as one clear, general sentence that helps on new inputs too. Never copy an example's text or answer
-    into the instructions. Propose only edits that repair what the critique names; keep what works. Put the most useful
-    edit first. Each edit must make sense without the others.
+    into the instructions. Propose only edits that repair what went wrong; keep what works. Put the most useful edit
+    first. Each edit must make sense without the others.
     """
 
     module: str = dspy.InputField(desc="the module whose instructions are edited, with its input and output fields")
     purpose: str = dspy.InputField(desc="what the module was first told to do")
     current_instructions: str = dspy.InputField(desc="its present instructions, one numbered sentence per line")
-    critique: str = dspy.InputField(desc="what the instructions lack or get wrong")
     failures: str = dspy.InputField(desc="some of the examples that went wrong")
     advice: str = dspy.InputField(desc="what else to bear in mind")
     limits: str = dspy.InputField(desc="rules that the edits must obey; whatever breaks one is thrown away")
@@ -45,12 +48,11 @@ class EditInstructions(dspy.Signature):
 
 
 class RewriteInstructions(dspy.Signature):
-    """Improve the instructions of one module of a language-model program in the light of a critique."""
+    """Improve the instructions of one module of a language-model program in the light of what went wrong."""
 
     module: str = dspy.InputField(desc="the module whose instructions are improved, with its input and output fields")
     purpose: str = dspy.InputField(desc="what the module was first told to do")
     current_instructions: str = dspy.InputField(desc="its present instructions")
-    critique: str = dspy.InputField(desc="what the instructions lack or get wrong")
     failures: str = dspy.InputField(desc="some of the examples that went wrong")
     advice: str = dspy.InputField(desc="what else to bear in mind")
     limits: str = dspy.InputField(desc="rules that the new instructions must obey")
@@ -60,7 +62,8 @@ class RewriteInstructions(dspy.Signature):
 class WriteLines(EditInstructions):
     """Which sentences should be added to these instructions, so that such examples come out right?
 
-    Write each on a line of its own that begins with ADD: and write nothing else. To change or delete a sentence of the
+    Begin with one line CRITIQUE: that says in one sentence what the instructions lack or get wrong. Then write each new
+    sentence on a line of its own that begins with ADD: and write nothing else. To change or delete a sentence of the
     present instructions, begin the line with its number, as in REPLACE 1: or DELETE 2. Each sentence is a clear rule
     that helps on new inputs too, with the exact names of all answers that it is about. Do not copy the examples. The
     most useful line comes first.
@@ -104,7 +107,13 @@ def _edits(answer: Answer, prompt: str) -> Reply:
 
 
 def _lines(answer: Answer, prompt: str) -> Reply:
-    return read_lines(answer.text or str(answer.fields.get("edits") or ""), prompt, answer.cut)
+    """Edits one a line; a reply that holds none may hold edits in some other form."""
+    text = answer.text or str(answer.fields.get("edits") or "")
+    reply = read_lines(text, prompt, answer.cut)
+    if reply.edits or reply.dropped:
+        return reply
+    other = read_cut(text, prompt) if answer.cut else salvage(text, prompt)
+    return other if other.edits or other.dropped else reply
 
 
 def _whole(answer: Answer, prompt: str) -> Reply:
@@ -131,4 +140,4 @@ def forms_of(whole: bool, keeps_schemas: bool) -> tuple[str, ...]:
     """
     if whole:
         return ("rewrite", "prompt")
-    return ("edits", *(["schema"] if keeps_schemas else []), "lines", "prompt")
+    return ("lines", "prompt", "edits", *(["schema"] if keeps_schemas else []))

@@ -44,6 +44,7 @@ class Ask:
         inputs: Its input fields.
         fewer: Gives the request again with fewer examples, for a model that finds it too long; None if it has none.
         adapter: How it is put: one of `ADAPTERS`.
+        part: Which of the requests of its role to its predictor in the step it is, from 0.
     """
 
     role: str
@@ -53,12 +54,14 @@ class Ask:
     inputs: Mapping[str, str]
     fewer: Callable[[], Ask | None] = field(default=lambda: None, compare=False, repr=False)
     adapter: str = "marks"
+    part: int = 0
 
     @property
     def key(self) -> str:
         """A short name: equal for equal requests of the same step, in any process."""
         content = [self.role, self.label, self.step, self.signature.__name__, dict(self.inputs)]
         content += [self.adapter] if self.adapter != "marks" else []
+        content += [self.part] if self.part else []
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -304,5 +307,6 @@ def _fewer(asks: Sequence[Ask], answers: Sequence[Answer]) -> dict[int, Ask]:
 
 
 def _rollout(seed: int, ask: Ask) -> int:
-    digest = hashlib.sha256(f"{seed}/{ask.step}/{ask.role}/{ask.label}".encode()).digest()
+    part = f"/{ask.part}" if ask.part else ""
+    digest = hashlib.sha256(f"{seed}/{ask.step}/{ask.role}/{ask.label}{part}".encode()).digest()
     return int.from_bytes(digest[:4], "big")

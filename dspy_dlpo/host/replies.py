@@ -33,6 +33,9 @@ _LINE = re.compile(
     r"(?:\s+with)?(?:\W*:[\s*]*(?P<text>.*)|[\s.*]*(?:\(.*\)|[-–]\s.*)?)$",
     re.IGNORECASE,
 )
+# What is wrong, before the edits.
+_CRITIQUE = re.compile(r"^\W*critique\W*:[\s*]*(?P<text>.*)$", re.IGNORECASE)
+_CRITIQUE_SHOWN = 500
 # A line that begins like one and is none.
 _UNREADABLE = re.compile(r"^\W*(?:\d+[.)]\W+)?(?:ADD|REPLACE|DELETE|MOVE)\b")
 # What a model says before the instructions that it was asked for.
@@ -129,15 +132,21 @@ def _edit(item: Any, count: int) -> Edit:
 def read_lines(text: str, prompt: str, cut: bool = False) -> Reply:
     """Read edits of which each begins on a line of its own; lines that begin none belong to the edit above.
 
+    A line that names a critique says what is wrong, and is no part of an edit.
+
     Args:
         text: The reply.
         prompt: The prompt that was to be edited.
         cut: Whether the reply was cut off: its last edit is not whole then.
     """
     items: list[dict[str, Any]] = []
+    critique = ""
     apart = listing = False  # whether an empty line, or a list, stands between the edit above and this line
     for line in text.splitlines():
         stripped = line.strip()
+        if said := _CRITIQUE.match(line):
+            critique = critique or said["text"].strip()[:_CRITIQUE_SHOWN]
+            continue
         listing = bool(items) and is_item(line) and (listing or items[-1]["text"].endswith(":"))
         begun = None if listing and not _UNREADABLE.match(line) else _LINE.match(line)
         if begun:
@@ -149,8 +158,8 @@ def read_lines(text: str, prompt: str, cut: bool = False) -> Reply:
             items[-1]["text"] = f"{items[-1]['text']}\n{line.rstrip()}".strip("\n")
         apart = not stripped
     if not items:
-        return Reply(error=CUT_EDITS if cut else "no edit could be read")
-    reply = read_items(items[:-1] if cut else items, prompt)
+        return Reply(error=CUT_EDITS if cut else "no edit could be read", critique=critique)
+    reply = replace(read_items(items[:-1] if cut else items, prompt), critique=critique)
     return replace(reply, error=CUT_EDITS) if cut and not reply.edits else reply
 
 

@@ -7,7 +7,7 @@ from functools import partial
 
 from dspy_dlpo.core.roles import Reply
 from dspy_dlpo.core.sentences import split
-from dspy_dlpo.core.update import Update
+from dspy_dlpo.core.update import TextGradient, Update
 from dspy_dlpo.host.evidence import FIELDS, Evidence, beside, with_fields
 from dspy_dlpo.host.failures import fitted
 from dspy_dlpo.host.fitting import LEAST_TOKENS, clipped, frame, tokens
@@ -26,7 +26,7 @@ class Writer:
         modules: Each predictor with its fields, in words.
         purposes: The user's own instructions of each predictor, which edits may have replaced.
         whole: Whether whole prompts are asked for instead of edits.
-        evidence: Gives what a predictor's critique rests on.
+        evidence: Gives what a gradient rests on.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Writer:
         modules: Mapping[str, str],
         purposes: Mapping[str, str],
         whole: bool = False,
-        evidence: Callable[[str], Evidence] = lambda predictor: Evidence(),
+        evidence: Callable[[TextGradient], Evidence] = lambda gradient: Evidence(),
     ) -> None:
         self._model, self._modules, self._purposes = model, modules, purposes
         self._evidence = evidence
@@ -60,33 +60,35 @@ class Writer:
             most: How many failed runs are shown at most; None for all that fit.
             shortest: Whether all but the instructions and their limits must be as short as can be.
         """
-        form = self._form(update)
+        form, purpose = self._form(update), self._purposes[update.predictor]
         fixed = {
             "module": self._modules[update.predictor],
-            "purpose": quoted(self._purposes[update.predictor], _SHOWN),
+            "purpose": "" if purpose.strip() in update.prompt else quoted(purpose, _SHOWN),
             "current_instructions": _numbered(update.prompt) if form.numbered else update.prompt,
             "limits": "\n".join(f"- {c.text}" for c in update.constraints if c.text) or "None.",
         }
-        critique = "\n\n".join(gradient.text for gradient in update.gradients)
+        critique = "\n\n".join(gradient.text for gradient in update.gradients if gradient.text)
         advice = "\n\n".join(f"{note.title}:\n{note.body}" for note in update.notes) or "None."
         bound = 0 if shortest else self._model.most_tokens
-        evidence = self._evidence(update.predictor)
+        evidence = next(map(self._evidence, update.gradients), Evidence())
         room = (
             bound - frame(with_fields(form.signature, tuple(FIELDS)), form.adapter) - sum(map(tokens, fixed.values()))
         )
-        critique = clipped(critique, max(LEAST_TOKENS, room - 2 * LEAST_TOKENS))
+        said = {"critique": clipped(critique, max(LEAST_TOKENS, room - 2 * LEAST_TOKENS))} if critique else {}
+        critique = said.get("critique", "")
         advice = clipped(advice, max(LEAST_TOKENS, room - LEAST_TOKENS - tokens(critique)))
         room -= tokens(critique) + tokens(advice)
         more = beside(evidence, room - LEAST_TOKENS)
         room -= sum(map(tokens, more.values()))
+        more = said | more
         texts = fitted(evidence.failures[:most], max(LEAST_TOKENS, room))
         if sum(map(tokens, texts)) > room and not shortest:
             self._model.warn_of_length(update.predictor, update.prompt)
         shown = "\n\n".join(texts) or "None."
-        inputs = {**fixed, "critique": critique, "advice": advice, "failures": shown, **more}
+        inputs = {**fixed, "advice": advice, "failures": shown, **more}
         fewer = partial(self._fewer, update, step, len(texts), shortest)
         signature = with_fields(form.signature, tuple(more))
-        return Ask("writer", update.predictor, step, signature, inputs, fewer, form.adapter)
+        return Ask("writer", update.predictor, step, signature, inputs, fewer, form.adapter, update.part)
 
     def _fewer(self, update: Update, step: int, shown: int, shortest: bool) -> Ask | None:
         """The request again with half the failed runs, and with one that is shortened in the end; None after that."""

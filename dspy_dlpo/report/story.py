@@ -97,7 +97,7 @@ class Chapter:
         reason: Why it was kept or not.
         together: What its edits did together, in words, where they were not told apart; else empty.
         cost: Program runs that it took.
-        critiques: What the critic wrote.
+        critiques: What critic or writer said is wrong.
         changed: What it changed, by prompt; empty unless accepted.
         others: The judged edits that `changed` does not show.
         edits: All judged edits.
@@ -157,7 +157,7 @@ def _chapter(record: Record, cost: int, whole: tuple[tuple[int, ...], tuple[int,
         reason=record.reason,
         together=_together(record),
         cost=max(0, cost),
-        critiques=record.gradients,
+        critiques=tuple(each for each in record.gradients if each.text),
         changed=changed,
         others=tuple(edit for edit in judged if edit not in shown),
         edits=judged,
@@ -172,8 +172,8 @@ def _chapter(record: Record, cost: int, whole: tuple[tuple[int, ...], tuple[int,
 
 
 def _asked(record: Record) -> str:
-    """The requests to the writer, in order; empty where one each was enough."""
-    if len({each.predictor for each in record.asked}) == len(record.asked):
+    """The requests to the writer, in order; empty where every first reply could be used."""
+    if all(each.usable for each in record.asked):
         return ""
     told = (f"{FORMS.get(each.form, each.form)}{'' if each.usable else ' (of no use)'}" for each in record.asked)
     return ", then ".join(told)

@@ -97,7 +97,7 @@ def _row(record: Record) -> dict[str, Any]:
         "runs": record.cost,
         "edits": _cell([(each.predictor, _edit(each)) for each in record.edits], named=several),
         "reason": _cell([("", record.reason)], named=False),
-        "critique": _cell([(each.predictor, each.text) for each in record.gradients], named=several),
+        "critique": _cell([(each.predictor, each.text) for each in record.gradients if each.text], named=several),
         "prompts": _cell(list(record.proposal.items()) if kept else [], named=several),
     }
 

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -55,7 +55,7 @@ def test_a_reply_of_no_use_is_followed_by_another_form_within_the_step(first):
     assert found.edits[0].predictor == "solve"
     assert [each.form for each in found.asked] == ["edits", "lines"]
     assert found.asked[1].usable
-    assert found.replies["solve"] is GOOD
+    assert found.replies[0] is GOOD
 
 
 def test_what_would_change_nothing_is_of_no_use_in_any_form():
@@ -70,7 +70,7 @@ def test_every_form_is_tried_once_and_the_step_ends():
     found = written(writer, [update()], FORMS, CONTEXT)
     assert [form for _, form in writer.asked] == list(FORMS)
     assert not found.edits
-    assert found.replies["solve"].error
+    assert found.replies[0].error
 
 
 def test_no_reply_at_all_is_not_a_matter_of_form():
@@ -105,6 +105,48 @@ def test_an_empty_reply_stands_where_another_predictor_has_an_edit():
     writer = Writer(a=dict.fromkeys(FORMS, GOOD), b=dict.fromkeys(FORMS, EMPTY))
     written(writer, [update("a"), update("b")], FORMS, CONTEXT)
     assert writer.asked == [("a", "edits"), ("b", "edits")]
+
+
+def test_edits_of_several_requests_to_a_predictor_are_pooled_in_turns() -> None:
+    first, second, third, fourth = (Edit("add", 1, f"Rule {i}.") for i in range(4))
+    replies = {0: Reply(edits=(first, second)), 1: Reply(edits=(third, first, fourth))}
+    asked = []
+
+    def write(updates, step):
+        asked.extend(updates)
+        return [replies[each.part] for each in updates]
+
+    found = written(write, [update(), replace(update(), part=1)], FORMS, CONTEXT)
+    assert [edit.text for edit in found.edits] == ["Rule 0.", "Rule 2.", "Rule 1.", "Rule 3."]
+    assert [each.reason for each in found.dropped] == ["the prompt says this already"]
+    assert found.replies == list(replies.values())
+
+
+def test_rules_hold_for_what_is_pooled() -> None:
+    @dataclass(frozen=True)
+    class One(Constraint):
+        text: str = "One edit."
+
+        def admit(self, edits, prompt):
+            return edits[:1], tuple(Dropped(edit, "more than one") for edit in edits[1:])
+
+    def write(updates, step):
+        return [Reply(edits=(Edit("add", 1, f"Rule {each.part}."),)) for each in updates]
+
+    found = written(write, [replace(update("solve", One()), part=i) for i in range(3)], FORMS, CONTEXT)
+    assert [edit.text for edit in found.edits] == ["Rule 0."]
+    assert [each.reason for each in found.dropped] == ["more than one"] * 2
+
+
+def test_of_several_requests_to_a_predictor_each_useless_reply_is_asked_for_again() -> None:
+    asked = []
+
+    def write(updates, step):
+        asked.extend((each.part, each.form) for each in updates)
+        return [BROKEN if each.part and each.form == "edits" else GOOD for each in updates]
+
+    assert written(write, [update(), replace(update(), part=1)], FORMS, CONTEXT).edits
+    assert asked == [(0, "edits"), (1, "edits"), (1, "lines")]
 
 
 def test_the_end_of_the_budget_is_told_and_not_hidden():

@@ -1,17 +1,15 @@
-"""In a world where scores depend on which edits are present, `judge_edits` finds the edit behind each change."""
+"""In a world where scores depend on which edits are present, the edit behind each change is found."""
 
 import math
 import random
-from unittest.mock import patch
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from world import bench_of, has, rule
 
-from dspy_dlpo.core import attribution
 from dspy_dlpo.core.acceptance import Bar
-from dspy_dlpo.core.attribution import MANY, TOGETHER, judge_edits
+from dspy_dlpo.core.attribution import MANY, TOGETHER, judge_by_edit, judge_edits
 from dspy_dlpo.core.edits import Edit
 from dspy_dlpo.core.keeping import best_part
 from dspy_dlpo.core.parts import proposal
@@ -37,13 +35,7 @@ def scorer(needs):
     return score
 
 
-def attributed(bench, edits, bar):
-    """What `judge_edits` finds where nothing is clear enough to be taken whole."""
-    with patch.object(attribution, "CLEAR_GAIN", math.inf):
-        return judge_edits(bench, edits, bar)
-
-
-def judged(needs, *, wave=4, confirm=False, edits=None, bar=None, ahead=0, how=attributed):
+def judged(needs, *, wave=4, confirm=False, edits=None, bar=None, ahead=0, how=judge_by_edit):
     bench = bench_of(scorer(needs), len(needs), prompt="Start. ", wave=wave, confirm=confirm, ahead=ahead)
     edits = tuple(rule(i) for i in range(N_RULES)) if edits is None else edits
     return bench, *how(bench, edits, bar or Bar(bench.mean))
@@ -101,7 +93,7 @@ causes = st.one_of(single, st.sampled_from([("pair", 0, 1), ("pair", 2, 3)]))
     st.none() | st.integers(1, 40),
     st.sampled_from([False, True, "auto"]),
     st.sampled_from([0.0, -0.1, -0.3]),
-    st.sampled_from([judge_edits, attributed]),
+    st.sampled_from([judge_edits, judge_by_edit]),
 )
 def test_what_runs_ahead_changes_no_decision(needs, wave: int, ahead: int | None, confirm, offset: float, how) -> None:
     mean = bench_of(scorer(needs), len(needs), prompt="Start. ").mean
@@ -116,7 +108,7 @@ def test_what_runs_ahead_changes_no_decision(needs, wave: int, ahead: int | None
     assert 0 <= fast.runs.account.spent - slow.runs.account.spent <= fast.runs.speculated
 
 
-@given(st.lists(causes, min_size=1, max_size=24), st.integers(1, 9), st.sampled_from([judge_edits, attributed]))
+@given(st.lists(causes, min_size=1, max_size=24), st.integers(1, 9), st.sampled_from([judge_edits, judge_by_edit]))
 def test_whatever_is_accepted_is_truly_better(needs, wave: int, how) -> None:
     bench, prompts, judgement, _ = judged(needs, wave=wave, how=how)
     score = scorer(needs)
@@ -197,7 +189,7 @@ def test_edits_of_several_predictors_are_told_apart() -> None:
     bench.incumbent["check"] = "Check. "
     bench.incumbent["solve"] = "Start. "
     bench.runs.ask([(bench.incumbent, x) for x in range(6)])
-    prompts, judgement, ledger = attributed(bench, (first, second), Bar(bench.mean))
+    prompts, judgement, ledger = judge_by_edit(bench, (first, second), Bar(bench.mean))
     assert judgement.passed
     assert [entry.kept for entry in ledger] == [False, True]
     assert prompts == {"check": "Check. Rule 01. ", "solve": "Start. "}
@@ -212,7 +204,7 @@ def test_with_noise_and_confirmation_the_good_edit_is_found_and_the_idle_ones_ar
             return float(chance.random() < 0.5) if chance.random() < 0.05 else scorer(needs)(text, x)
 
         bench = bench_of(noisy, len(needs), prompt="Start. ", wave=8, confirm=True)
-        _, judgement, ledger = attributed(bench, tuple(rule(i) for i in range(N_RULES)), Bar(bench.mean))
+        _, judgement, ledger = judge_by_edit(bench, tuple(rule(i) for i in range(N_RULES)), Bar(bench.mean))
         return [i for i, entry in enumerate(ledger) if entry.kept and judgement.passed]
 
     found = [kept(seed) for seed in range(60)]
@@ -246,7 +238,7 @@ def hot(needs, **options):
     return judged(needs, bar=Bar(share - 0.01, strict=False), how=judge_edits, **options)
 
 
-def test_a_clear_gain_is_taken_whole_without_a_run_for_attribution() -> None:
+def test_what_reaches_the_bar_is_taken_whole_without_a_run_for_attribution() -> None:
     needs = [("repaired", 0), ("repaired", 1), ("repaired", 1), ("wrong",), *[("right",)] * 8]
     bench, prompts, judgement, ledger = hot(needs)
     before = len(needs)  # the incumbent's own runs
@@ -258,27 +250,22 @@ def test_a_clear_gain_is_taken_whole_without_a_run_for_attribution() -> None:
     assert all(has(prompts["solve"], i) for i in range(N_RULES))
 
 
-@pytest.mark.parametrize(
-    "needs",
-    [
-        [("repaired", 0), ("repaired", 1), *[("right",)] * 8],
-        [*[("repaired", 0)] * 3, ("broken", 1), ("broken", 1), *[("right",)] * 8],
-    ],
-)
-def test_a_gain_that_is_not_clear_is_attributed(needs) -> None:
-    _, prompts, judgement, ledger = hot(needs)
+def test_of_what_fails_as_a_whole_the_part_that_pays_is_found() -> None:
+    needs = [*[("repaired", 0)] * 2, *[("broken", 1)] * 3, *[("right",)] * 8]
+    _, prompts, judgement, ledger = judged(needs, how=judge_edits)
     assert judgement.passed
-    assert ledger[0].gained
-    assert not any(entry.reason == TOGETHER for entry in ledger)
-    assert has(prompts["solve"], 1) == (("broken", 1) not in needs)
+    assert [entry.kept for entry in ledger] == [True, False, False, False, False]
+    assert prompts["solve"].strip() == "Start. Rule 00."
 
 
-def test_a_clear_gain_is_taken_whole_at_a_bar_that_an_idle_edit_does_not_pass() -> None:
-    needs = [*[("repaired", 0)] * 4, *[("right",)] * 4]
-    bench, _, judgement, ledger = judged(needs, how=judge_edits)
-    assert judgement.passed
-    assert all(entry.kept and entry.reason == TOGETHER for entry in ledger)
-    assert bench.runs.account.spent == 2 * len(needs)
+@given(st.lists(causes, min_size=1, max_size=24), st.integers(1, 9))
+def test_what_is_taken_whole_is_what_a_full_evaluation_would_take(needs, wave: int) -> None:
+    bench, prompts, judgement, ledger = judged(needs, wave=wave, how=judge_edits)
+    together = proposal(bench.incumbent, [rule(i) for i in range(N_RULES)])
+    truth = math.fsum(scorer(needs)(together["solve"], x) for x in range(len(needs))) / len(needs)
+    assert (ledger[0].reason == TOGETHER) == (truth > bench.mean + 1e-9)
+    if ledger[0].reason == TOGETHER:
+        assert (prompts, judgement.score) == (together, pytest.approx(truth))
 
 
 def test_of_one_edit_it_is_known_what_it_repaired() -> None:
@@ -287,27 +274,17 @@ def test_of_one_edit_it_is_known_what_it_repaired() -> None:
     assert ledger[0].gained == (0, 1, 2, 3)
 
 
-def test_where_idle_edits_may_not_pass_a_clear_gain_is_none_by_luck() -> None:
-    """The first runs of the user's prompts were unlucky: whatever is run next seems to repair them."""
-
-    def score(text: str, x: int, rollout: int = 0) -> float:
-        return float(x >= 6 or has(text, 0) or rollout > 0)
-
-    bench = bench_of(score, 12, prompt="Start. ", wave=4, confirm=True)
-    prompts, judgement, _ = judge_edits(bench, tuple(map(rule, range(N_RULES))), Bar(bench.mean))
-    assert not judgement.passed
-    assert prompts == bench.incumbent
+def test_edits_of_several_predictors_are_not_taken_whole() -> None:
+    bench = bench_of(lambda text, x, rollout: float(has(text.split("\n")[0], 1)), 6)
+    bench.incumbent.update(check="Check. ", solve="Start. ")
+    bench.runs.ask([(bench.incumbent, x) for x in range(6)])
+    edits = tuple(Edit("add", 1, "Rule 01. ", predictor=name) for name in ("solve", "check"))
+    prompts, judgement, _ = judge_edits(bench, edits, Bar(bench.mean))
+    assert judgement.passed
+    assert prompts == {"check": "Check. Rule 01. ", "solve": "Start. "}
 
 
-@pytest.mark.parametrize("ahead", [0, None])
-def test_nothing_more_is_run_by_looking_for_a_clear_gain_where_little_is_repaired(ahead) -> None:
-    needs = [*[("repaired", 0)] * 2, *[("wrong",)] * 3, *[("broken", 1)] * 2, *[("right",)] * 9]
-    looked, *_ = judged(needs, how=judge_edits, ahead=ahead)
-    blind, *_ = judged(needs, ahead=ahead)
-    assert looked.runs.account.spent == blind.runs.account.spent
-
-
-def test_losses_by_chance_do_not_hinder_a_clear_gain_once_a_second_run_disagrees() -> None:
+def test_losses_by_chance_do_not_hinder_a_gain_once_a_second_run_disagrees() -> None:
     needs = [*[("repaired", 0)] * 3, *[("right",)] * 9]
     sure = scorer(needs)
 
@@ -321,11 +298,12 @@ def test_losses_by_chance_do_not_hinder_a_clear_gain_once_a_second_run_disagrees
     assert ledger[0].reason == TOGETHER
 
 
-def test_an_edit_that_must_pay_goes_where_a_gain_is_not_clear_and_it_repairs_nothing() -> None:
-    needs = [*[("repaired", 0)] * 2, *[("right",)] * 4]
+def test_with_an_edit_that_must_pay_a_proposal_that_gains_nothing_is_judged_by_edit() -> None:
+    needs = [*[("right",)] * 6]
     bench = bench_of(scorer(needs), len(needs), prompt="Start. ", wave=4, confirm=False)
     edits = tuple(map(rule, range(N_RULES)))
     bar = Bar(bench.mean - 0.01, strict=False)
     _, _, ledger = judge_edits(bench, edits, bar, must_pay=lambda edit: edit == rule(2))
     assert not ledger[2].kept
     assert ledger[1].kept
+    assert ledger[1].reason != TOGETHER

@@ -16,6 +16,7 @@ from dspy_dlpo.core.history import BUDGET_ENDED, Scored, paired_difference
 from dspy_dlpo.core.judging import Judging
 from dspy_dlpo.core.roles import Reply
 from dspy_dlpo.core.sentences import count_words, split
+from dspy_dlpo.core.update import TextGradient
 from dspy_dlpo.techniques import Annealing, LinearDecay
 from dspy_dlpo.techniques.regularization import LimitWords
 
@@ -137,7 +138,7 @@ def test_wherever_the_budget_ends_the_best_is_among_the_finalists(kind: str) -> 
 
 
 def test_what_is_kept_at_the_end_says_so_and_may_be_gone_on_with() -> None:
-    """Six edits repair four examples and break the last three: no clear gain, and the budget ends in attribution."""
+    """Edits of two predictors repair four examples and break the last three, and the budget ends in attribution."""
     order = run_with(0, EXAMPLES).judging_set
     repaired, broken = order[:4], order[-3:]
 
@@ -145,9 +146,14 @@ def test_what_is_kept_at_the_end_says_so_and_may_be_gone_on_with() -> None:
         return float(has(text, 5) if x in repaired else not has(text, 1) if x in broken else True)
 
     def cut(limit: int):
-        script = Script(lambda step, prompt: Reply(tuple(map(rule, range(6)))))
+        script = Script(
+            lambda step, prompt: Reply(tuple(map(rule, range(6) if "Start" in prompt else [7]))),
+            lambda step: tuple(TextGradient(name, f"critique {step}") for name in ("check", "solve")),
+        )
         judging = Judging(first=EXAMPLES, wave=4, confirm=False)
-        run = run_of(World(score), script, limit=limit, examples=EXAMPLES, judging=judging)
+        rules = {"check": (), "solve": ()}
+        run = run_of(World(score), script, limit=limit, examples=EXAMPLES, judging=judging, constraints=rules)
+        run.start = {"check": "Check.", "solve": "Start."}
         run.go()
         return run
 
