@@ -20,12 +20,12 @@ from dspy_dlpo.core.budget import Budget
 from dspy_dlpo.door import Door, word_limit
 from dspy_dlpo.estimate import Estimate, ModelEstimate, Span
 from dspy_dlpo.hidden_tokens import hidden_notes, image_tokens, thinking_tokens
+from dspy_dlpo.host.adapters import PlainAdapter
 from dspy_dlpo.host.answers import account_of_answers, expected_answers
 from dspy_dlpo.host.critic import FOR_WRITER, CritiqueModule
 from dspy_dlpo.host.evidence import with_fields
 from dspy_dlpo.host.failures import RIGHT
 from dspy_dlpo.host.fitting import LEAST_TOKENS, most_tokens
-from dspy_dlpo.host.adapters import PlainAdapter
 from dspy_dlpo.host.forms import WriteLines
 from dspy_dlpo.host.meter import ModelMeter
 from dspy_dlpo.host.metric import MetricDoor

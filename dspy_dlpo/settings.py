@@ -77,8 +77,8 @@ class Settings:
             raise TypeError(f"critic={self.critic!r} is none of True, False and None. Pass one of them.")
         if self.critic is False and self.update == "most_blamed":
             raise ValueError(
-                "critic=False and update='most_blamed' do not go together: only a critic that is asked before the writer "
-                "says which predictor is blamed most. Pass critic=None, or another update."
+                "critic=False and update='most_blamed' do not go together: only a critic that is asked first says "
+                "which predictor is blamed most. Pass critic=None, or another update."
             )
         if not isinstance(self.verbose, bool):
             raise TypeError(f"verbose={self.verbose!r} is neither True nor False. Pass one.")
