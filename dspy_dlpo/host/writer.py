@@ -64,7 +64,7 @@ class Writer:
         fixed = {
             "module": self._modules[update.predictor],
             "purpose": "" if purpose.strip() in update.prompt else quoted(purpose, _SHOWN),
-            "current_instructions": _numbered(update.prompt) if form.numbered else update.prompt,
+            "current_instructions": _shown(update.prompt, form),
             "limits": "\n".join(f"- {c.text}" for c in update.constraints if c.text) or "None.",
         }
         critique = "\n\n".join(gradient.text for gradient in update.gradients if gradient.text)
@@ -102,6 +102,18 @@ class Writer:
             # An endpoint may refuse a schema, and answer without one.
             return Reply(error=f"no reply: {answer.error}", lost=self._form(update).adapter != "schema")
         return self._form(update).read(answer, update.prompt)
+
+
+def _shown(prompt: str, form: Form) -> str:
+    """The present instructions as a form shows them; fenced in plain text, where nothing else tells where they end."""
+    if form.numbered:
+        return _numbered(prompt)
+    if form.adapter != "plain":
+        return prompt
+    fence = "```"
+    while fence in prompt:
+        fence += "`"
+    return f"{fence}\n{prompt}\n{fence}"
 
 
 def _numbered(prompt: str) -> str:
