@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 from dspy_dlpo.core.acceptance import TOLERANCE, Bar
@@ -64,7 +64,8 @@ def judge_edits(bench: Bench, edits: Edits, bar: Bar, must_pay: Callable[[Edit],
     is_hot = bar.lowest < bench.mean - TOLERANCE
     if len(edits) > 1 and (is_hot or len({edit.predictor for edit in edits}) == 1):
         together = bench.part(edits)
-        judgement = judge(bench, together, bar)
+        # No change is booked on an edit here, so none need be confirmed, unless that is always wanted.
+        judgement = judge(bench if bench.confirm is True else replace(bench, confirm=False), together, bar)
         gains = judgement.score is not None and judgement.score > bench.mean + TOLERANCE
         if judgement.passed and (gains or not any(map(must_pay, edits))):
             return together, judgement, tuple(LedgerEntry(edit, kept=True, reason=TOGETHER) for edit in edits)

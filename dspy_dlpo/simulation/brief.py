@@ -158,12 +158,12 @@ def current_prompt(ask: Ask, lines: Sequence[Line]) -> str:
         value = ask.values.get(field.name, "")
         if value and _PROMPT.search(field.about.split(" that ")[0]) and not _PAST.search(field.name):
             return "\n".join(line.text for line in lines) if lines and lines[0].text in value else value
-    scored = [(float(m["score"]), number, m["text"]) for number, m in enumerate(_SCORED.finditer(ask.text))]
-    if scored:
-        # DSPy fences each text of a list with angle quotes.
-        return re.sub(r"[«»]+(?:\s*\[\d+\])?", "", max(scored)[2]).strip()
     tag = next((m[2] for m in _TAG.finditer(ask.text) if not m[2].startswith("{")), None)
     fence = _FENCE.search(ask.text) if ask.layout == "plain" else None
+    scored = [(float(m["score"]), number, m["text"]) for number, m in enumerate(_SCORED.finditer(ask.text))]
+    if scored and fence is None:  # the scores of examples beside a fenced prompt are not its own
+        # DSPy fences each text of a list with angle quotes.
+        return re.sub(r"[«»]+(?:\s*\[\d+\])?", "", max(scored)[2]).strip()
     if tag is not None or fence is not None:
         return tag if tag is not None else fence[1].strip()  # type: ignore[index]
     return "\n".join(line.text for line in lines)

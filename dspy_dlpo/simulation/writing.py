@@ -10,6 +10,7 @@ from dspy_dlpo.simulation.drafting import additions
 from dspy_dlpo.simulation.draws import stream
 from dspy_dlpo.simulation.editing import edit, edit_form
 from dspy_dlpo.simulation.layout import reply
+from dspy_dlpo.simulation.lines import ASKED, edit_lines
 from dspy_dlpo.simulation.prose import prose, remarks
 from dspy_dlpo.simulation.request import Ask, Field
 from dspy_dlpo.simulation.rewriting import rewrite
@@ -118,6 +119,8 @@ def _plain(ask: Ask, work: Brief, writer: Writer, rng: random.Random) -> str:
     tag = next((m[1] for m in OPEN_TAG.finditer(whole) if m[1] != "VARIABLE"), None)
     if tag:
         return f"<{tag}>{rewrite(work, writer, rng)}</{tag}>"
+    if ASKED.search(whole):
+        return edit_lines(work, writer, rng)
     if PLAIN_INSTRUCTION.search(whole) and work.current:
         return f"```\n{rewrite(work, writer, rng)}\n```"
     return prose(work, rng, writer.points)
