@@ -58,7 +58,7 @@ def is_cut(
     if any(told) or (not told and known):
         return True
     if any(field.annotation is not str for field in signature.output_fields.values()):
-        return _ends_inside(reply)
+        return ends_inside(reply)
     return bool(reply) and not told and known is None and not is_finished(reply)
 
 
@@ -135,7 +135,7 @@ def _open_brackets(body: str) -> tuple[list[int], bool]:
     return opened, inside
 
 
-def _ends_inside(reply: str) -> bool:
+def ends_inside(reply: str) -> bool:
     """Whether a reply ends inside of its JSON; broken JSON that comes to an end does not."""
     whole, rest = closed_items(reply)
     body = (whole + rest).rstrip().removesuffix("```").rstrip()

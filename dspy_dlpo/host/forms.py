@@ -7,15 +7,16 @@ them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import dspy
 from pydantic import BaseModel, Field
 
 from dspy_dlpo.core.roles import Reply
+from dspy_dlpo.host.cutting import ends_inside
 from dspy_dlpo.host.prompting import Answer
-from dspy_dlpo.host.replies import CUT_PROMPT, read_cut, read_items, read_lines, read_prompt, salvage
+from dspy_dlpo.host.replies import CUT_PROMPT, read_cut, read_items, read_lines, read_prompt, salvage, without_critique
 
 
 class SentenceEdit(BaseModel):
@@ -112,8 +113,9 @@ def _lines(answer: Answer, prompt: str) -> Reply:
     reply = read_lines(text, prompt, answer.cut)
     if reply.edits or reply.dropped:
         return reply
-    other = read_cut(text, prompt) if answer.cut else salvage(text, prompt)
-    return other if other.edits or other.dropped else reply
+    rest = without_critique(text)
+    other = read_cut(rest, prompt) if answer.cut or ends_inside(rest) else salvage(rest, prompt)
+    return replace(other, critique=reply.critique) if other.edits or other.dropped else reply
 
 
 def _whole(answer: Answer, prompt: str) -> Reply:

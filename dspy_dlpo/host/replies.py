@@ -34,7 +34,7 @@ _LINE = re.compile(
     re.IGNORECASE,
 )
 # What is wrong, before the edits.
-_CRITIQUE = re.compile(r"^\W*critique\W*:[\s*]*(?P<text>.*)$", re.IGNORECASE)
+_CRITIQUE = re.compile(r"^[^\w\[{\"']*critique[^\w\"']*:[\s*]*(?P<text>.*)$", re.IGNORECASE)
 _CRITIQUE_SHOWN = 500
 # A line that begins like one and is none.
 _UNREADABLE = re.compile(r"^\W*(?:\d+[.)]\W+)?(?:ADD|REPLACE|DELETE|MOVE)\b")
@@ -144,10 +144,10 @@ def read_lines(text: str, prompt: str, cut: bool = False) -> Reply:
     apart = listing = False  # whether an empty line, or a list, stands between the edit above and this line
     for line in text.splitlines():
         stripped = line.strip()
-        if said := _CRITIQUE.match(line):
+        listing = bool(items) and is_item(line) and (listing or items[-1]["text"].endswith(":"))
+        if not listing and (said := _CRITIQUE.match(line)):
             critique = critique or said["text"].strip()[:_CRITIQUE_SHOWN]
             continue
-        listing = bool(items) and is_item(line) and (listing or items[-1]["text"].endswith(":"))
         begun = None if listing and not _UNREADABLE.match(line) else _LINE.match(line)
         if begun:
             text_of = (begun["text"] or "").strip()
@@ -161,6 +161,11 @@ def read_lines(text: str, prompt: str, cut: bool = False) -> Reply:
         return Reply(error=CUT_EDITS if cut else "no edit could be read", critique=critique)
     reply = replace(read_items(items[:-1] if cut else items, prompt), critique=critique)
     return replace(reply, error=CUT_EDITS) if cut and not reply.edits else reply
+
+
+def without_critique(text: str) -> str:
+    """A reply without the lines that say what is wrong."""
+    return "\n".join(line for line in text.splitlines() if not _CRITIQUE.match(line))
 
 
 def read_prompt(text: str, prompt: str) -> Reply:

@@ -16,11 +16,12 @@ COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3|4|9|10)\d(?:;\d+)*m")
 
 
 def test_a_run_is_told_line_by_line_and_leaves_program_and_directory(here):
-    done = dlpo("compile", "my_module:task", "--budget", "200", "--log-dir", "run")
+    done = dlpo("compile", "my_module:task", "--budget", "400", "--log-dir", "run")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    for said in ("Estimate", "Verdict", "Valset", "Held-out test", "95% interval", "     + ", "critic:", "simulated"):
+    for said in ("Estimate", "Verdict", "Valset", "Held-out test", "95% interval", "     + ", "writer:", "simulated"):
         assert said in done.stdout
+    assert "critic:" not in done.stdout, "none is asked unless that is wished"
     assert done.stdout.rstrip().endswith("dlpo report run --open")
     progress = re.findall(r"^(start|step|trial|growth|end) .* runs +\d:\d\d  (.*)$", done.stdout, re.MULTILINE)
     assert progress[0][0] == "start"

@@ -51,7 +51,13 @@ def said(found, level):
 def test_all_is_well_with_a_simulated_model(here):
     done = dlpo("doctor", "my_module:task")
     assert done.returncode == 0, done.stdout
-    for line in ("1 predictor: solve", "writes edits in the form asked for", "simulated, so free", "a score of"):
+    for line in (
+        "1 predictor: solve",
+        "a critique in the form asked for",
+        "writes edits as ",
+        "simulated, so free",
+        "a score of",
+    ):
         assert line in done.stdout
     assert done.stdout.rstrip().endswith("0 failed")
 
@@ -62,7 +68,7 @@ def test_a_model_behind_an_address_is_called_at_most_twice_in_each_role(real, ad
     assert code == 0, found
     told = said(found, "ok")
     assert any("task model openai/sim: 1 call of" in each for each in told)
-    assert any("prompt model openai/sim: 2 calls of" in each for each in told)
+    assert any("prompt model openai/sim: 3 calls of" in each for each in told)
     assert any("metric: gives the first example a score" in each for each in told)
 
 

@@ -41,9 +41,10 @@ def model(text: str, finish: str = "length", tokens: int = 7, **options) -> tupl
     return PromptModel(lm, Meter(), hooks=hooks), answers
 
 
-def reply_to(text: str, whole: bool = False, prompt: str = PROMPT, **how):
+def reply_to(text: str, whole: bool = False, prompt: str = PROMPT, form: str = "edits", **how):
     writer = Writer(model(text, **how)[0], {"solve": "solve"}, {"solve": prompt}, whole)
-    return writer([Update("solve", prompt, (TextGradient("solve", "Units are missing."),))], 1)[0]
+    gradients = (TextGradient("solve", "Units are missing."),)
+    return writer([Update("solve", prompt, gradients, form="rewrite" if whole else form)], 1)[0]
 
 
 def critique(text: str, **how) -> list[str]:
@@ -67,9 +68,10 @@ CUT_LISTS = {
 
 
 @pytest.mark.parametrize("name", CUT_LISTS)
+@pytest.mark.parametrize("form", ["edits", "lines"])
 @pytest.mark.parametrize("how", [{}, {"finish": "stop"}], ids=["told", "not told"])
-def test_the_edit_that_was_not_closed_is_dropped_with_its_reason(name, how):
-    reply = reply_to(CUT_LISTS[name], **how)
+def test_the_edit_that_was_not_closed_is_dropped_with_its_reason(name, how, form):
+    reply = reply_to(CUT_LISTS[name], form=form, **how)
     assert reply.error == ""
     assert apply(reply.edits, PROMPT) == f"{PROMPT} Name the unit."
     assert [each.reason for each in reply.dropped] == [CUT_EDIT]
@@ -99,8 +101,10 @@ def test_a_whole_prompt_that_was_cut_deletes_nothing(options):
     with dspy.context(disable_history=bool(options)):
         rewritten = reply_to("[[ ## improved_instructions ## ]]\nAnswer the question. Be b", whole=True, **options)
         unasked = reply_to("Answer the question. Be b", **options)
+        instead_of_lines = reply_to("Answer the question. Be b", form="lines", **options)
     assert (rewritten.edits, rewritten.error) == ((), CUT_PROMPT)
     assert (unasked.edits, unasked.error) == ((), CUT_PROMPT)
+    assert (instead_of_lines.edits, instead_of_lines.error) == ((), CUT_EDITS)
 
 
 def test_a_whole_prompt_is_judged_by_its_end_where_nothing_else_is_known():

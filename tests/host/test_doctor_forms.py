@@ -27,12 +27,12 @@ def model(edits="", lines="", prompt=""):
 @pytest.mark.parametrize(
     ("replies", "level", "told"),
     [
-        ({"edits": EDITS}, OK, "writes edits in the form asked for"),
-        ({"lines": "ADD: Answer with the name of a city."}, WARNING, "in plain text, one a line"),
+        ({"lines": "ADD: Answer with the name of a city."}, OK, "writes edits in the form asked for"),
+        ({"edits": EDITS}, WARNING, "writes edits as fields"),
         ({"prompt": "Answer the question. Answer with the name of a city."}, WARNING, "as complete new instructions"),
         ({}, FAIL, "does not write edits that can be read"),
     ],
-    ids=["edits", "lines", "prompt", "none"],
+    ids=["lines", "edits", "prompt", "none"],
 )
 def test_the_form_in_which_the_model_writes_edits_is_told(replies, level, told):
     found = list(check_prompt_model(model(**replies)))

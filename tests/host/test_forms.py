@@ -49,12 +49,53 @@ def test_a_line_without_its_number_is_dropped_and_the_others_stay():
     assert "no sentence number" in reply.dropped[0].reason
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CRITIQUE: Slang is allowed.\nADD: Use no slang.",
+        "**Critique:** Slang is allowed.\n\nADD: Use no slang.",
+        "ADD: Use no slang.\nCRITIQUE: Slang is allowed.",
+    ],
+)
+def test_a_line_that_says_what_is_wrong_is_no_part_of_an_edit(text):
+    reply = read_lines(text, PROMPT)
+    assert told(reply.edits) == [("add", 3, "Use no slang.", None)]
+    assert reply.critique == "Slang is allowed."
+
+
+def test_an_item_of_a_list_that_is_called_critique_stays():
+    text = "CRITIQUE: No form is told.\nADD: Write two parts:\n- Critique: what is wrong\n- Verdict: yes or no"
+    reply = read_lines(text, PROMPT)
+    assert told(reply.edits) == [("add", 3, "Write two parts:\n- Critique: what is wrong\n- Verdict: yes or no", None)]
+    assert reply.critique == "No form is told."
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "Name the intent. Be brief. Use no slang. Stop.",
+        '[{"op": "add", "at": 2, "text": "Use no slang."}]',
+        '{"edits": [{"op": "add", "at": 2, "text": "Use no slang."}]}',
+    ],
+)
+def test_what_is_wrong_gets_into_no_prompt_where_another_form_follows(rest):
+    reply = asked(scripted_lm(lambda system, user: f"CRITIQUE: Slang is allowed.\n{rest}"), "lines")
+    assert told(reply.edits) == [("add", 2, "Use no slang.", None)]
+    assert reply.critique == "Slang is allowed."
+
+
+def test_a_critique_in_json_hides_no_edits():
+    text = '{"critique": "Slang is allowed.", "edits": [{"op": "add", "at": 2, "text": "Use no slang."}]}'
+    assert told(asked(scripted_lm(lambda system, user: text), "lines").edits) == [("add", 2, "Use no slang.", None)]
+
+
 @pytest.mark.parametrize("text", ["", "Please provide the instructions.", "Update the account when asked."])
 def test_prose_is_no_edit(text):
     assert read_lines(text, PROMPT).error
 
 
 LINES = [
+    "CRITIQUE: y",
     "ADD Use x",
     "ADD: Use these:",
     "- a",
@@ -123,9 +164,9 @@ def test_plain_forms_are_plain_text_both_ways(form):
 
 def test_an_endpoint_that_keeps_schemas_is_asked_for_one(monkeypatch):
     lm = scripted_lm(lambda system, user: '{"edits": [{"op": "add", "at": 3, "text": "Use no slang."}]}')
-    assert writer_of(lm).forms == ("edits", "lines", "prompt")
+    assert writer_of(lm).forms == ("lines", "prompt", "edits")
     monkeypatch.setattr(type(lm), "supports_response_schema", True)
-    assert writer_of(lm).forms == ("edits", "schema", "lines", "prompt")
+    assert writer_of(lm).forms == ("lines", "prompt", "edits", "schema")
     assert told(asked(lm, "schema").edits) == [("add", 3, "Use no slang.", None)]
 
 

@@ -1,6 +1,7 @@
 """Requests to critic and writer are bounded: examples go first, long values next, instructions never."""
 
 import contextlib
+from dataclasses import replace
 
 import dspy
 import pytest
@@ -11,7 +12,7 @@ from scripted import ScriptedEngine, engine, fields, given, scripted_lm
 from dspy_dlpo import Budget, DLPOTeleprompter
 from dspy_dlpo.core.errors import ModelError
 from dspy_dlpo.core.roles import Row, TraceStep
-from dspy_dlpo.core.update import Note, TextGradient, Update
+from dspy_dlpo.core.update import Note, Update
 from dspy_dlpo.host.critic import FOR_WRITER, Critic
 from dspy_dlpo.host.dead import is_too_long
 from dspy_dlpo.host.fitting import LEAST_TOKENS, MOST_TOKENS, clipped, most_tokens, tokens, window_of
@@ -48,9 +49,11 @@ class Talk:
         self.critic = Critic(self.model, "- tag: text -> label", ["tag"], **how)
         self.writer = Writer(self.model, {"tag": "tag"}, {"tag": PROMPT}, evidence=self.critic.evidence)
 
-    def ask(self, rows, prompt=PROMPT, critique="Facts are missing.", notes=()):
+    def ask(self, rows, prompt=PROMPT, critique="", notes=(), form="edits"):
+        """Ask both; `critique` stands in for what the critic said."""
         gradients = self.critic({"tag": prompt}, rows, 1)
-        self.writer([Update("tag", prompt, (TextGradient("tag", critique),), notes=notes)], 1)
+        told = tuple(replace(each, text=critique or each.text) for each in gradients)
+        self.writer([Update("tag", prompt, told, notes=notes, form=form)], 1)
         return gradients
 
     @property
@@ -73,11 +76,30 @@ def test_no_request_is_longer_than_the_bound_and_each_shows_an_example_to_its_en
         assert "expected label: red\nfeedback: told so\nscore: 0" in failures
 
 
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_the_one_request_without_a_critic_keeps_to_the_bound_and_shows_an_example_to_its_end(script):
+    talk = Talk(asks=False)
+    talk.ask([row(i, SCRIPTS[script] * 100, 60) for i in range(8)], form="lines")
+    [text] = talk.asked
+    assert tokens(text) <= MOST_TOKENS
+    assert "Example 1\ninput text: case 0 " in text
+    assert "expected label: red\nfeedback: told so\nscore: 0" in text
+
+
 def test_short_examples_are_all_shown_whole():
     talk = Talk()
     gradients = talk.ask([row(i, "a text of some length") for i in range(8)])
     assert talk.count("failures") == [8, FOR_WRITER]
     assert "[...]" not in "".join(talk.asked)
+    assert gradients[0].examples == tuple(range(8))
+
+
+def test_without_a_critic_the_writer_is_shown_all_short_examples_whole():
+    talk = Talk(asks=False)
+    gradients = talk.ask([row(i, "a text of some length") for i in range(8)], form="lines")
+    [text] = talk.asked
+    assert text.count("\nscore: ") == 8
+    assert "[...]" not in text
     assert gradients[0].examples == tuple(range(8))
 
 
@@ -215,14 +237,15 @@ def test_only_what_speaks_of_length_is_too_long():
     assert not is_too_long(LMInvalidRequestError("unknown parameter: top_k", model="m"))
 
 
-def test_a_run_that_goes_on_asks_no_refused_request_again(tmp_path):
+@pytest.mark.parametrize(("critic", "limit", "refused"), [(True, 6500, 5000), (False, 3000, 3000)])
+def test_a_run_that_goes_on_asks_no_refused_request_again(tmp_path, critic, limit, refused):
     data = [
         dspy.Example(text=f"case {i} {SCRIPTS['English'] * 10}", label="red").with_inputs("text") for i in range(16)
     ]
     program = dspy.Predict(dspy.Signature("text -> label", PROMPT))
 
     def run(budget: int, stop: int | None = None):
-        writing, task = narrow(6500), scripted_lm(lambda system, user: fields(label="blue"))
+        writing, task = narrow(limit), scripted_lm(lambda system, user: fields(label="blue"))
         told = []
 
         def on_record(record):
@@ -238,6 +261,8 @@ def test_a_run_that_goes_on_asks_no_refused_request_again(tmp_path):
             log_dir=tmp_path / "run",
             on_record=on_record,
             num_threads=1,
+            gradients=1,
+            critic=critic,
         )
         with contextlib.suppress(KeyboardInterrupt):
             optimizer.compile(program, trainset=data[:8], valset=data[8:])
@@ -245,7 +270,7 @@ def test_a_run_that_goes_on_asks_no_refused_request_again(tmp_path):
 
     first = run(60, stop=1)
     again = run(60)
-    assert any(len(user) > 5000 for _, user in first)
+    assert any(len(user) > refused for _, user in first)
     assert not {user for _, user in first} & {user for _, user in again}
 
 

@@ -55,10 +55,12 @@ def test_a_second_attempt_lists_no_file_twice(study, store, outcomes) -> None:
 
 def test_without_artifacts_the_note_shows_the_change_by_lines(study, outcomes) -> None:
     trial = study.ask()
-    show_trial(study, trial, outcomes[:1], None)
+    [start] = outcomes[0].result.start_prompts.values()
+    better = replace(outcomes[0].result, best_prompts={"solve": f"{start} Answer with digits."})
+    show_trial(study, trial, [replace(outcomes[0], result=better)], None)
     note = note_of(study, trial)
     assert "```diff" in note
-    assert "\n+ " in note
+    assert "Answer with digits." in note.split("\n+ ", 1)[1]
 
 
 def test_nothing_in_a_verdict_or_a_task_name_is_markup(study, store, outcomes) -> None:
