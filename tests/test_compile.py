@@ -130,13 +130,16 @@ def test_the_budget_is_never_exceeded_counted_at_the_engine(calls, threads):
     assert better.detailed_results.spent["metric_calls"] == engine_of(task_lm).counts.calls
 
 
-def test_what_was_spent_is_told_by_role():
+@pytest.mark.parametrize("critic", [True, False])
+def test_what_was_spent_is_told_by_role(critic):
     task_lm, prompt_lm = simulated_lm(0), simulated_lm(1)
-    _, better = compiled(task_model=task_lm, prompt_model=prompt_lm)
+    _, better = compiled(task_model=task_lm, prompt_model=prompt_lm, critic=critic)
     spent = better.detailed_results.spent
     assert spent["task"]["calls"] == engine_of(task_lm).counts.calls
-    assert spent["critic"]["calls"] + spent["writer"]["calls"] == engine_of(prompt_lm).counts.calls
-    assert spent["critic"]["input_tokens"] > 0
+    roles = [spent[role] for role in ("critic", "writer") if role in spent]
+    assert sum(role["calls"] for role in roles) == engine_of(prompt_lm).counts.calls
+    assert len(roles) == 1 + critic
+    assert all(role["input_tokens"] > 0 for role in roles)
 
 
 def test_without_a_valset_some_of_the_trainset_is_held_out():

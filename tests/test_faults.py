@@ -112,7 +112,7 @@ def test_a_prompt_model_that_dies_ends_the_run_at_once_and_what_was_found_is_com
     lm = dspy.LM("mortal/writer", engine=Mortal(helper.engine.settings), cache=False, callbacks=helper.callbacks)
     result = compiled(simulated_lm(0), lm)
     assert result.ended.startswith("The prompt model cannot be used: [mortal/writer]")
-    assert Mortal.asked == 5
+    assert 5 <= Mortal.asked <= 6  # with what was in flight
     assert result.comparison.start is not None
     assert result.best_prompts != result.start_prompts
 
@@ -383,9 +383,7 @@ def test_whatever_a_client_raises_costs_a_step_and_not_the_run():
     helper = simulated_lm(1)
     lm = dspy.LM("odd/writer", engine=Odd(helper.engine.settings), cache=False, callbacks=helper.callbacks)
     result = compiled(simulated_lm(0), lm)
-    assert any(
-        "no usable critique" in record.reason or "no reply" in record.reason for record in result.history.steps()
-    )
+    assert [len(record.asked) for record in result.history.steps()][:2] == [2, 1]
     assert any(record.accepted for record in result.history.steps())
 
 

@@ -83,16 +83,18 @@ class Requests(BaseCallback):
         self.texts.append(str(inputs))
 
 
-def test_critics_are_shown_what_the_metric_says_of_their_predictor(task):
+@pytest.mark.parametrize("critic", [True, False])
+def test_critic_and_writer_are_shown_what_the_metric_says_of_their_predictor(task, critic):
     requests = Requests()
     with dspy.context(callbacks=[requests]):
-        result = compiled(gepa_metric(task, []), task, num_threads=1)
+        result = compiled(gepa_metric(task, []), task, num_threads=1, critic=critic)
     for name in ("extract", "decide"):
         told = [text for text in requests.texts if f"feedback: what {name} should do with" in text]
         assert sum(text.count(f"feedback: what {name} should do with") for text in told) >= len(
             result.history.steps()[0].batch
         )
-        assert all(f"'module': '{name}'" in text or f"[[ ## module ## ]]\\n{name}" in text for text in told)
+        heads = (f"[[ ## module ## ]]\\n{name}", f"its input and output fields:\\n{name}: given")
+        assert all(any(head in text for head in heads) for text in told)
 
 
 @pytest.mark.parametrize("limit", [0, 1, 5, 16])

@@ -5,7 +5,7 @@ import re
 
 import dspy
 import pytest
-from scripted import fields, scripted_lm
+from scripted import fields, given, scripted_lm
 from test_resume import cut, lines, story
 
 from dspy_dlpo import Budget, DLPOTeleprompter, Greedy, Judging
@@ -14,19 +14,36 @@ from dspy_dlpo.core.history import BUDGET_ENDED, History, StepContext, prompts_k
 RULES = tuple(f"Rule {i:02d} says so." for i in range(6))
 ORDER = list(range(24))
 StepContext(0, 0.0, History(), 0).rng("judging set").shuffle(ORDER)
-# Four are repaired and three broken, all of these in the last wave: no clear gain, but one that is known to its end.
+# Four are repaired and three broken, all of these in the last wave: a gain that is known to its end.
 REPAIRED, BROKEN = ORDER[:4], ORDER[-3:]
 
 
+class Pair(dspy.Module):
+    """Two predictors; a proposal for both is attributed where nothing but a gain passes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = dspy.Predict(dspy.Signature("question -> note", "Note a number."))
+        self.second = dspy.Predict(dspy.Signature("question, note -> answer", "Say a number."))
+
+    def forward(self, question: str) -> dspy.Prediction:
+        return self.second(question=question, note=self.first(question=question).note)
+
+
 def reply(system: str, user: str) -> str:
-    """Critic, writer and task model: six rules are proposed, of which the last repairs more than the second breaks."""
-    if "[[ ## edits ## ]]" in system:
-        return fields(edits=json.dumps([{"op": "add", "at": 1, "text": rule} for rule in RULES]))
-    if "[[ ## critique ## ]]" in system:
-        return fields(critique="Rules are missing.")
+    """Writer and task model: each predictor is given a rule that repairs; that of the second breaks more."""
+    if "begins with ADD:" in user:
+        return f"ADD: {RULES[5] if 'Note a number.' in user else RULES[1]}"
     number = int(re.findall(r"number (\d+)", user)[-1])
-    wrong = RULES[5] not in system if number % 100 in REPAIRED else number % 100 in BROKEN and RULES[1] in system
-    return fields(answer="wrong" if wrong else str(number))
+    if "[[ ## note ## ]]" in system and "[[ ## answer ## ]]" not in system:
+        return fields(note="yes" if RULES[5] in system else "no")
+    if number % 100 in REPAIRED[:-1]:
+        right = given(user, "note") == "yes"
+    elif number % 100 in REPAIRED:
+        right = RULES[1] in system
+    else:
+        right = number % 100 not in BROKEN or RULES[1] not in system
+    return fields(answer=str(number) if right else "wrong")
 
 
 def examples(start: int) -> list[dspy.Example]:
@@ -54,9 +71,9 @@ def compiled(log_dir, calls: int):
         budget=Budget(metric_calls=calls),
         log_dir=log_dir,
         num_threads=1,
+        gradients=1,
     )
-    program = dspy.Predict(dspy.Signature("question -> answer", "Say a number."))
-    return optimizer.compile(program, trainset=examples(0), valset=examples(100)).detailed_results
+    return optimizer.compile(Pair(), trainset=examples(0), valset=examples(100)).detailed_results
 
 
 def compared(folder) -> set[str]:

@@ -26,16 +26,17 @@ def writer(form):
     """Writes in one form only: the names of the answers that it is told, one in each sentence."""
 
     def answer(system, user):
-        if "`edits`" in system:
-            return "I would rather not."
         missing = [name for name in NAMES if f'is "{name}"' not in user]
         rules = [f'If the message says so, it is "{name}".' for name in missing[:2]]
+        if "`edits`" in system:
+            edits = [{"op": "add", "at": 1, "text": rule} for rule in rules]
+            return fields(edits=json.dumps(edits)) if form == "edits" else "I would rather not."
         if "begins with ADD:" in user:
             return "\n".join(f"ADD: {rule}" for rule in rules) if form == "lines" else "No."
         if "complete improved instructions" in user:
-            present = user.partition("present instructions:\n")[2].partition("\n\n")[0]
+            present = user.partition("present instructions:\n```\n")[2].partition("\n```")[0]
             return " ".join([present, *rules]) if form == "prompt" else "No."
-        return fields(critique="It does not know the names.")
+        raise AssertionError("asked for something else")
 
     return scripted_lm(answer, "scripted/writer")
 
@@ -47,6 +48,7 @@ def compiled(form, log_dir=None, **limits):
         task_model=task_lm,
         prompt_model=prompt_lm,
         techniques=[LearningRate(2)],
+        gradients=1,
         budget=Budget(**(limits or {"metric_calls": 300})),
         num_threads=1,
         log_dir=log_dir,
@@ -57,7 +59,10 @@ def compiled(form, log_dir=None, **limits):
     return better.detailed_results, engine(task_lm).asked, engine(prompt_lm).asked
 
 
-@pytest.mark.parametrize(("form", "first"), [("lines", ["edits", "lines"]), ("prompt", ["edits", "lines", "prompt"])])
+@pytest.mark.parametrize(
+    ("form", "first"),
+    [("lines", ["lines"]), ("prompt", ["lines", "prompt"]), ("edits", ["lines", "prompt", "edits"])],
+)
 def test_no_step_is_lost_and_what_works_is_asked_first_from_then_on(form, first):
     result, _, _ = compiled(form)
     steps = result.history.steps()
@@ -69,7 +74,7 @@ def test_no_step_is_lost_and_what_works_is_asked_first_from_then_on(form, first)
 
 
 def test_the_limit_of_edits_holds_in_every_form():
-    for form in ("lines", "prompt"):
+    for form in ("lines", "prompt", "edits"):
         result, _, _ = compiled(form)
         assert all(len(step.edits) <= 2 for step in result.history.steps())
 
@@ -103,7 +108,7 @@ def test_each_further_request_is_within_the_budget(calls):
 
 
 def test_the_report_says_how_the_writer_was_asked():
-    result, _, _ = compiled("lines")
+    result, _, _ = compiled("prompt")
     told = [chapter.asked for chapter in story.chapters(result.history) if chapter.kind == "Step"]
-    assert told[0] == "edits as fields (of no use), then edits in plain text"
+    assert told[0] == "edits in plain text (of no use), then a new prompt in plain text"
     assert set(told[1:]) <= {""}
