@@ -1,7 +1,8 @@
 """A language model for programs of any shape: it does a task right where the instructions hold the rule for it.
 
 It reads which fields are asked for, in the words of DSPy's adapters, and answers each by a small function; it writes
-critiques and edits that name the missing rule, so that an optimizer has something to learn.
+critiques and edits that name the missing rule, so that an optimizer has something to learn. Asked for edits in plain
+text, it says what is wrong first.
 """
 
 import json
@@ -81,7 +82,7 @@ class ProgramEngine:
     def complete(self, request: Request) -> Response:
         system = request.system if isinstance(request.system, str) else str(request.system or "")
         said = [message.text or "" for message in request.messages]
-        call = Call(system, said[-1], "\n".join(said), _outputs(system))
+        call = Call(system, said[-1], "\n".join(said), _outputs(system) if system else _wanted(said[-1]))
         with self.lock:
             self.asked.append(call)
         replies = {**ORDINARY, **self.replies}
@@ -139,8 +140,15 @@ def _outputs(system: str) -> tuple[str, ...]:
     return tuple(re.findall(r"^\d+\. `(\w+)`", listed, re.MULTILINE))
 
 
+def _wanted(text: str) -> tuple[str, ...]:
+    """The fields that a request in plain text asks for; to one for a whole prompt it says nothing."""
+    return ("edits",) if "begins with ADD:" in text else ()
+
+
 def _written(call: Call, values: Mapping[str, str]) -> str:
     """A reply in the form that the adapter asks for."""
+    if not call.system:
+        return "\n".join(f"CRITIQUE: A rule is lacking.\n{value}" for value in values.values())
     if "JSON object in the following order" in call.user:
         return json.dumps({name: _parsed(value) for name, value in values.items()})
     if "[[ ## completed ## ]]" in call.system:

@@ -215,15 +215,19 @@ def test_a_program_on_the_simulated_model_keeps_the_contracts(name, tmp_path):
     assert scores(fresh, lm, data=data, metric=metric) == scores(better, lm, data=data, metric=metric) >= kept
 
 
-# --- what the critic is shown -----------------------------------------------------------------------------------------
+# --- what critic and writer are shown ---------------------------------------------------------------------------------
+
+BOTH = pytest.mark.parametrize("critic", [True, False])
 
 
-def shown(lm) -> str:
-    """The first request to the critic."""
-    return next(call.user for call in asked(lm) if call.outputs == ("critique",))
+def shown(lm, critic: bool = True) -> str:
+    """The first request to the critic, or to a writer without one."""
+    assert critic or not any("critique" in call.outputs for call in asked(lm))
+    return next(call.user for call in asked(lm) if call.outputs == ("critique" if critic else "edits",))
 
 
-def test_the_critic_sees_every_call_of_a_predictor_that_is_called_many_times():
+@BOTH
+def test_every_call_of_a_predictor_that_is_called_many_times_is_seen(critic):
     class Loop(dspy.Module):
         def __init__(self):
             super().__init__()
@@ -235,11 +239,12 @@ def test_the_critic_sees_every_call_of_a_predictor_that_is_called_many_times():
             return prediction
 
     lm = program_lm()
-    compiled(Loop(), lm)
-    assert "attempt-a" in shown(lm)
+    compiled(Loop(), lm, critic=critic)
+    assert "attempt-a" in shown(lm, critic)
 
 
-def test_the_critic_sees_what_the_only_predictor_answered_where_the_program_returns_less():
+@BOTH
+def test_what_the_only_predictor_answered_is_seen_where_the_program_returns_less(critic):
     class Short(dspy.Module):
         def __init__(self):
             super().__init__()
@@ -249,18 +254,19 @@ def test_the_critic_sees_what_the_only_predictor_answered_where_the_program_retu
             return dspy.Prediction(answer=self.think(question=question).answer)
 
     lm = program_lm(reasoning=lambda call: "a-chain-of-thought")
-    compiled(Short(), lm)
-    assert "a-chain-of-thought" in shown(lm)
+    compiled(Short(), lm, critic=critic)
+    assert "a-chain-of-thought" in shown(lm, critic)
 
 
 def test_the_critic_sees_the_demos_of_the_predictor_under_review():
     student, lm = dspy.Predict("question -> answer"), program_lm()
     student.demos = [dspy.Example(question="a-demo", answer="1")]
-    compiled(student, lm)
+    compiled(student, lm, critic=True)
     assert "a-demo" in shown(lm)
 
 
-def test_the_critic_sees_a_trajectory_once():
+@BOTH
+def test_a_trajectory_is_seen_once(critic):
     lm = program_lm(
         **{
             **AGENT,
@@ -269,8 +275,8 @@ def test_the_critic_sees_a_trajectory_once():
             "answer": lambda call: "?",
         }
     )
-    compiled(react(), lm, calls=40)
-    first = shown(lm).split("Example 2")[0]
+    compiled(react(), lm, calls=40, critic=critic)
+    first = shown(lm, critic).split("Example 2")[0]
     assert first.count("observation_0") <= 1
 
 

@@ -316,15 +316,18 @@ ADAPTERS = {
 }
 
 
+@pytest.mark.parametrize("critic", [True, False])
 @pytest.mark.parametrize("name", ADAPTERS)
-def test_a_program_learns_under_every_adapter_and_the_prompt_model_is_asked_in_one_form(name):
+def test_a_program_learns_under_every_adapter_and_each_role_is_asked_in_one_form(name, critic):
     lm, adapter = program_lm(), ADAPTERS[name]()
-    better = compiled(dspy.ChainOfThought("question -> answer"), lm, adapter=adapter)
+    better = compiled(dspy.ChainOfThought("question -> answer"), lm, adapter=adapter, critic=critic)
     assert learned(better) == ["predict"]
     assert scores(better, lm, adapter=adapter) == 1.0
-    for call in asked(lm):
-        if {"critique", "edits"} & set(call.outputs):
-            assert "[[ ## completed ## ]]" in call.system
+    critiques = [call for call in asked(lm) if "critique" in call.outputs]
+    edits = [call for call in asked(lm) if "edits" in call.outputs]
+    assert (bool(critiques), bool(edits)) == (critic, True)
+    assert all("[[ ## completed ## ]]" in call.system for call in critiques)
+    assert not any(call.system or "[[ ##" in call.user for call in edits)
 
 
 def test_demos_are_kept_and_used():
@@ -337,16 +340,17 @@ def test_demos_are_kept_and_used():
     assert scores(better, lm) == 1.0
 
 
-def test_every_predictor_keeps_and_asks_its_own_model():
+@pytest.mark.parametrize("critic", [True, False])
+def test_every_predictor_keeps_and_asks_its_own_model(critic):
     one, two = program_lm("programs/first"), program_lm("programs/second")
     student = Pair()
     student.first.lm, student.second.lm = one, two
     prompt_model, general = program_lm("programs/prompts"), program_lm("programs/general")
-    better = compiled(student, general, prompt_model=prompt_model, threads=4)
+    better = compiled(student, general, prompt_model=prompt_model, threads=4, critic=critic)
     assert (better.first.lm, better.second.lm) == (one, two)
     runs = better.detailed_results.spent["metric_calls"]
     assert (len(asked(one)), len(asked(two)), len(asked(general))) == (runs, runs, 0)
-    assert {call.outputs for call in asked(prompt_model)} == {("critique",), ("edits",)}
+    assert {call.outputs for call in asked(prompt_model)} == {("edits",)} | ({("critique",)} if critic else set())
     assert scores(better, general) == 1.0
 
 

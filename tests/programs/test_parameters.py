@@ -218,10 +218,11 @@ def test_headings_and_the_rules_of_an_agent_stay_whatever_the_writer_does():
         assert [line for line in kept if line not in proposal and "Given the fields" not in line] == []
 
 
-def test_critic_and_writer_are_told_what_the_headings_mean():
+@pytest.mark.parametrize("critic", [True, False])
+def test_critic_and_writer_are_told_what_the_headings_mean(critic):
     lm = agent_lm()
-    compiled(dspy.ReActV2("question -> answer", tools=[look_up]), lm, KINDS)
-    for output in ("critique", "edits"):
+    compiled(dspy.ReActV2("question -> answer", tools=[look_up]), lm, KINDS, critic=critic)
+    for output in ("critique", "edits") if critic else ("edits",):
         requests = [call.user for call in asked(lm) if output in call.outputs]
         assert requests
         assert all("stands what the model is told of that field or tool" in text for text in requests)

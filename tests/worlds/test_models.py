@@ -8,6 +8,7 @@ import pytest
 from asking import answer, changed, failures_of, request, written
 
 from dspy_dlpo.host.adapters import ADAPTERS
+from dspy_dlpo.host.evidence import with_fields
 from dspy_dlpo.host.forms import FORMS
 from dspy_dlpo.simulation.request import Turn, understand
 from evaluations.worlds import draw
@@ -254,28 +255,29 @@ def test_a_verdict_without_its_record_is_passed_on(world):
     assert [(each.given, each.told) for each in shown] == [(((labels[0],),), True)]
 
 
+@pytest.mark.parametrize("critic", [True, False])
 @pytest.mark.parametrize("form", ["edits", "rewrite", "lines", "prompt"])
-def test_every_form_in_which_we_ask_shows_the_same(world, failures, form):
+def test_every_form_in_which_we_ask_shows_the_same(world, failures, form, critic):
     task = changed(world.task, useless=0.0, skill=1.0)
     prompt = ["Label it.", task.steps[0].rules[0].say(2), "Be precise."]
     numbered = "\n".join(f"[{i}] {sentence}" for i, sentence in enumerate(prompt, 1))
     record, given, expected = failures[0]
     inputs = {
         "module": "step1 (record -> answer)",
-        "purpose": "Label it.",
+        "purpose": "Label it." if critic else "",
         "current_instructions": numbered if FORMS[form].numbered else " ".join(prompt),
-        "critique": f"A rule is missing. {task.steps[0].rules[1].say()}",
         "failures": f"Example 1\ninput record: {record}\nprogram's output answer: {given}\nexpected answer: {expected}",
         "advice": "None.",
         "limits": "- Change at most 4 sentences.",
     }
+    told = {"critique": f"A rule is missing. {task.steps[0].rules[1].say()}"} if critic else {}
     adapter = ADAPTERS[FORMS[form].adapter]()
-    messages = adapter.format(FORMS[form].signature, [], inputs)
+    messages = adapter.format(with_fields(FORMS[form].signature, tuple(told)), [], inputs | told)
     system = "".join(m["content"] for m in messages if m["role"] == "system")
     work = brief(task, understand(system, (Turn("user", messages[-1]["content"]),)))
     assert work.current.split() == " ".join(prompt).split()
     assert [(each.given, each.told) for each in work.failures] == [((tuple(given.split("-")),), True)]
-    assert work.named == (task.steps[0].rules[1],)
+    assert work.named == ((task.steps[0].rules[1],) if critic else ())
     assert work.most == 4
 
 
