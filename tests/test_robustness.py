@@ -1,5 +1,7 @@
 """What goes wrong with real models and real data costs an example or a step, and never the run."""
 
+import re
+
 import dspy
 import pytest
 from dspy.lm15 import RateLimitError, UnsupportedModelError
@@ -8,7 +10,7 @@ from world import bench_of, has
 
 from dspy_dlpo import Annealing, Budget, DLPOTeleprompter, Judging, MetricError, ModelError, ProgramError, tgd_settings
 from dspy_dlpo.core.acceptance import Bar
-from dspy_dlpo.core.attribution import judge_edits
+from dspy_dlpo.core.attribution import judge_by_edit
 from dspy_dlpo.core.edits import Edit
 from dspy_dlpo.core.freezing import FreezeText
 from dspy_dlpo.host.program import copy_program, protected_text
@@ -51,6 +53,8 @@ def test_an_illegal_score_later_ends_the_run_with_the_best_so_far_and_the_reason
 def test_with_nothing_held_out_the_result_is_no_worse_on_the_judging_set(settings):
     # Every change of the instructions makes this model worse.
     def answer(system, user):
+        if "begins with ADD:" in user:
+            return "ADD: Be bold."
         if "[[ ## edits ## ]]" in user or "improved_instructions" in user:
             return fields(edits='[{"op": "add", "at": 1, "text": "Be bold."}]', improved_instructions="Be bold always.")
         if "critique" in user:
@@ -74,7 +78,7 @@ def test_a_graded_loss_on_an_example_that_is_not_perfect_anyway_is_attributed():
 
     bench = bench_of(score, 16, prompt="Start. ")
     edits = tuple(Edit("add", 1, f"Rule {i:02d}. ", predictor="solve") for i in (1, 2))
-    prompts, judgement, ledger = judge_edits(bench, edits, Bar(bench.mean))
+    prompts, judgement, ledger = judge_by_edit(bench, edits, Bar(bench.mean))
     assert [entry.kept for entry in ledger] == [True, False]
     assert len(ledger[1].lost) == 6
     assert judgement.passed
@@ -99,7 +103,14 @@ def test_a_model_that_does_not_exist_ends_the_run_at_once():
     assert len(engine(lm).asked) == 1
 
 
-def test_one_refused_request_of_the_prompt_model_is_one_lost_step():
+@pytest.mark.parametrize(
+    ("critic", "why"),
+    [
+        (True, "the critic gave no usable critique"),
+        (False, "the writer's reply is unusable: no reply: .* content filter"),
+    ],
+)
+def test_one_refused_request_of_the_prompt_model_is_one_lost_step(critic, why):
     count = []
 
     def moody(system, user):
@@ -108,9 +119,9 @@ def test_one_refused_request_of_the_prompt_model_is_one_lost_step():
             raise ValueError("content filter")
         return fields(critique="x") if "critique" in user.split("Respond")[-1] else fields(edits="[]")
 
-    result = compiled(prompt_model=scripted_lm(moody)).detailed_results
+    result = compiled(prompt_model=scripted_lm(moody), critic=critic, gradients=1).detailed_results
     steps = result.history.steps()
-    assert steps[0].reason == "the critic gave no usable critique"
+    assert re.fullmatch(why, steps[0].reason)
     assert len(steps) > 1
 
 
@@ -122,7 +133,7 @@ def test_a_refusal_in_prose_does_not_become_the_prompt():
 
     result = result_of(lambda: compiled(prompt_model=scripted_lm(polite)))
     assert {record.reason for record in result.history.steps()} == {
-        "the writer's reply is unusable: neither edits nor a prompt"
+        f"the writer's reply is unusable: {why}" for why in ("neither edits nor a prompt", "no edit could be read")
     }
     assert result.ended.startswith("The prompt model gave nothing usable in ")
 

@@ -4,7 +4,6 @@ A number that is even wants one rule, an odd one another; the writer finds first
 """
 
 import errno
-import json
 import logging
 import os
 import re
@@ -321,7 +320,9 @@ def test_a_broken_program_goes_on_where_that_is_asked_for(tmp_path):
 
 
 @pytest.mark.parametrize("limits", [{"max_steps": 5}, {"patience": 5}])
-@pytest.mark.parametrize(("critic", "why"), [(True, "the critic gave no usable"), (False, "the writer's reply is unus")])
+@pytest.mark.parametrize(
+    ("critic", "why"), [(True, "the critic gave no usable"), (False, "the writer's reply is unus")]
+)
 def test_steps_of_which_none_had_a_usable_reply_are_a_failure_however_the_run_ended(limits, critic, why):
     with pytest.raises(ModelError, match=rf"gave nothing usable in \d steps: \d times {why}"):
         compiled(World(lambda: "", prompt=0), None, stopping=Stopping(**limits), critic=critic)
