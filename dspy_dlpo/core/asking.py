@@ -27,7 +27,7 @@ class Written:
     """What came of asking the writer.
 
     Args:
-        replies: The last reply to each request.
+        replies: The last reply to each request, with the last critique said.
         edits: The edits that are admitted.
         dropped: Those that are not, with their reasons.
         asked: What was asked, in order.
@@ -65,7 +65,8 @@ def written(write: Write, updates: Sequence[Update], forms: Sequence[str], ctx: 
         for i, update, reply in zip(list(asks), sent, write(sent, ctx.step) if sent else [], strict=True):
             edits[i], dropped = admit_reply(update, reply)
             usable = bool(sound(reply.edits, update.prompt)[0])
-            found.replies[i] = reply
+            said = reply.critique or found.replies[i].critique
+            found.replies[i] = reply if said == reply.critique else replace(reply, critique=said)
             found.dropped += (*reply.dropped, *dropped)
             if not reply.lost:
                 found.asked += (Asked(update.predictor, form, usable),)

@@ -11,7 +11,7 @@ from scripted import engine, given, scripted_lm
 from dspy_dlpo import Budget, DLPOTeleprompter
 from dspy_dlpo.core.roles import Row
 from dspy_dlpo.host.answers import CONFUSIONS, account_of_answers, expected_answers
-from dspy_dlpo.host.evidence import beside
+from dspy_dlpo.host.evidence import FIELDS, beside
 from dspy_dlpo.host.failures import RIGHT, successes
 from dspy_dlpo.host.program import fields_of
 
@@ -112,15 +112,16 @@ def test_output_types_and_their_options_are_told():
     assert said.endswith("note")
 
 
-def test_critic_and_writer_are_told_in_a_run():
+@pytest.mark.parametrize("critic", [True, False])
+def test_critic_and_writer_are_told_in_a_run(critic):
     names = ["card lost", "card late", "rates"]
     examples = [dspy.Example(message=f"message {i}", intent=names[i % 3]).with_inputs("message") for i in range(36)]
 
     def answer(system, user):
-        if "[[ ## critique ## ]]" in system and "edits" not in system:
+        if "[[ ## critique ## ]]" in system:
             return "[[ ## critique ## ]]\nThe names are missing.\n\n[[ ## completed ## ]]"
-        if "edits" in system:
-            return '[[ ## edits ## ]]\n[{"op": "add", "at": 1, "text": "Use the names."}]\n\n[[ ## completed ## ]]'
+        if not system:
+            return "CRITIQUE: They are not told.\nADD: Use the names."
         return "[[ ## intent ## ]]\ncard late\n\n[[ ## completed ## ]]"
 
     lm = scripted_lm(answer)
@@ -131,14 +132,26 @@ def test_critic_and_writer_are_told_in_a_run():
         budget=Budget(metric_calls=90),
         num_threads=1,
         verbose=False,
+        critic=critic,
     )
-    optimizer.compile(
+    better = optimizer.compile(
         dspy.Predict(dspy.Signature("message -> intent", "Name it.")), trainset=examples[:24], valset=examples[24:]
     )
-    asked = [user for _, user in engine(lm).asked if "[[ ## answers ## ]]" in user]
-    assert asked
-    for user in asked:
+    critics = [user for system, user in engine(lm).asked if "[[ ## critique ## ]]" in system]
+    writers = [user for system, user in engine(lm).asked if not system]
+    assert (bool(critics), bool(writers)) == (critic, True)
+    for user in critics:
         assert "card late (8), card lost (8), rates (8)" in given(user, "answers")
         assert "rates answered as card late" in given(user, "answers")
         assert "expected intent: card late" in given(user, "successes")
-    assert {"critique" in given(user, "answers") for user in asked} == {False}
+        assert "critique" not in given(user, "answers")
+    for user in writers:
+        told = user.split(f"{FIELDS['answers'].capitalize()}:\n")[1].split("\n\n")[0]
+        right = user.split(f"{FIELDS['successes'].capitalize()}:\n")[1].split(f"{FIELDS['answers'].capitalize()}:\n")[0]
+        assert "card late (8), card lost (8), rates (8)" in told
+        assert "rates answered as card late" in user
+        assert "expected intent: card late" in right
+    steps = better.detailed_results.history.steps()
+    said = {each.text for record in steps for each in record.gradients}
+    assert said == {"The names are missing." if critic else "They are not told."}
+    assert max(len(record.gradients) for record in steps) == 2, "two parts of each batch, unless it is too small"

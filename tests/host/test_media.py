@@ -140,7 +140,8 @@ def test_an_object_without_a_text_of_its_own_has_one_text_in_every_process():
     assert said == {"{'x': '[<__main__.A object>]', 'y': '<__main__.A object>'}\n"}
 
 
-def test_no_image_goes_into_a_request_to_the_prompt_model_or_to_disk(tmp_path):
+@pytest.mark.parametrize("critic", [True, False])
+def test_no_image_goes_into_a_request_to_the_prompt_model_or_to_disk(tmp_path, critic):
     def answer(system: str, user: str) -> str:
         return fields(critique="Names are missing.", edits="[]", label="none")
 
@@ -153,10 +154,14 @@ def test_no_image_goes_into_a_request_to_the_prompt_model_or_to_disk(tmp_path):
     pages = [Page(title=f"Page {i}", scan=picture(f"scan{i}".encode())) for i in range(12)]
     data = [dspy.Example(page=page, label=page.title).with_inputs("page") for page in pages]
     with dspy.context(lm=lm):
-        optimizer = DLPOTeleprompter(metric, budget=Budget(metric_calls=40), log_dir=tmp_path / "run", num_threads=1)
+        optimizer = DLPOTeleprompter(
+            metric, budget=Budget(metric_calls=40), log_dir=tmp_path / "run", num_threads=1, critic=critic
+        )
         optimizer.compile(program, trainset=data[:6], valset=data[6:])
-    asked = [user for _, user in engine(lm).asked if "[[ ## failures ## ]]" in user]
-    assert asked
+    critics = [user for system, user in engine(lm).asked if "[[ ## critique ## ]]" in system]
+    writers = [user for system, user in engine(lm).asked if not system]
+    assert (bool(critics), bool(writers)) == (critic, True)
+    asked = [*critics, *writers, *(user for _, user in engine(lm).asked if "[[ ## failures ## ]]" in user)]
     assert all("Page " in user and "[Image image/png, " in user for user in asked)
     written = [path.read_text() for path in (tmp_path / "run").iterdir()]
     hidden = [base64.b64encode(name * 60).decode()[:60] for name in (b"expected", b"scan0", b"scan1", b"scan5")]

@@ -60,14 +60,21 @@ class Retrieving(dspy.Module):
         return self.respond(context=[f"PASSAGE {text.split()[-1]}"], question=f"Q: {text}")
 
 
+@pytest.mark.parametrize("critic", [True, False])
 @pytest.mark.parametrize("kind", [dspy.Predict, dspy.ChainOfThought])
-def test_critic_and_writer_see_the_passages_of_a_program_with_one_predictor(kind):
+def test_critic_and_writer_see_the_passages_of_a_program_with_one_predictor(kind, critic):
     lm = scripted_lm(lambda system, user: fields(reasoning="", label="none", critique="Facts lack.", edits="[]"))
     data = [dspy.Example(text=f"case {i} word{i}", label="red").with_inputs("text") for i in range(12)]
     with dspy.context(lm=lm):
-        optimizer = DLPOTeleprompter(lambda gold, pred, trace=None: 0.0, budget=Budget(metric_calls=40), num_threads=1)
+        budget = Budget(metric_calls=40)
+        optimizer = DLPOTeleprompter(lambda gold, pred, trace=None: 0.0, budget=budget, num_threads=1, critic=critic)
         optimizer.compile(Retrieving(kind), trainset=data[:6], valset=data[6:])
-    failures = [given(user, "failures") for _, user in engine(lm).asked if "[[ ## failures ## ]]" in user]
+    asked = engine(lm).asked
+    failures = [given(user, "failures") for _, user in asked if "[[ ## failures ## ]]" in user]
+    plain = [user for system, user in asked if not system]
+    assert plain
+    assert any("[[ ## critique ## ]]" in system for system, _ in asked) == critic
+    failures += [user.split("Some of the examples that went wrong:\n")[1].split("\n\nWh")[0] for user in plain]
     assert len(failures) >= 2
     for text in failures:
         examples = text.split("Example ")[1:]
