@@ -381,7 +381,7 @@ class Compilation:
             judged=lambda: self._run.judged_rows(),
             high=self._plan.high,
             seed=settings.seed,
-            asks=settings.asks_critic,
+            asks=settings.asks_critic(len(self._predictors)),
         )
         whole = settings.judging.proposals == "prompts"
         feedback = self._feedback()

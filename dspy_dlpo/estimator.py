@@ -230,13 +230,17 @@ class Estimator:
         grown = [min(words, MOST_OF_ROOM * max(0, limit - self._door.own_words(name))) for name in editable]
         return TOKENS_PER_WORD * sum(grown) / len(prompts)
 
+    @property
+    def _asks_critic(self) -> bool:
+        return self._settings.asks_critic(len(self._door.predictors))
+
     def _prompt(self, runs: float) -> ModelEstimate:
         """What is asked for each text gradient: the writer, again where a reply is of no use, and the critic if any."""
         n = len(self._data.train)
         steps = max(1.0, STEPS * min(runs, MOST_RUNS_PER_EXAMPLE * n) ** 0.2 * n**0.1)
         critic, writer = self._asked(runs)
         low, high = steps / math.sqrt(WIDEST), steps * math.sqrt(WIDEST)
-        critics, parts = int(self._settings.asks_critic), self._settings.gradients
+        critics, parts = int(self._asks_critic), self._settings.gradients
         read, written = parts * (critics * critic + REPLIES * writer), parts * (critics * CRITIQUE + REPLIES * EDITS)
         asked = parts * (critics + REPLIES)
         tokens_in, tokens_out = Span(low * read, high * read), Span(low * written, high * written)
@@ -256,7 +260,7 @@ class Estimator:
         answers = account_of_answers(expected_answers([as_text(each.labels()) for each in self._data.train]), [])
         if answers:
             more["answers"] = answers + " " * CONFUSED
-        said = CRITIQUE if self._settings.asks_critic else 0
+        said = CRITIQUE if self._asks_critic else 0
         words = "x" * (said + 150) * CHARACTERS_PER_TOKEN  # the critique, the advice of the techniques, the limits
         writer = {"module": "", "purpose": "", "current_instructions": prompt, "advice": words, "limits": ""}
         seen = {"failures": example * (min(FOR_WRITER, batch) if said else batch)}

@@ -58,7 +58,7 @@ def _arguments(settings: Settings, hasher: ContentHasher) -> dict[str, Any]:
         "stopping": {name: getattr(settings.stopping, name) for name in ("target", "patience", "max_steps")},
         "batch_size": settings.batch_size,
         "gradients": settings.gradients,
-        "critic": settings.asks_critic,
+        "critic": settings.critic,
         "update": settings.update,
         "parameters": settings.parameters,
         "frozen": [_frozen(each) for each in settings.frozen],

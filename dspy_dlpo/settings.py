@@ -107,10 +107,9 @@ class Settings:
         """Calls in parallel."""
         return int(self.num_threads or dspy.settings.num_threads or 1)
 
-    @property
-    def asks_critic(self) -> bool:
-        """Whether a critic is asked before the writer."""
-        return self.update == "most_blamed" if self.critic is None else self.critic
+    def asks_critic(self, predictors: int) -> bool:
+        """Whether a critic is asked before the writer, in a program with so many predictors to edit."""
+        return predictors > 1 if self.critic is None else self.critic
 
     @property
     def prunes(self) -> bool:

@@ -52,7 +52,7 @@ class DLPOTeleprompter(Teleprompter):
             edits are pooled. None for that of `default_settings`.
         critic: Whether a critique is asked for before the edits, in a request of its own, as the paper does. If not,
             the writer says in one reply what is wrong and how to mend it, for about half the tokens. None for only
-            where ``update="most_blamed"`` needs it.
+            where there are several predictors: a critic tells which of them is at fault.
         update: Which predictors a step updates: ``"all"`` that took part, less those that a critic finds right; the
             ``"most_blamed"`` by its critics; or one after the other, ``"in_turn"``.
         parameters: The kinds of text that may change: ``"instructions"``, ``"fields"`` (what the fields of signatures

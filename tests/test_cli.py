@@ -28,7 +28,7 @@ def test_the_demo_tells_the_whole_story(task, tmp_path):
         "95% interval",
         "Instructions of",
         "runs of the program",
-        "critic:",
+        "writer:",
         f"Run directory  {tmp_path / 'run'}",
         f"Next  dlpo report {tmp_path / 'run'} --open",
         "These figures come from a simulated model",

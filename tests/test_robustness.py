@@ -55,6 +55,8 @@ def test_with_nothing_held_out_the_result_is_no_worse_on_the_judging_set(setting
     def answer(system, user):
         if "begins with ADD:" in user:
             return "ADD: Be bold."
+        if "complete improved instructions" in user:
+            return "Be bold always."
         if "[[ ## edits ## ]]" in user or "improved_instructions" in user:
             return fields(edits='[{"op": "add", "at": 1, "text": "Be bold."}]', improved_instructions="Be bold always.")
         if "critique" in user:

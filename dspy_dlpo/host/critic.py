@@ -128,7 +128,9 @@ class Critic:
         """A gradient of the runs that were shown; of all of them where no critic was asked."""
         shown = self._shown[name]
         if not self._asks:
-            shown = replace(shown, failures=[lines_of(i, row, name) for i, row in enumerate(rows, start=1)])
+            demos = [demo(i, each) for i, each in enumerate(self._demos.get(name) or (), start=1)]
+            failures = [lines_of(i, row, name) for i, row in enumerate(rows, start=1)]
+            shown = replace(shown, failures=failures, demos=demos)
         examples = tuple(row.example for row in rows[: len(shown.failures)])
         most = FOR_WRITER if text else None
         self._evidence[name, examples] = replace(shown, failures=shown.failures[:most])

@@ -31,25 +31,32 @@ class Evidence:
         failures: The failed runs that were shown.
         successes: Runs that went right.
         answers: Which answers are expected, and what was answered instead; empty where there are no labels.
+        demos: Solved examples that the predictor is shown, for a writer that no critic tells of them.
     """
 
     failures: Sequence[Lines] = ()
     successes: Sequence[Lines] = ()
     answers: str = ""
+    demos: Sequence[str] = ()
 
 
 def beside(evidence: Evidence, room: int) -> dict[str, str]:
-    """The answers, and as many of the successes as fit, by the name of their field.
+    """The answers, and as many of the successes and demos as fit, by the name of their field.
 
-    Of so many tokens the answers take half at most, and the successes a third of what is left: the failures, which
-    share it with them, are what the request is about.
+    Of so many tokens the answers take half at most, the successes a third of what is left, and the demos a third of
+    what is left then: the failures, which share it with them, are what the request is about.
     """
     texts = {}
     if evidence.answers and room > 0:
         texts["answers"] = clipped(evidence.answers, room // 2)
         room -= tokens(texts["answers"])
     right = fitted(evidence.successes, room // 3) if room > 3 * SHORTEST_EXAMPLE else []
-    return texts | ({"successes": "\n\n".join(right)} if right else {})
+    room -= sum(map(tokens, right))
+    demos = list(evidence.demos)
+    while demos and sum(map(tokens, demos)) > room // 3:
+        demos.pop()
+    texts |= {"successes": "\n\n".join(right)} if right else {}
+    return texts | ({"module_demos": "\n\n".join(demos)} if demos else {})
 
 
 @lru_cache(maxsize=64)
