@@ -357,7 +357,7 @@ class Compilation:
             judging=settings.judging,
             stopping=settings.stopping,
             batch_size=settings.batch_size or min(BATCH_SIZE, len(self._data.train)),
-            gradients=settings.gradients,
+            gradients=settings.n_gradients(len(self._predictors)),
             update=settings.update,
             seed=settings.seed,
             high=settings.score_range[1] if settings.score_range else None,

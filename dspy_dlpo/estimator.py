@@ -231,6 +231,10 @@ class Estimator:
         return TOKENS_PER_WORD * sum(grown) / len(prompts)
 
     @property
+    def _gradients(self) -> int:
+        return self._settings.n_gradients(len(self._door.predictors))
+
+    @property
     def _asks_critic(self) -> bool:
         return self._settings.asks_critic(len(self._door.predictors))
 
@@ -240,7 +244,7 @@ class Estimator:
         steps = max(1.0, STEPS * min(runs, MOST_RUNS_PER_EXAMPLE * n) ** 0.2 * n**0.1)
         critic, writer = self._asked(runs)
         low, high = steps / math.sqrt(WIDEST), steps * math.sqrt(WIDEST)
-        critics, parts = int(self._asks_critic), self._settings.gradients
+        critics, parts = int(self._asks_critic), self._gradients
         read, written = parts * (critics * critic + REPLIES * writer), parts * (critics * CRITIQUE + REPLIES * EDITS)
         asked = parts * (critics + REPLIES)
         tokens_in, tokens_out = Span(low * read, high * read), Span(low * written, high * written)
@@ -251,7 +255,7 @@ class Estimator:
     def _asked(self, runs: float) -> tuple[float, float]:
         """Tokens of a typical request to the critic, and to the writer."""
         batch = math.ceil(
-            (self._settings.batch_size or min(BATCH_SIZE, len(self._data.train))) / self._settings.gradients
+            (self._settings.batch_size or min(BATCH_SIZE, len(self._data.train))) / self._gradients
         )
         example = max((_shown(example) for example in self._data.train[:20]), key=len)
         prompt = max(self._door.prompts.values(), key=len) + " word" * int(self._growth(runs) / TOKENS_PER_WORD)

@@ -31,7 +31,6 @@ def default_settings() -> dict[str, Any]:
         ),
         "acceptance": Annealing(LinearDecay(1.0, 0.0)),
         "judging": Judging(),
-        "gradients": 2,
     }
 
 

@@ -45,7 +45,7 @@ class Settings:
     budget: Budget
     stopping: Stopping
     batch_size: int | None
-    gradients: int
+    gradients: int | None
     critic: bool | None
     update: str
     parameters: tuple[str, ...]
@@ -107,6 +107,10 @@ class Settings:
         """Calls in parallel."""
         return int(self.num_threads or dspy.settings.num_threads or 1)
 
+    def n_gradients(self, predictors: int) -> int:
+        """Text gradients of each predictor in a step, in a program with so many predictors to edit."""
+        return (1 if predictors > 1 else GRADIENTS) if self.gradients is None else self.gradients
+
     def asks_critic(self, predictors: int) -> bool:
         """Whether a critic is asked before the writer, in a program with so many predictors to edit."""
         return predictors > 1 if self.critic is None else self.critic
@@ -166,6 +170,9 @@ def _is_number(value: Any) -> bool:
 
 # Failing examples that a step looks at, unless told otherwise or there are fewer.
 BATCH_SIZE = 8
+# Text gradients in a step of a single predictor. Of several predictors a critic sees the whole batch: it tells better
+# which is at fault.
+GRADIENTS = 2
 
 
 @dataclass(frozen=True)

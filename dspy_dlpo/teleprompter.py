@@ -49,7 +49,7 @@ class DLPOTeleprompter(Teleprompter):
         stopping: When to end before the budget does.
         batch_size: Failing examples that a step looks at, at least 1; None for 8, or all if there are fewer.
         gradients: Text gradients of each predictor in a step, at least 1: as many requests share the batch, and their
-            edits are pooled. None for that of `default_settings`.
+            edits are pooled. None for 2 with one predictor and 1 with several.
         critic: Whether a critique is asked for before the edits, in a request of its own, as the paper does. If not,
             the writer says in one reply what is wrong and how to mend it, for about half the tokens. None for only
             where there are several predictors: a critic tells which of them is at fault.
@@ -130,7 +130,7 @@ class DLPOTeleprompter(Teleprompter):
             budget=resolve_budget(auto, budget),
             stopping=Stopping() if stopping is None else stopping,
             batch_size=batch_size,
-            gradients=defaults["gradients"] if gradients is None else gradients,
+            gradients=gradients,
             critic=critic,
             update=update,
             parameters=(parameters,) if isinstance(parameters, str) else tuple(parameters),

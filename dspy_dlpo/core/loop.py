@@ -28,7 +28,7 @@ from dspy_dlpo.core.runs import Runs
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.technique import apply_all
 from dspy_dlpo.core.trials import next_deletions, try_deletions, try_move
-from dspy_dlpo.core.turns import shared, whose_turn
+from dspy_dlpo.core.turns import blamed, shared, whose_turn
 from dspy_dlpo.core.update import Constraint, TextGradient, Update, admit_all
 
 logger = logging.getLogger(__name__)
@@ -371,7 +371,7 @@ class Run:
         bench, ctx = self.bench(), self.context()
         plan, chosen = controlled(self.plan, ctx)
         batch = self._batch(bench, ctx, plan.batch_size)
-        parts = [self._gradients(part, ctx) for part in shared(batch, plan.gradients)]
+        parts = blamed([self._gradients(part, ctx) for part in shared(batch, plan.gradients)])
         turns = whose_turn(plan.update, [each for part in parts for each in part], self.history)
         updates = [
             replace(request(plan, self.prompts[each.predictor], each, ctx), part=i)

@@ -23,6 +23,12 @@ def shared(batch: Sequence[int], gradients: int) -> list[tuple[int, ...]]:
     return [tuple(batch[i::count]) for i in range(count)]
 
 
+def blamed(parts: Sequence[Sequence[TextGradient]]) -> list[list[TextGradient]]:
+    """The gradients without those that find their predictor fine, unless all do."""
+    at_fault = [[each for each in part if not each.is_fine] for part in parts]
+    return at_fault if any(at_fault) else [list(part) for part in parts]
+
+
 def whose_turn(update: str, gradients: Sequence[TextGradient], history: History) -> frozenset[str]:
     """The predictors that a step updates.
 

@@ -17,11 +17,13 @@ class TextGradient:
         predictor: The predictor's name.
         text: The critique, in prose; empty until the writer has said it, where no critic is asked before.
         examples: Indices of the training examples it speaks of.
+        is_fine: Whether it says that the predictor did its part right.
     """
 
     predictor: str
     text: str
     examples: tuple[int, ...] = ()
+    is_fine: bool = False
 
 
 @dataclass(frozen=True)

@@ -90,8 +90,7 @@ class Critic:
     def __call__(self, prompts: Prompts, rows: Sequence[Row], step: int) -> list[TextGradient]:
         """Criticize every editable predictor that took part in the failed runs.
 
-        A predictor of which the critic says that it did its part right is not to blame: its instructions are left alone
-        in this step, unless that is said of all. Where nothing comes back, it is asked once more, in plain text.
+        Where nothing comes back, it is asked once more, in plain text.
 
         Raises:
             ModelError: If the prompt model cannot be used at all.
@@ -117,8 +116,7 @@ class Critic:
         empty = [ask for ask in asks if not texts[ask.label] and not answers[ask.label].error]
         silent = [replace(ask, adapter="plain", fewer=lambda: None) for ask in empty]
         texts |= zip((ask.label for ask in silent), map(_text, self._model.ask(silent)), strict=True)
-        found = [self._seen(name, rows, text) for name, text in texts.items() if text]
-        return [each for each in found if not says_right(each.text)] or found
+        return [self._seen(name, rows, text) for name, text in texts.items() if text]
 
     def evidence(self, gradient: TextGradient) -> Evidence:
         """What a gradient of this step rests on, for the writer; where a critique tells of it, the first runs only."""
@@ -134,7 +132,7 @@ class Critic:
         examples = tuple(row.example for row in rows[: len(shown.failures)])
         most = FOR_WRITER if text else None
         self._evidence[name, examples] = replace(shown, failures=shown.failures[:most])
-        return TextGradient(name, text, examples)
+        return TextGradient(name, text, examples, says_right(text))
 
     def _ask(self, name: str, prompts: Prompts, rows: Sequence[Row], step: int, shortest: bool = False) -> Ask:
         """The request for one predictor, as long as the model takes.

@@ -1,7 +1,7 @@
 """Which predictors a step updates, and how its text gradients share a batch."""
 
 from dspy_dlpo.core.history import History, Record
-from dspy_dlpo.core.turns import shared, whose_turn
+from dspy_dlpo.core.turns import blamed, shared, whose_turn
 from dspy_dlpo.core.update import TextGradient
 
 A, B = TextGradient("a", "One point."), TextGradient("b", "One point.\n\nAnother.")
@@ -45,3 +45,9 @@ def test_gradients_share_a_batch_of_two_examples_at_least() -> None:
     assert shared(range(8), 1) == [tuple(range(8))]
     assert shared(range(5), 4) == [(0, 2, 4), (1, 3)]
     assert shared(range(1), 4) == [(0,)]
+
+
+def test_a_predictor_that_is_found_fine_is_left_alone_unless_all_are() -> None:
+    fine = TextGradient("b", "It looks right.", is_fine=True)
+    assert blamed([[A, fine], [fine]]) == [[A], []]
+    assert blamed([[fine], [fine]]) == [[fine], [fine]]
