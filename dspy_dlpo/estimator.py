@@ -254,9 +254,7 @@ class Estimator:
 
     def _asked(self, runs: float) -> tuple[float, float]:
         """Tokens of a typical request to the critic, and to the writer."""
-        batch = math.ceil(
-            (self._settings.batch_size or min(BATCH_SIZE, len(self._data.train))) / self._gradients
-        )
+        batch = math.ceil((self._settings.batch_size or min(BATCH_SIZE, len(self._data.train))) / self._gradients)
         example = max((_shown(example) for example in self._data.train[:20]), key=len)
         prompt = max(self._door.prompts.values(), key=len) + " word" * int(self._growth(runs) / TOKENS_PER_WORD)
         critic = {"program": "", "module": "", "current_instructions": prompt, "failures": example * batch}

@@ -77,10 +77,11 @@ def written(write: Write, updates: Sequence[Update], forms: Sequence[str], ctx: 
         asks = {i: _told(asks[i], refused[i]) for i in refused if i not in idle}
     for name in dict.fromkeys(update.predictor for update in updates):
         own = [i for i, update in enumerate(updates) if update.predictor == name]
-        pooled = edits[own[0]], ()
+        kept = edits[own[0]]
         if len(own) > 1:
-            pooled = admit(updates[own[0]], _in_turns([edits[i] for i in own]))
-        found.edits, found.dropped = (*found.edits, *pooled[0]), (*found.dropped, *pooled[1])
+            kept, dropped = admit(updates[own[0]], _in_turns([edits[i] for i in own]))
+            found.dropped += dropped
+        found.edits += kept
     return found
 
 
