@@ -24,8 +24,9 @@ class Judging:
     """How proposals are judged.
 
     Args:
-        by: ``"edit"`` attributes gains and losses to single edits and keeps those that pay; ``"whole"`` is the paper's
-            way, one decision for the whole proposal on the whole training set.
+        by: ``"edit"`` takes what reaches the bar whole, and of what does not it attributes gains and losses to single
+            edits and keeps those that pay; ``"whole"`` is the paper's way, one decision for the whole proposal on the
+            whole training set.
         first: Training examples of the judging set at the start, at least 1. It grows when the score on it saturates or
             the steps stall.
         wave: Program runs between two looks at whether a judgement can stop, at least 1.
