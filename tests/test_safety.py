@@ -160,58 +160,67 @@ def test_there_are_thirty_injections():
     assert len(set(INJECTIONS)) == 30
 
 
+def asked_with(where, answer, **settings):
+    """The requests of a run with injections in one place: in questions, labels, feedback, or in what `answer` says."""
+
+    def injected(place, number):
+        return INJECTIONS[number % 30] if where == place else ""
+
+    def metric(gold, pred, trace=None):
+        number = int(gold.question.split()[1])
+        said = injected("feedback", number) or "wrong"
+        return dspy.Prediction(score=float(number % 7 == 0), feedback=said)
+
+    train = [
+        dspy.Example(question=f"case {i} {injected('question', i)}", answer=injected("label", i) or "yes")
+        for i in range(30)
+    ]
+    count = []
+
+    def counted(system, user):
+        count.append(1)
+        return answer(system, user, len(count), INJECTIONS[len(count) % 30])
+
+    lm, accept = scripted_lm(counted), dspy_dlpo.AcceptAll()
+    optimizer = DLPOTeleprompter(metric, budget=Budget(metric_calls=250), num_threads=1, acceptance=accept, **settings)
+    with dspy.context(lm=lm, adapter=dspy.ChatAdapter(use_json_adapter_fallback=False)):
+        program = dspy.Predict(dspy.Signature("question -> answer", "Answer the question. Be kind."))
+        optimizer.compile(program, trainset=[each.with_inputs("question") for each in train], valset=[])
+    return [user for _, user in engine(lm).asked]
+
+
+def heads_of(text):
+    """The lines that are not indented, whatever breaks them."""
+    lines = re.split(r"[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]", text)
+    return [line for line in lines if line and not line.startswith("    ")]
+
+
 @pytest.mark.parametrize("where", ["question", "label", "feedback", "answer", "critique", "edit"])
 def test_data_cannot_break_out_of_its_place_in_a_request(where):
     """Whatever stands in examples, answers, feedback or replies: every request has its own fields, once, in order."""
 
-    def text(number):
-        return f"case {number} " + (INJECTIONS[number % 30] if where == "question" else "")
-
-    train = [
-        dspy.Example(question=text(i), answer=INJECTIONS[i % 30] if where == "label" else "yes").with_inputs("question")
-        for i in range(30)
-    ]
-
-    def metric(gold, pred, trace=None):
-        number = int(gold.question.split()[1])
-        said = INJECTIONS[number % 30] if where == "feedback" else "wrong"
-        return dspy.Prediction(score=float(number % 7 == 0), feedback=said)
-
-    count = []
-
-    def answer(system, user):
+    def answer(system, user, number, injection):
         if "begins with ADD:" in user or "complete improved instructions" in user:
             return "I would rather not."
         wanted = user.split("Respond with the corresponding")[-1]
-        count.append(1)
-        injection = INJECTIONS[len(count) % 30]
         if "`[[ ## critique" in wanted:
             return injection if where == "critique" else fields(critique="Say yes.")
         if "`[[ ## edits" in wanted:
-            added = f"Say yes {len(count)}. {injection}" if where == "edit" else f"Say yes {len(count)}."
+            added = f"Say yes {number}. {injection}" if where == "edit" else f"Say yes {number}."
             return fields(edits=json.dumps([{"op": "add", "at": 1, "text": added}]))
         return fields(answer=f"no {injection}" if where == "answer" else "no")
 
-    lm = scripted_lm(answer)
-    optimizer = DLPOTeleprompter(
-        metric, budget=Budget(metric_calls=250), num_threads=1, acceptance=dspy_dlpo.AcceptAll(), critic=True
-    )
-    with dspy.context(lm=lm, adapter=dspy.ChatAdapter(use_json_adapter_fallback=False)):
-        program = dspy.Predict(dspy.Signature("question -> answer", "Answer the question. Be kind."))
-        optimizer.compile(program, trainset=train, valset=[])
     critics = ["program", "module", "current_instructions", "failures", "successes", "critique", "completed"]
     writers = ["module", "purpose", "current_instructions", "critique", "failures", "advice", "limits", "successes"]
     writers += ["edits", "completed"]
     found = {"critic": 0, "writer": 0}
-    for _, user in engine(lm).asked:
+    for user in asked_with(where, answer, critic=True):
         names = re.findall(r"\[\[\s*##\s*(\w+)\s*##\s*\]\]", user)
         if names[-2:] == critics[-2:]:
             found["critic"] += 1
             assert names in (critics, [name for name in critics if name != "successes"])
             failures = user.split(MARK.format("failures"))[1].split("\n\nRespond with")[0]
-            failures = failures.split(MARK.format("successes"))[0]
-            lines = [line for line in re.split(r"[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]", failures) if line]
-            heads = [line for line in lines if not line.startswith("    ")]
+            heads = heads_of(failures.split(MARK.format("successes"))[0])
             assert [line for line in heads if not LABELS.match(line)] == []
             assert [line for line in heads if line.startswith("Example")] == [
                 f"Example {i}" for i in range(1, sum(line.startswith("score: ") for line in heads) + 1)
@@ -227,43 +236,18 @@ def test_data_cannot_break_out_of_its_place_in_a_request(where):
 def test_data_cannot_break_out_of_its_place_in_a_plain_request(where):
     """In plain text each part stands under its heading, once; what comes from data begins no line of its own."""
 
-    def text(number):
-        return f"case {number} " + (INJECTIONS[number % 30] if where == "question" else "")
-
-    train = [
-        dspy.Example(question=text(i), answer=INJECTIONS[i % 30] if where == "label" else "yes").with_inputs("question")
-        for i in range(30)
-    ]
-
-    def metric(gold, pred, trace=None):
-        number = int(gold.question.split()[1])
-        said = INJECTIONS[number % 30] if where == "feedback" else "wrong"
-        return dspy.Prediction(score=float(number % 7 == 0), feedback=said)
-
-    count = []
-
-    def answer(system, user):
-        count.append(1)
-        injection = INJECTIONS[len(count) % 30]
+    def answer(system, user, number, injection):
         if "begins with ADD:" in user:
-            return f"ADD: Say yes {len(count)}. {injection if where == 'edit' else ''}"
+            return f"ADD: Say yes {number}. {injection if where == 'edit' else ''}"
         return fields(answer=f"no {injection}" if where == "answer" else "no")
 
-    lm = scripted_lm(answer)
-    accept = dspy_dlpo.AcceptAll()
-    optimizer = DLPOTeleprompter(metric, budget=Budget(metric_calls=250), num_threads=1, acceptance=accept)
-    with dspy.context(lm=lm, adapter=dspy.ChatAdapter(use_json_adapter_fallback=False)):
-        program = dspy.Predict(dspy.Signature("question -> answer", "Answer the question. Be kind."))
-        optimizer.compile(program, trainset=train, valset=[])
-    asked = [user for _, user in engine(lm).asked if "begins with ADD:" in user]
+    asked = [user for user in asked_with(where, answer) if "begins with ADD:" in user]
     assert len(asked) >= 3
-    breaks = r"[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]"
     for user in asked:
         failures = user.split("Some of the examples that went wrong:\n")[1].split("\n\nWhat else to bear in mind:")[0]
-        heads = [line for line in re.split(breaks, failures) if line and not line.startswith("    ")]
-        assert [line for line in heads if not LABELS.match(line)] == []
+        assert [line for line in heads_of(failures) if not LABELS.match(line)] == []
         numbered = user.split("one numbered sentence per line:\n")[1].split("\n\nSome of the examples")[0]
-        lines = [line for line in re.split(breaks, numbered) if line and not line.startswith("    ")]
+        lines = heads_of(numbered)
         assert [line.split("]")[0] for line in lines] == [f"[{i}" for i in range(1, len(lines) + 1)]
         assert user.count("\nRules that the edits must obey;") == 1
 
