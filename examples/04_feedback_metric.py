@@ -29,7 +29,7 @@ def feedback_metric(gold, pred, trace=None, pred_name=None, pred_trace=None) -> 
 
 
 log_dir = tempfile.mkdtemp()
-optimizer = DLPOTeleprompter(feedback_metric, budget=Budget(metric_calls=300), log_dir=log_dir)
+optimizer = DLPOTeleprompter(feedback_metric, budget=Budget(metric_calls=300), critic=True, log_dir=log_dir)
 result = optimizer.compile(task.program, trainset=task.trainset, valset=task.valset).detailed_results
 
 runs = [json.loads(line) for line in (Path(log_dir) / "calls.jsonl").read_text(encoding="utf-8").splitlines()]

@@ -34,7 +34,7 @@ def bills():
         optimizer = optimizer_of(task, seed=number, num_threads=1)
         told = optimizer.estimate(task.program, **data(task))
         spent = optimizer.compile(task.program, **data(task)).detailed_results.spent
-        roles = [spent[role] for role in ("task", "critic", "writer")]
+        roles = [spent[role] for role in ("task", "critic", "writer") if role in spent]
         tokens = sum(role["input_tokens"] + role["output_tokens"] for role in roles)
         bill = {"calls": sum(role["calls"] for role in roles), "tokens": tokens, "usd": spent["usd"]}
         found.append((told, {**bill, "metric_calls": spent["metric_calls"]}))

@@ -68,7 +68,7 @@ def test_a_model_behind_an_address_is_called_at_most_twice_in_each_role(real, ad
     assert code == 0, found
     told = said(found, "ok")
     assert any("task model openai/sim: 1 call of" in each for each in told)
-    assert any("prompt model openai/sim: 3 calls of" in each for each in told)
+    assert any("prompt model openai/sim: 2 calls of" in each for each in told)
     assert any("metric: gives the first example a score" in each for each in told)
 
 
