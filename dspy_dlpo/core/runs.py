@@ -218,7 +218,7 @@ class Runs:
             try:
                 self.account.charge(len(wave), sum(map(self._is_recorded, wave)))
             except RunEnds as end:
-                # An earlier process may have made a part of this wave before its money ended: that part counts here too.
+                # An earlier process may have made a part of this wave before its money ended: that counts here too.
                 made = [each for each in wave if self._is_recorded(each)]
                 self.account.charge(len(made), len(made))
                 requests += made

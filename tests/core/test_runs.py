@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from world import World, runs_of
 
-from dspy_dlpo.core.budget import Account, Budget, BudgetSpent
+from dspy_dlpo.core.budget import Account, Budget, BudgetSpent, Used
 from dspy_dlpo.core.runs import QUIET_REPEATS, Runs
 
 A, B = {"solve": "A."}, {"solve": "B."}
@@ -170,3 +170,13 @@ def test_noise_is_the_deviation_of_repeated_runs() -> None:
     runs = runs_of(score)
     runs.repeat([(A, x) for x in range(2000)])
     assert abs(runs.noise - 0.2) < 0.01
+
+
+def test_what_an_earlier_process_made_of_a_wave_before_its_money_ended_counts() -> None:
+    account = Account(Budget(usd=1.0), used=lambda: Used({"usd": 1.0}, {"usd": 0.1}))
+    account.recorded = 3
+    runs = Runs(World(lambda text, x, rollout: 1.0), account, 4, lambda request: request.example < 3)
+    prompts = {"solve": "Start."}
+    with pytest.raises(BudgetSpent):
+        runs.ask([(prompts, x) for x in range(4)])
+    assert (len(runs), account.spent, account.recorded) == (3, 3, 0)
