@@ -25,8 +25,8 @@ def check_budget(settings: Settings, student: dspy.Module, data: Data) -> None:
     """Make sure that the budget pays for one step: all before it would be spent for nothing.
 
     A step needs the scores of the user's own prompts, and a wave of runs to judge a proposal with: 24 and 8 by default,
-    for which 51 runs have to be allowed, as a quarter is set aside to select. To judge it to its end may take 24, so
-    with less than 76 a warning says that the first proposal may be lost. What a run takes of tokens and money is only
+    for which 46 runs have to be allowed, as a quarter is set aside to select. To judge it to its end may take 24, so
+    with less than 71 a warning says that the first proposal may be lost. What a run takes of tokens and money is only
     estimated, so a budget of these is refused only if it is too small by far.
 
     Raises:
