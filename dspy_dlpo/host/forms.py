@@ -1,7 +1,6 @@
 """The forms in which the writer can be asked to answer: what is asked, how, and how it is read.
 
-Plain lines come first: they take about half the tokens of marked fields with a JSON schema, and weak models can write
-them.
+Plain lines come first: they take fewer tokens than marked fields with a JSON schema, and weak models can write them.
 """
 
 from __future__ import annotations
