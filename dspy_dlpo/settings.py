@@ -73,7 +73,7 @@ class Settings:
         for name in ("prompt_model", "task_model"):
             if getattr(self, name) is not None:
                 _check_type(name, getattr(self, name), dspy.BaseLM)
-        if self.critic not in (True, False, None):
+        if self.critic is not None and not isinstance(self.critic, bool):
             raise TypeError(f"critic={self.critic!r} is none of True, False and None. Pass one of them.")
         if self.critic is False and self.update == "most_blamed":
             raise ValueError(
