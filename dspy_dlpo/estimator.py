@@ -267,12 +267,11 @@ class Estimator:
         writer = {"module": "", "purpose": "", "current_instructions": prompt, "advice": words, "limits": ""}
         seen = {"failures": example * (min(FOR_WRITER, batch) if said else batch)}
         bound = most_tokens(self._door.prompt_model)
-        adapters = (dspy.ChatAdapter(use_json_adapter_fallback=False), PlainAdapter())
+        marks = dspy.ChatAdapter(use_json_adapter_fallback=False)
+        asked_in = ((marks, CritiqueModule, critic), (PlainAdapter(), WriteLines, {**writer, **seen}))
         requests = [
             (adapter, with_fields(signature, tuple(more)), {**inputs, **more})
-            for adapter, signature, inputs in zip(
-                adapters, (CritiqueModule, WriteLines), (critic, {**writer, **seen}), strict=True
-            )
+            for adapter, signature, inputs in asked_in
         ]
         # Examples are left out of requests that would be longer, instructions are not.
         least = [

@@ -44,9 +44,9 @@ def judge_edits(bench: Bench, edits: Edits, bar: Bar, must_pay: Callable[[Edit],
     """Judge a proposal as a whole; if it fails, edit by edit.
 
     What reaches the bar is in force at once, and trials look into its sentences later, as far as that pays: to find the
-    best part first may take more than a budget has. 13 edits took 124 of 300 runs. Edits of several
-    predictors are taken whole only if they gain while the bar lies below the incumbent, and attributed else: that also
-    tells which predictor was at fault, and riders of others do not pass.
+    best part first may take more than a budget has. 13 edits took 124 of 300 runs. Edits of several predictors are
+    taken whole only if they gain while the bar lies below the incumbent, and attributed else: that also tells which
+    predictor was at fault, and fewer riders of others pass.
 
     Args:
         bench: The incumbent and the judging set.
@@ -61,7 +61,7 @@ def judge_edits(bench: Bench, edits: Edits, bar: Bar, must_pay: Callable[[Edit],
     Raises:
         BudgetSpent: When a wave cannot be paid for.
     """
-    is_hot, several = bar.lowest < bench.mean - TOLERANCE, len({edit.predictor for edit in edits}) > 1
+    is_hot, several = bar.lowest < bench.mean - TOLERANCE, _of_several(edits)
     if len(edits) > 1 and (is_hot or not several):
         together = bench.part(edits)
         # No change is booked on an edit here, so none need be confirmed, unless that is always wanted.
@@ -78,9 +78,10 @@ def judge_by_edit(
     """Attribute what edits change, drop those that do not pay, and judge what survives.
 
     All edits run together on the incumbent's failures, and each change of score there is attributed. Edits that repair
-    nothing go, unless they shorten or the bar lies below the incumbent. The others run on the passing examples, losses
-    are attributed alike, and edits that cost more than the bar allows go. What survives is one fixed prompt, which
-    `judge` judges. No run is made twice.
+    nothing go, unless they shorten, or are all of one predictor and the bar lies below the incumbent: a rider in a
+    predictor that is not at fault must go. The others run on the passing examples, losses are attributed alike, and
+    edits that cost more than the bar allows go. What survives is one fixed prompt, which `judge` judges. No run is made
+    twice.
 
     Args:
         bench: The incumbent and the judging set.
@@ -97,8 +98,7 @@ def judge_by_edit(
     """
     accounts = [_Account(edit, shortens(edit, bench.incumbent[edit.predictor])) for edit in edits]
     allowed = (bar.lowest - bench.mean) * len(bench.examples)
-    several = len({edit.predictor for edit in edits}) > 1  # a rider in a predictor that is not at fault must go
-    idle_may_pass = idle or (allowed < -TOLERANCE and not several)
+    idle_may_pass = idle or (allowed < -TOLERANCE and not _of_several(edits))
     idle_is_fine = [(account.shortens or idle_may_pass) and not must_pay(account.edit) for account in accounts]
     # Where no edit need repair anything, all of them come to the passing examples.
     sure = bench.runs.wave if all(idle_is_fine) else 0
@@ -113,6 +113,11 @@ def judge_by_edit(
     else:
         judgement = judge(bench, prompts, bar)
     return prompts, judgement, tuple(_entry(account, account in alive) for account in accounts)
+
+
+def _of_several(edits: Edits) -> bool:
+    """Whether edits are of more than one predictor."""
+    return len({edit.predictor for edit in edits}) > 1
 
 
 def _without_losers(bench: Bench, alive: list[_Account], allowed: float) -> list[_Account]:

@@ -90,6 +90,11 @@ def bullet_marker(sentence: str) -> str:
     return match.group() if match else ""
 
 
+def fence_around(text: str) -> str:
+    """A mark of backticks that nothing in a text can close."""
+    return "`" * max([3, *(len(run) + 1 for run in re.findall("`+", text))])
+
+
 def words_of(texts: Iterable[str]) -> int:
     """Words of several texts together."""
     return sum(map(count_words, texts))

@@ -34,7 +34,7 @@ def whose_turn(update: str, gradients: Sequence[TextGradient], history: History)
 
     Args:
         update: ``"all"`` that have a gradient; ``"most_blamed"``: the one with most points, a paragraph each, of equals
-            the one with most words; or ``"in_turn"``: the one that was updated longest ago.
+            the longest; or ``"in_turn"``: the one that was updated longest ago.
         gradients: What the critic wrote, in the program's order.
         history: What was done before.
     """

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from dspy_dlpo.core.roles import Reply
-from dspy_dlpo.core.sentences import split
+from dspy_dlpo.core.sentences import fence_around, split
 from dspy_dlpo.core.update import TextGradient, Update
 from dspy_dlpo.host.evidence import FIELDS, Evidence, beside, with_fields
 from dspy_dlpo.host.failures import fitted
@@ -74,13 +74,12 @@ class Writer:
         room = (
             bound - frame(with_fields(form.signature, tuple(FIELDS)), form.adapter) - sum(map(tokens, fixed.values()))
         )
-        said = {"critique": clipped(critique, max(LEAST_TOKENS, room - 2 * LEAST_TOKENS))} if critique else {}
-        critique = said.get("critique", "")
+        critique = clipped(critique, max(LEAST_TOKENS, room - 2 * LEAST_TOKENS))
         advice = clipped(advice, max(LEAST_TOKENS, room - LEAST_TOKENS - tokens(critique)))
         room -= tokens(critique) + tokens(advice)
         more = beside(evidence, room - LEAST_TOKENS)
         room -= sum(map(tokens, more.values()))
-        more = said | more
+        more = ({"critique": critique} if critique else {}) | more
         texts = fitted(evidence.failures[:most], max(LEAST_TOKENS, room))
         if sum(map(tokens, texts)) > room and not shortest:
             self._model.warn_of_length(update.predictor, update.prompt)
@@ -110,9 +109,7 @@ def _shown(prompt: str, form: Form) -> str:
         return _numbered(prompt)
     if form.adapter != "plain":
         return prompt
-    fence = "```"
-    while fence in prompt:
-        fence += "`"
+    fence = fence_around(prompt)
     return f"{fence}\n{prompt}\n{fence}"
 
 

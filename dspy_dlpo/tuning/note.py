@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from dspy_dlpo.core.sentences import split
+from dspy_dlpo.core.sentences import fence_around, split
 from dspy_dlpo.tuning.outcome import Outcome
 from dspy_dlpo.tuning.svg_text import clean, cut
 
@@ -96,7 +95,7 @@ def _fence(outcome: Outcome) -> str:
     if len(shown) > MOST_LINES:
         shown = [*shown[:MOST_LINES], f"  … {len(shown) - MOST_LINES} more lines"]
     text = "\n".join(shown)
-    fence = "`" * max(3, *(len(each) + 1 for each in re.findall("`+", text)), 3)
+    fence = fence_around(text)
     return f"{fence}diff\n{text}\n{fence}"
 
 
