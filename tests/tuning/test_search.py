@@ -124,7 +124,7 @@ class Sulk(Technique):
 @pytest.mark.slow
 def test_settings_that_are_worse_pair_by_pair_are_given_up(storage) -> None:
     tasks = [small_task(name) for name in ("object_counting", "boolean_expressions")]
-    options = {"n_trials": 6, "seeds_per_trial": 3, "budget_per_trial": 120, "storage": storage, "pulse": PULSE}
+    options = {"n_trials": 6, "seeds_per_trial": 3, "budget_per_trial": 200, "storage": storage, "pulse": PULSE}
     result = tune(tasks, techniques=(Sulk(),), **options)
     pruned = [each for each in trials_of(storage) if each.state == TrialState.PRUNED]
     assert result.trials["pruned"] == len(pruned) > 0
