@@ -62,11 +62,11 @@ class RewriteInstructions(dspy.Signature):
 class WriteLines(EditInstructions):
     """Which sentences should be added to these instructions, so that such examples come out right?
 
-    Begin with one line CRITIQUE: that says in one sentence what the instructions lack or get wrong. Then write each new
-    sentence on a line of its own that begins with ADD: and write nothing else. To change or delete a sentence of the
-    present instructions, begin the line with its number, as in REPLACE 1: or DELETE 2. Each sentence is a clear rule
-    that helps on new inputs too, with the exact names of all answers that it is about. Do not copy the examples. The
-    most useful line comes first.
+    Write each new sentence on a line of its own that begins with ADD: and tells the module what to do. To change or
+    delete a sentence of the present instructions, begin the line with its number, as in REPLACE 1: or DELETE 2. Each
+    sentence is a clear rule that helps on new inputs too, with the exact names of all answers that it is about. Do not
+    copy the examples. The most useful line comes first. End with one line CRITIQUE: that says in a few words what the
+    instructions lacked or got wrong, and write nothing else.
     """
 
     edits: str = dspy.OutputField(desc="the edits, one a line")

@@ -36,6 +36,8 @@ _LINE = re.compile(
 # What is wrong, before the edits.
 _CRITIQUE = re.compile(r"^[^\w\[{\"']*critique[^\w\"']*:[\s*]*(?P<text>.*)$", re.IGNORECASE)
 _CRITIQUE_SHOWN = 500
+# Where the critique and the first edit, or the last edit and the critique, stand on one line.
+_RUN_ON = re.compile(r"(?<=[.!?])[^\S\n]+(?=(?:CRITIQUE|ADD|(?:ADD|REPLACE|DELETE) \d+)\s*:)")
 # A line that begins like one and is none.
 _UNREADABLE = re.compile(r"^\W*(?:\d+[.)]\W+)?(?:ADD|REPLACE|DELETE|MOVE)\b")
 # What a model says before the instructions that it was asked for.
@@ -130,42 +132,54 @@ def _edit(item: Any, count: int) -> Edit:
 
 
 def read_lines(text: str, prompt: str, cut: bool = False) -> Reply:
-    """Read edits of which each begins on a line of its own; lines that begin none belong to the edit above.
+    """Read edits of which each begins on a line of its own; lines that begin none belong to what is above.
 
-    A line that names a critique says what is wrong, and is no part of an edit.
+    A line that names a critique says what is wrong, and is no part of an edit; after the edits, nor is what follows it.
 
     Args:
         text: The reply.
         prompt: The prompt that was to be edited.
-        cut: Whether the reply was cut off: its last edit is not whole then.
+        cut: Whether the reply was cut off: what it ends with is not whole then.
     """
     items: list[dict[str, Any]] = []
-    critique = ""
+    critique: list[str] = []
+    criticizes = False  # whether the lines are of the critique
     apart = listing = False  # whether an empty line, or a list, stands between the edit above and this line
-    for line in text.splitlines():
+    for line in _RUN_ON.sub("\n", text).splitlines():
         stripped = line.strip()
-        listing = bool(items) and is_item(line) and (listing or items[-1]["text"].endswith(":"))
-        if not listing and (said := _CRITIQUE.match(line)):
-            critique = critique or said["text"].strip()[:_CRITIQUE_SHOWN]
-            continue
+        listing = bool(items) and not criticizes and is_item(line) and (listing or items[-1]["text"].endswith(":"))
         begun = None if listing and not _UNREADABLE.match(line) else _LINE.match(line)
-        if begun:
+        if not listing and (said := _CRITIQUE.match(line)):
+            criticizes = True
+            critique.append(said["text"].strip())
+        elif begun:
+            criticizes = False
             text_of = (begun["text"] or "").strip()
             items.append({"op": begun["op"].lower(), "at": begun["at"], "to": begun["to"], "text": text_of})
         elif _UNREADABLE.match(line):
+            criticizes = False
             items.append({"op": stripped[:60], "text": ""})
+        elif criticizes:
+            critique += [stripped] if items else []
         elif items and stripped and not stripped.startswith("```") and (listing or not apart):
             items[-1]["text"] = f"{items[-1]['text']}\n{line.rstrip()}".strip("\n")
         apart = not stripped
+    said_of_it = " ".join(filter(None, critique))[:_CRITIQUE_SHOWN]
     if not items:
-        return Reply(error=CUT_EDITS if cut else "no edit could be read", critique=critique)
-    reply = replace(read_items(items[:-1] if cut else items, prompt), critique=critique)
-    return replace(reply, error=CUT_EDITS) if cut and not reply.edits else reply
+        return Reply(error=CUT_EDITS if cut else "no edit could be read", critique=said_of_it)
+    half = cut and not criticizes
+    reply = replace(read_items(items[:-1] if half else items, prompt), critique=said_of_it)
+    return replace(reply, error=CUT_EDITS) if half and not reply.edits else reply
 
 
 def without_critique(text: str) -> str:
-    """A reply without the lines that say what is wrong."""
-    return "\n".join(line for line in text.splitlines() if not _CRITIQUE.match(line))
+    """A reply without what it says is wrong: one line where it begins with that, else all that follows."""
+    lines = _RUN_ON.sub("\n", text).splitlines()
+    at = next((number for number, line in enumerate(lines) if _CRITIQUE.match(line)), None)
+    if at is None:
+        return text
+    before = lines[:at]
+    return "\n".join(before if any(map(str.strip, before)) else lines[at + 1 :])
 
 
 def read_prompt(text: str, prompt: str) -> Reply:

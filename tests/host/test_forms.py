@@ -55,11 +55,27 @@ def test_a_line_without_its_number_is_dropped_and_the_others_stay():
         "CRITIQUE: Slang is allowed.\nADD: Use no slang.",
         "**Critique:** Slang is allowed.\n\nADD: Use no slang.",
         "ADD: Use no slang.\nCRITIQUE: Slang is allowed.",
+        "ADD: Use no slang.\n\nCRITIQUE:\nSlang\nis allowed.\n",
+        "ADD: Use no slang. CRITIQUE: Slang is allowed.",
+        "CRITIQUE: Slang is allowed. ADD: Use no slang.",
     ],
 )
 def test_a_line_that_says_what_is_wrong_is_no_part_of_an_edit(text):
     reply = read_lines(text, PROMPT)
     assert told(reply.edits) == [("add", 3, "Use no slang.", None)]
+    assert reply.critique == "Slang is allowed."
+
+
+def test_a_reply_that_is_cut_off_in_its_critique_loses_no_edit():
+    reply = read_lines("ADD: Use no slang.\nCRITIQUE: Slang is", PROMPT, cut=True)
+    assert told(reply.edits) == [("add", 3, "Use no slang.", None)]
+    assert not reply.error
+
+
+def test_what_is_wrong_gets_into_no_prompt_that_stands_before_it():
+    text = "Name the intent. Be brief. Use no slang. Stop.\nCRITIQUE: Slang is allowed.\nIt should not be."
+    reply = asked(scripted_lm(lambda system, user: text), "lines")
+    assert told(reply.edits) == [("add", 2, "Use no slang.", None)]
     assert reply.critique == "Slang is allowed."
 
 
