@@ -49,8 +49,9 @@ def faulty(seed, kinds, total=0.2):
     return lm
 
 
-@pytest.mark.parametrize("where", ["task", "prompt", "both"])
-@pytest.mark.parametrize("kinds", [*((kind,) for kind in KINDS), KINDS], ids="+".join)
+@pytest.mark.few(9)
+@pytest.mark.parametrize("kinds", [KINDS, *((kind,) for kind in KINDS)], ids="+".join)
+@pytest.mark.parametrize("where", ["both", "task", "prompt"])
 def test_a_fifth_of_all_calls_may_fail(kinds, where, tmp_path):
     task_lm = faulty(0, kinds) if where != "prompt" else simulated_lm(0)
     prompt_lm = faulty(1, kinds) if where != "task" else simulated_lm(1)

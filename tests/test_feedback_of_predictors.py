@@ -137,8 +137,9 @@ class WithNote(dspy.Module):
         return dspy.Prediction(**dict(found.items()), note=note)
 
 
-@pytest.mark.parametrize("holds", ["nothing", "values", "object"])
+@pytest.mark.few(5)
 @pytest.mark.parametrize("keep", [0.2, 0.4, 0.6, 0.8, 0.95])
+@pytest.mark.parametrize("holds", ["object", "values", "nothing"])
 def test_a_run_that_was_killed_shows_its_critics_the_same_and_asks_nothing_twice(task, tmp_path, holds, keep):
     if holds != "nothing":
         task = replace(task, program=WithNote(task.program, holds))

@@ -87,7 +87,7 @@ def test_a_run_cut_anywhere_ends_as_the_undisturbed_one_and_asks_for_nothing_twi
     result, task_calls, prompt_calls, folder, settings = whole
     log = [json.loads(line) for line in lines(folder)]
     marks = [i + 1 for i, line in enumerate(log) if line["role"] in ("mark", "ended")]
-    for count in sorted({*range(0, len(log), max(1, len(log) // 20)), *marks}):
+    for count in sorted({*range(0, len(log), max(1, len(log) // 8)), *marks}):
         torn = lines(folder)[count][: 1 + count % 40] if count < len(log) else ""
         again, new_task, new_prompt = compiled(cut(folder, tmp_path / str(count), count, torn), **settings)
         assert again.best_prompts == result.best_prompts, count

@@ -54,7 +54,7 @@ def a_run(controller, plan=PLAN, *, steps=12, seed=0, gain=lambda chosen: 0.0, r
 @pytest.mark.parametrize(
     "controller",
     [
-        OptunaController(),
+        pytest.param(OptunaController(), marks=pytest.mark.slow),
         pytest.param(OptunaController(reach=1.0, n_startup=1, n_candidates=1), marks=pytest.mark.slow),
         pytest.param(
             OptunaController(numbers=("batch_size", "Regularization.max_words", "Momentum.window"), reach=0.5),

@@ -28,6 +28,7 @@ def marked(names):
     return [pytest.param(name, marks=() if name in QUICK else SLOW) for name in names]
 
 
+@pytest.mark.few(2)  # of GEPA in the test of the command; the others with `make test-all`
 @pytest.mark.parametrize("seed", WORLDS)
 @pytest.mark.parametrize("arm", marked(("default", "paper settings", *sorted(set(arms()) - set(ours.arms())))))
 def test_every_arm_returns_a_program(arm, seed):
