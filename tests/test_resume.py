@@ -220,7 +220,7 @@ def test_a_dead_model_that_is_tried_again_and_again_costs_nothing(tmp_path):
     assert max(paid[1:]) - paid[0] <= 8
     key["mended"] = True
     result = run()
-    assert result.ended == "the budget is spent"
+    assert result.ended in ("the budget is spent", "every training example is right")
     assert result.spent["metric_calls"] <= CALLS
 
 
