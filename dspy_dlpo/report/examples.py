@@ -106,7 +106,10 @@ def _links(record: Record, gained: Sequence[int], lost: Sequence[int]) -> list[t
 
 
 class _Tried:
-    """The prompts that may have run with a change: the proposal, with its edit alone, with all edits of the record."""
+    """The prompts that may have run with a change.
+
+    The proposal, those with its edit alone, with all edits that share the change, and with all edits of the record.
+    """
 
     def __init__(self, record: Record, entry: LedgerEntry | None) -> None:
         self._record, self._entry = record, entry
@@ -114,15 +117,14 @@ class _Tried:
     def runs(self, x: int, gained: bool, calls: Calls) -> tuple[Row | None, Row | None]:
         """A run before the change and one after it: the pair that shows it."""
         before = _extreme(calls.rows(self._record.prompts, x), lowest=gained)
-        for name in ("_proposal", "_alone", "_together"):
-            after = _extreme(calls.rows(getattr(self, name), x), lowest=not gained)
+        for prompts in (self._record.proposal, self._alone, self._shared(x, gained), self._together):
+            after = _extreme(calls.rows(prompts, x), lowest=not gained)
             if after is not None and (before is None or _shows(before, after, gained)):
                 return before, after
         return before, None
 
-    @property
-    def _proposal(self) -> Prompts:
-        return self._record.proposal
+    def _shared(self, x: int, gained: bool) -> Prompts:
+        return self._with([each.edit for each in self._record.ledger if x in (each.gained if gained else each.lost)])
 
     @cached_property
     def _alone(self) -> Prompts:
