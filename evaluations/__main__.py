@@ -19,7 +19,7 @@ from evaluations.endpoint import Endpoint, EndpointLost
 from evaluations.grid import Planner, Rows, work
 from evaluations.suites import LOCAL_RUNS, LOCAL_TOKENS, SUITES, cells_of
 from evaluations.tasks import bench_task, local_names
-from evaluations.worlds.command import run_worlds, show_world
+from evaluations.worlds.command import report_fresh, run_worlds, show_world
 
 console = Console(highlight=False, soft_wrap=True)
 RESULTS = Path(__file__).parent / "results"
@@ -32,6 +32,7 @@ def main() -> None:
 
 main.add_command(show_world)
 main.add_command(run_worlds)
+main.add_command(report_fresh)
 
 
 @main.command()

@@ -132,7 +132,8 @@ def measure(
         "seconds": round(seconds, 2),
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "versions": {name: version(name) for name in ("dspy-dlpo", "dspy", "optuna", "gepa")},
-        **(_of_local(program, task_lm, seconds, was_begun) if cell.is_local else {}),
+        **(_of_local(task_lm, seconds, was_begun) if cell.is_local else {}),
+        **(story(program) if cell.is_local or isinstance(task.source, World) else {}),
     }
 
 
@@ -143,7 +144,7 @@ def _expected(task: BenchTask, prompts: dict[str, str]) -> float | None:
     return Landscape(task.source).accuracy(prompts) if task.simulated else None
 
 
-def _of_local(program: dspy.Module, task_lm: GaugedLM, seconds: float, was_begun: bool) -> dict[str, Any]:
+def _of_local(task_lm: GaugedLM, seconds: float, was_begun: bool) -> dict[str, Any]:
     """What only rows of small models hold.
 
     Calls of the task model are more than runs where a reply could not be read and DSPy asked again for JSON. Replies
@@ -153,7 +154,6 @@ def _of_local(program: dspy.Module, task_lm: GaugedLM, seconds: float, was_begun
         "minutes": round(seconds / 60, 2),
         "task_calls": task_lm.gauge.calls,
         "resumed": was_begun,
-        **story(program),
     }
 
 

@@ -16,18 +16,20 @@ def story(program: dspy.Module) -> dict[str, Any]:
 
     Returns:
         ``steps``: how many; ``judged_share``: share of them, 0 to 1, whose judged proposal changes an answer;
-        ``claimed``: whether the verdict claims a reliable gain; ``interval``: of the gain on validation examples, 95 %.
+        ``claimed``: whether the verdict claims a reliable gain; ``interval``: of the gain on validation examples, 95 %;
+        ``held_out``: so many of these were compared on.
         All None where the program does not come from our optimizer, the share also where there was no step.
     """
     result = getattr(program, "detailed_results", None)
     if not isinstance(result, DLPOResult):
-        return dict.fromkeys(("steps", "judged_share", "claimed", "interval"))
+        return dict.fromkeys(("steps", "judged_share", "claimed", "interval", "held_out"))
     interval = result.comparison.interval
     return {
         "steps": len(result.history.steps()),
         "judged_share": judged_share(result.history),
         "claimed": is_claimed(result),
         "interval": list(interval),
+        "held_out": result.comparison.examples,
     }
 
 

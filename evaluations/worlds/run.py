@@ -12,7 +12,6 @@ from evaluations.cell import Cell, measure
 from evaluations.grid import Rows
 from evaluations.worlds.bench import PREFIX
 from evaluations.worlds.frozen import generator_hash
-from evaluations.worlds.measure import normalized, share_won, summary
 from evaluations.worlds.world import draw
 
 Row = Mapping[str, Any]
@@ -59,48 +58,3 @@ def _row(cell: Cell, num_threads: int) -> dict[str, Any]:
         "best": world.best_score,
         "generator": generator_hash(),
     }
-
-
-def by_arm(rows: Sequence[Row]) -> dict[str, dict[int, float]]:
-    """Normalized score by world, by arm; worlds of too small a range left out."""
-    found: dict[str, dict[int, float]] = {}
-    for row in rows:
-        share = normalized(row["score"], row["start"], row["best"])
-        if share is not None:
-            found.setdefault(row["arm"], {})[row["world"]] = share
-    return found
-
-
-def table(rows: Sequence[Row], arms: Sequence[str]) -> str:
-    """A Markdown table: each arm's share of the possible gain over the worlds that all have run, and against the first.
-
-    Args:
-        rows: Of one generator and budget.
-        arms: In the order wanted; the first is what the others are compared with.
-    """
-    found = by_arm(rows)
-    common = set.intersection(*(set(found.get(arm, ())) for arm in arms))
-    small = {row["world"] for row in rows if normalized(row["score"], row["start"], row["best"]) is None}
-    lines = [
-        f"Generator {generator_hash()[:12]}; {len(common)} worlds; {len(small)} more with a range below 0.1 left out.",
-        "",
-        f"| arm | share of the gain | 95 % interval | {arms[0]} less it | {arms[0]} ahead in | cut or failed |",
-        "|---|---|---|---|---|---|",
-    ]
-    if not common:
-        return "\n".join([*lines[:1], "", "No world that all arms have run."])
-    own = {arm: {world: found[arm][world] for world in common} for arm in arms}
-    failed = {arm: sum(bool(row["failure"]) for row in rows if row["arm"] == arm) for arm in arms}
-    return "\n".join([*lines, *(_line(arm, own, arms[0], failed[arm]) for arm in arms)])
-
-
-def _line(arm: str, own: Mapping[str, Mapping[int, float]], first: str, failed: int) -> str:
-    worlds = sorted(own[arm])
-    mean = summary([own[arm][world] for world in worlds])
-    cells = [arm, f"{mean.mean:.3f}", f"{mean.low:.3f} .. {mean.high:.3f}"]
-    if arm == first:
-        return f"| {' | '.join([*cells, '', '', str(failed)])} |"
-    less = summary([own[first][world] - own[arm][world] for world in worlds])
-    won = share_won(own[first], own[arm])
-    versus = [f"{less.mean:+.3f} ({less.low:+.3f} .. {less.high:+.3f})", f"{won:.0%}", str(failed)]
-    return f"| {' | '.join([*cells, *versus])} |"

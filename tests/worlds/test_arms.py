@@ -87,6 +87,7 @@ def test_worlds_run_goes_on_where_it_stopped(tmp_path):
     assert second.output.count("world/10") == 2
     assert "2 worlds" in second.output
     assert "| start prompt | 0.000 |" in second.output
+    assert "Claims of" not in second.output, "neither arm is ours"
     rows = Rows(tmp_path).read()
     assert {row["generator"] for row in rows} == {generator_hash()}
     assert json.dumps(rows)

@@ -1,9 +1,13 @@
 """The measure on worlds, on numbers made by hand."""
 
+import json
+
 import pytest
 
+from evaluations.worlds.frozen import generator_hash
+from evaluations.worlds.ledger import add, next_worlds
 from evaluations.worlds.measure import normalized, share_won, summary
-from evaluations.worlds.run import by_arm, table
+from evaluations.worlds.report import by_arm, by_trait, claims, figures, table
 
 
 def test_the_share_of_the_possible_gain():
@@ -34,7 +38,8 @@ def test_ties_count_half():
 
 
 def row(arm, world, score, start=0.2, best=0.8):
-    return {"arm": arm, "world": world, "score": score, "start": start, "best": best, "failure": ""}
+    spent = {"words": 100, "demo_words": 20, "prompt_calls": 7, "tokens": [[9, 9], [1000, 200]], "usd_spent": 0.25}
+    return {"arm": arm, "world": world, "score": score, "start": start, "best": best, "failure": "", **spent}
 
 
 def test_the_table_compares_on_worlds_that_all_arms_have_run():
@@ -46,3 +51,38 @@ def test_the_table_compares_on_worlds_that_all_arms_have_run():
     assert "| a | 0.750 |" in text
     assert "| b | 0.500 |" in text
     assert "75%" in text
+    assert "| 120 | 7 | 1,200 | 0.250 | 0 |" in text
+    kept = figures(rows, ["a", "b"])
+    assert kept["worlds"] == 2
+    assert kept["share"] == {"a": 0.75, "b": 0.5}
+    assert kept["a less"]["b"][0] == 0.25
+
+
+def test_the_difference_is_told_by_what_was_drawn():
+    rows = [row(arm, world, 0.5 + 0.1 * (arm == "a")) for arm in "ab" for world in range(9)]
+    lines = by_trait(rows, ("a", "b")).splitlines()
+    told = {line.split(" | ")[0].removeprefix("| "): line for line in lines[2:]}
+    assert {"rules", "mode", "reader: noise", "writer: skill", "predictors"} <= told.keys()
+    assert all("+0.167" in line for line in told.values())
+    assert told["rules"].count("(3)") == 3, "a number is told by thirds"
+
+
+def test_claims_are_held_against_the_truth():
+    def ran(world, score, claimed, held_out=60):
+        return {**row("a", world, score), "claimed": claimed, "held_out": held_out}
+
+    rows = [ran(1, 0.2, True), ran(2, 0.1, False), ran(3, 0.4, True), ran(4, 0.3, False), ran(5, 0.2, True, 20)]
+    text = claims(rows, "a")
+    assert "(4 runs)" in text
+    assert "nothing was truly gained: 1 of 2" in text
+    assert "0.1 or more was: 1 of 2" in text
+
+
+def test_a_hundred_is_used_once(tmp_path):
+    ledger = tmp_path / "ledger.jsonl"
+    assert next_worlds(ledger) == range(1000, 1100)
+    add(ledger, next_worlds(ledger), ["a", "b"], {"300": {"worlds": 90}})
+    assert next_worlds(ledger) == range(1100, 1200)
+    [line] = map(json.loads, ledger.read_text().splitlines())
+    assert (line["from"], line["to"], line["generator"]) == (1000, 1100, generator_hash())
+    assert line["results"]["300"]["worlds"] == 90
