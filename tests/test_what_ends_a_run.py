@@ -118,15 +118,15 @@ def raises(error):
 
 
 def press(times: int):
-    """Press Ctrl-C, and again once the first was noticed."""
-    noticed = threading.Event()
+    """Press Ctrl-C, and again once the first was noticed; once, whichever of several threads comes first."""
+    noticed, first = threading.Event(), threading.Lock()
 
     class Notice(logging.Handler):
         def emit(self, record):
             noticed.set()
 
     def happens():
-        if not noticed.is_set():
+        if first.acquire(blocking=False):
             logging.getLogger("dspy_dlpo.interrupt").addHandler(notice)
             for _ in range(times):
                 os.kill(os.getpid(), signal.SIGINT)
