@@ -123,12 +123,19 @@ def _whole(answer: Answer, prompt: str) -> Reply:
     return read_prompt(str(answer.fields.get("improved_instructions") or "") or answer.text, prompt)
 
 
+def _said_anew(answer: Answer, prompt: str) -> Reply:
+    """A whole prompt where edits are wanted: one that only puts the sentences in another order says nothing."""
+    reply = _whole(answer, prompt)
+    only_moves = bool(reply.edits) and all(edit.op == "move" for edit in reply.edits)
+    return Reply(error="only the order of the sentences changes") if only_moves else reply
+
+
 FORMS: Mapping[str, Form] = {
     "edits": Form(EditInstructions, "marks", True, _edits),
     "schema": Form(EditInstructions, "schema", True, _edits),
     "rewrite": Form(RewriteInstructions, "marks", False, _whole),
     "lines": Form(WriteLines, "plain", True, _lines),
-    "prompt": Form(WritePrompt, "plain", False, _whole),
+    "prompt": Form(WritePrompt, "plain", False, _said_anew),
 }
 
 
