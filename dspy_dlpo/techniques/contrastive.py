@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from dspy_dlpo.core.checks import check_real, check_whole
@@ -15,8 +14,6 @@ from dspy_dlpo.core.update import Update
 
 # Of a long example this many characters are shown.
 _SHOWN = 240
-# Of a sentence that the writer sees anyway, so many words: repeated whole, a small model copies it.
-_WORDS_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -25,9 +22,8 @@ class Contrastive(Technique):
 
     The prompt in force is compared with every other that was judged to the end, rejected ones included; where a program
     has several predictors, those first in which no other prompt was another, too. The pairs are shown whose scores
-    differ by at least `margin` on the training examples that both have really run. Each is shown as a diff, in which
-    sentences of the prompt in force are named by their first words, with an example that one gets right and the other
-    wrong. Nothing is shown while no pair differs enough.
+    differ by at least `margin` on the training examples that both have really run. Each is shown as a diff, with an
+    example that one gets right and the other wrong. Nothing is shown while no pair differs enough.
 
     Args:
         margin: Smallest difference of mean scores, 0 to 1 (in the metric's units), above 0.
@@ -56,7 +52,7 @@ class Contrastive(Technique):
         others = [scored for scored in past if scored.prompts[name] != update.prompt]
         pairs = [pair for pair in (_ordered(now, other) for other in others) if self._differs(*pair)]
         pairs.sort(key=lambda pair: (len(_changed(*pair)) == 1, _steepness(pair[0], pair[1], name)), reverse=True)
-        lines = [_shown(better, poorer, update, ctx) for better, poorer in pairs[: self.max_pairs]]
+        lines = [_shown(better, poorer, name, ctx) for better, poorer in pairs[: self.max_pairs]]
         return update.with_note("What made past prompts better or worse", "\n\n".join(lines)) if lines else update
 
     def _differs(self, better: Scored, poorer: Scored) -> bool:
@@ -77,20 +73,13 @@ def _steepness(better: Scored, poorer: Scored, predictor: str) -> float:
     return difference / (1 + len(diff(poorer.prompts[predictor], better.prompts[predictor])))
 
 
-def _shown(better: Scored, poorer: Scored, update: Update, ctx: StepContext) -> str:
+def _shown(better: Scored, poorer: Scored, predictor: str, ctx: StepContext) -> str:
     difference, count = paired_difference(better.scores, poorer.scores)
-    old, new = split(poorer.prompts[update.predictor]), split(better.prompts[update.predictor])
-    present = {sentence.strip() for sentence in split(update.prompt)}
+    old, new = split(poorer.prompts[predictor]), split(better.prompts[predictor])
     lines = [f"On {count} examples that both ran, the prompt with + scored {difference:.2f} above the one with -:"]
-    lines += [f"- {_named(sentence, present)}" for sentence in old if sentence not in new]
-    lines += [f"+ {_named(sentence, present)}" for sentence in new if sentence not in old]
+    lines += [f"- {sentence.strip()}" for sentence in old if sentence not in new]
+    lines += [f"+ {sentence.strip()}" for sentence in new if sentence not in old]
     apart = [x for x in sorted(better.scores.keys() & poorer.scores.keys()) if better.scores[x] > poorer.scores[x]]
     if apart and apart[0] < len(ctx.examples):
         lines.append(f"Only the prompt with + gets this one right: {ctx.examples[apart[0]][:_SHOWN]}")
     return "\n".join(lines)
-
-
-def _named(sentence: str, present: Collection[str]) -> str:
-    """A sentence; the first words of it if it is in the prompt in force."""
-    text, words = sentence.strip(), sentence.split()
-    return f"{' '.join(words[:_WORDS_SHOWN])} ..." if text in present and len(words) > _WORDS_SHOWN + 1 else text

@@ -39,13 +39,6 @@ def test_the_better_and_the_poorer_are_shown_as_a_difference() -> None:
     assert EXAMPLES[0] in said
 
 
-def test_what_the_writer_sees_anyway_is_named_by_its_first_words() -> None:
-    now, other = "Count. Name the animals one after the other.", "Count. Guess what the sum of them all may be."
-    said = body([judged(other, row(0, 0, 1, 1)), judged(now, row(1, 1, 1, 1))], now).splitlines()
-    assert "+ Name the animals one after ..." in said
-    assert "- Guess what the sum of them all may be." in said
-
-
 def test_a_past_prompt_that_was_better_is_shown_as_the_better_one() -> None:
     said = body([judged(OTHER, row(1, 1, 1, 1)), judged(NOW, row(0, 0, 1, 1))]).splitlines()
     assert "+ Guess." in said
