@@ -12,7 +12,9 @@ from typing import Literal
 import dspy
 from pydantic import BaseModel, Field
 
+from dspy_dlpo.core.edits import apply
 from dspy_dlpo.core.roles import Reply
+from dspy_dlpo.core.sentences import split
 from dspy_dlpo.host.cutting import ends_inside
 from dspy_dlpo.host.prompting import Answer
 from dspy_dlpo.host.replies import CUT_PROMPT, read_cut, read_items, read_lines, read_prompt, salvage, without_critique
@@ -126,8 +128,8 @@ def _whole(answer: Answer, prompt: str) -> Reply:
 def _said_anew(answer: Answer, prompt: str) -> Reply:
     """A whole prompt where edits are wanted: one that only puts the sentences in another order says nothing."""
     reply = _whole(answer, prompt)
-    only_moves = bool(reply.edits) and all(edit.op == "move" for edit in reply.edits)
-    return Reply(error="only the order of the sentences changes") if only_moves else reply
+    old, new = (sorted(map(str.strip, split(text))) for text in (prompt, apply(reply.edits, prompt)))
+    return Reply(error="only the order of the sentences changes") if reply.edits and old == new else reply
 
 
 FORMS: Mapping[str, Form] = {
