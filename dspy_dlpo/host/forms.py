@@ -12,7 +12,9 @@ from typing import Literal
 import dspy
 from pydantic import BaseModel, Field
 
+from dspy_dlpo.core.edits import apply
 from dspy_dlpo.core.roles import Reply
+from dspy_dlpo.core.sentences import split
 from dspy_dlpo.host.cutting import ends_inside
 from dspy_dlpo.host.prompting import Answer
 from dspy_dlpo.host.replies import CUT_PROMPT, read_cut, read_items, read_lines, read_prompt, salvage, without_critique
@@ -123,12 +125,19 @@ def _whole(answer: Answer, prompt: str) -> Reply:
     return read_prompt(str(answer.fields.get("improved_instructions") or "") or answer.text, prompt)
 
 
+def _said_anew(answer: Answer, prompt: str) -> Reply:
+    """A whole prompt where edits are wanted: one that only puts the sentences in another order says nothing."""
+    reply = _whole(answer, prompt)
+    old, new = (sorted(map(str.strip, split(text))) for text in (prompt, apply(reply.edits, prompt)))
+    return Reply(error="only the order of the sentences changes") if reply.edits and old == new else reply
+
+
 FORMS: Mapping[str, Form] = {
     "edits": Form(EditInstructions, "marks", True, _edits),
     "schema": Form(EditInstructions, "schema", True, _edits),
     "rewrite": Form(RewriteInstructions, "marks", False, _whole),
     "lines": Form(WriteLines, "plain", True, _lines),
-    "prompt": Form(WritePrompt, "plain", False, _whole),
+    "prompt": Form(WritePrompt, "plain", False, _said_anew),
 }
 
 

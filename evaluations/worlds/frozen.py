@@ -22,7 +22,7 @@ READING = (
     "writing",
 )
 # What measures worlds and shows them, but draws nothing.
-_APART = ("__init__", "bench", "command", "frozen", "measure", "page", "run")
+_APART = ("__init__", "bench", "command", "frozen", "ledger", "measure", "page", "report", "run")
 
 
 def generator_files() -> list[Path]:

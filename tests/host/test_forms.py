@@ -79,6 +79,13 @@ def test_what_is_wrong_gets_into_no_prompt_that_stands_before_it():
     assert reply.critique == "Slang is allowed."
 
 
+def test_a_whole_prompt_in_another_order_says_nothing():
+    reply = asked(scripted_lm(lambda system, user: "Stop. Name the intent. Be brief."), "prompt")
+    assert not reply.edits
+    assert "only the order" in reply.error
+    assert told(read_lines("MOVE 3 TO 0", PROMPT).edits), "a move that is asked for is one"
+
+
 def test_an_item_of_a_list_that_is_called_critique_stays():
     text = "CRITIQUE: No form is told.\nADD: Write two parts:\n- Critique: what is wrong\n- Verdict: yes or no"
     reply = read_lines(text, PROMPT)

@@ -15,6 +15,7 @@ from evaluations.grid import Rows
 from evaluations.tasks import bench_task
 from evaluations.worlds import draw, generator_hash, writer
 from evaluations.worlds.bench import with_validation
+from evaluations.worlds.run import cells, run, stored
 
 SLOW = pytest.mark.slow
 QUICK = ("default", "GEPA", "start prompt")
@@ -88,9 +89,18 @@ def test_worlds_run_goes_on_where_it_stopped(tmp_path):
     assert "2 worlds" in second.output
     assert "| start prompt | 0.000 |" in second.output
     assert "Claims of" not in second.output, "neither arm is ours"
-    rows = Rows(tmp_path).read()
+    rows = Rows(tmp_path / "peers").read()
     assert {row["generator"] for row in rows} == {generator_hash()}
     assert json.dumps(rows)
+
+
+def test_rows_of_ours_count_until_the_optimizer_changes(tmp_path, monkeypatch):
+    [cell] = cells([9], ["default"], 40)
+    [row] = run([cell], tmp_path)
+    assert [each["key"] for each in stored(tmp_path)] == [cell.key] == [row["key"]]
+    assert list(run([cell], tmp_path)) == []
+    monkeypatch.setattr("evaluations.worlds.run.optimizer_hash", lambda: "another" * 10)
+    assert stored(tmp_path) == []
 
 
 def test_an_arm_that_is_none_is_told():
