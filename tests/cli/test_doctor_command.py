@@ -54,7 +54,7 @@ def test_all_is_well_with_a_simulated_model(here):
     for line in (
         "1 predictor: solve",
         "a critique in the form asked for",
-        "writes edits",  # in the first form or another: the request has a rollout of its own each time, and so another luck
+        "writes edits",  # in the first form or another: each time the request meets another luck
         "simulated, so free",
         "a score of",
     ):
