@@ -35,12 +35,13 @@ from dspy_dlpo.host.critic import Critic
 from dspy_dlpo.host.evaluate import Evaluator
 from dspy_dlpo.host.evaluation import Told
 from dspy_dlpo.host.feedback import PredictorFeedback
+from dspy_dlpo.host.label_lists import LabelLists
 from dspy_dlpo.host.languages import keep_language
 from dspy_dlpo.host.meter import Meter, Tally, summary
 from dspy_dlpo.host.metric import MetricDoor
 from dspy_dlpo.host.parameters import explained
 from dspy_dlpo.host.prices import Prices
-from dspy_dlpo.host.program import EvaluationCopies, demos_of, describe, fields_of, with_prompts
+from dspy_dlpo.host.program import EvaluationCopies, demos_of, describe, fields_of, outputs_of, with_prompts
 from dspy_dlpo.host.prompting import PromptModel
 from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.host.values import as_text
@@ -372,12 +373,13 @@ class Compilation:
         about = [explained(settings.parameters)] if explained(settings.parameters) else []
         modules = {name: "\n".join([fields_of(self._student, name), *about]) for name in self._predictors}
         account = "\n".join([describe(self._student), *about])
+        expected = expected_answers([as_text(example.labels()) for example in self._data.train])
         critic = Critic(
             self._model,
             account,
             self._predictors,
             demos_of(self._student),
-            expected=expected_answers([as_text(example.labels()) for example in self._data.train]),
+            expected=expected,
             judged=lambda: self._run.judged_rows(),
             high=self._plan.high,
             seed=settings.seed,
@@ -399,6 +401,11 @@ class Compilation:
             critique=critic,
             write=writer,
             forms=writer.forms,
+            observe=LabelLists(
+                expected if settings.judging.by == "edit" else {},
+                outputs_of(self._student, self._predictors),
+                self._plan.high,
+            ),
             spent=self._spent,
             clock=time.monotonic,
             on_record=on_record,

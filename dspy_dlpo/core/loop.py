@@ -23,7 +23,7 @@ from dspy_dlpo.core.keeping import best_part, or_better
 from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.request import admit, fault_of, request, why_nothing
 from dspy_dlpo.core.restoring import next_restorations, try_restorations
-from dspy_dlpo.core.roles import Critique, Feedback, Row, RunRequest, Write
+from dspy_dlpo.core.roles import Critique, Feedback, Observe, Row, RunRequest, Write
 from dspy_dlpo.core.runs import Runs
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.technique import apply_all
@@ -80,6 +80,7 @@ class Run:
         since: Records of an earlier process that gave up for want of usable replies; they are not counted again.
         feedback: Completes the runs that the critic is shown.
         forms: The forms that the writer can be asked in, the first first.
+        observe: Sees in runs what neither critic nor writer need to be asked about.
     """
 
     plan: Plan
@@ -96,6 +97,7 @@ class Run:
     error: DLPOError | None = None  # what ended the steps, where something failed
     feedback: Feedback = lambda requests, rows: rows
     forms: Sequence[str] = ("",)
+    observe: Observe = lambda prompts, rows: ()
 
     @property
     def judging_set(self) -> tuple[int, ...]:
@@ -368,9 +370,14 @@ class Run:
 
     def _step(self) -> Record:
         """One step of textual gradient descent."""
-        bench, ctx = self.bench(), self.context()
+        ctx = self.context()
         plan, chosen = controlled(self.plan, ctx)
-        batch = self._batch(bench, ctx, plan.batch_size)
+        seen: dict[str, object] = {"progress": ctx.progress, "chosen": chosen}
+        updates, edits = self._observed(plan, ctx)
+        if edits:
+            seen |= {"gradients": tuple(each for update in updates for each in update.gradients), "edits": edits}
+            return self._proposed(edits, updates, plan, ctx, seen)
+        batch = self._batch(self.bench(), ctx, plan.batch_size)
         parts = blamed([self._gradients(part, ctx) for part in shared(batch, plan.gradients)])
         turns = whose_turn(plan.update, [each for part in parts for each in part], self.history)
         updates = [
@@ -386,13 +393,10 @@ class Run:
             for update, reply in zip(updates, replies, strict=True)
             for gradient in update.gradients
         )
-        notes = {update.predictor: update.notes for update in updates}
-        seen: dict[str, object] = {
-            "progress": ctx.progress,
-            "chosen": chosen,
+        seen |= {
             "batch": batch,
             "gradients": gradients,
-            "notes": notes,
+            "notes": {update.predictor: update.notes for update in updates},
             "edits": edits,
             "dropped": answer.dropped,
             "asked": answer.asked,
@@ -400,6 +404,32 @@ class Run:
         if not edits:
             seen["fault"] = fault_of(gradients, replies)
             return self._record("step", reason=why_nothing(gradients, replies, answer.dropped), **seen)
+        return self._proposed(edits, updates, plan, ctx, seen)
+
+    def _observed(self, plan: Plan, ctx: StepContext) -> tuple[list[Update], Edits]:
+        """What the runs show by themselves, with edits that no step has judged, within the rules of a step."""
+        judged = {(edit.predictor, edit.text) for record in self.history for edit in record.edits}
+        seen = [
+            each
+            for each in self.observe(self.prompts, self.judged_rows())
+            if (each.edit.predictor, each.edit.text) not in judged
+        ]
+        updates = [request(plan, self.prompts[each.edit.predictor], each.gradient, ctx) for each in seen]
+        return updates, _legal(updates, tuple(each.edit for each in seen))
+
+    def _proposed(
+        self, edits: Edits, updates: Sequence[Update], plan: Plan, ctx: StepContext, seen: dict[str, object]
+    ) -> Record:
+        """Judge a step's edits.
+
+        Args:
+            edits: The edits, at least one.
+            updates: The requests that they answer, with their rules.
+            plan: The plan of this step.
+            ctx: The step.
+            seen: The fields of its record that are known.
+        """
+        bench = self.bench()
         bar = plan.acceptance.bar(list(bench.scores.values()), ctx)
         seen["base"] = bench.mean
         with self._kept("step", bench, lambda part: _legal(updates, part) == part, bar, **seen):

@@ -1,4 +1,4 @@
-"""The three roles that touch the world, as plain callables, and what passes between them and the core."""
+"""The roles that touch the world, as plain callables, and what passes between them and the core."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from dspy_dlpo.core.edits import Dropped, Edits
+from dspy_dlpo.core.edits import Dropped, Edit, Edits
 from dspy_dlpo.core.history import Prompts
 from dspy_dlpo.core.update import TextGradient, Update
 
@@ -93,6 +93,30 @@ class Reply:
     error: str = ""
     lost: bool = False
     critique: str = ""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What runs show by themselves, with the edit that mends it.
+
+    Args:
+        gradient: What is wrong.
+        edit: The edit of the same predictor.
+    """
+
+    gradient: TextGradient
+    edit: Edit
+
+
+class Observe(Protocol):
+    """See in runs what no model needs to be asked about."""
+
+    def __call__(self, prompts: Prompts, rows: Sequence[Row]) -> Sequence[Observation]:
+        """Look at all runs of the prompts in force.
+
+        Returns:
+            What was seen; the same edit may be offered again and again, and is judged once.
+        """
 
 
 class Forward(Protocol):

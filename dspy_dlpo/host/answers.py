@@ -70,14 +70,18 @@ def _first(confused: Counter[tuple[str, str]]) -> list[tuple[tuple[str, str], in
 
 
 def _confusions(expected: Mapping[str, Counter[str]], row: Row) -> Iterable[tuple[str, str]]:
-    """A row's expected labels with what was answered instead, where the field of the answer is known.
+    """A row's expected labels with what was answered instead, where the field of the answer is known."""
+    for name in expected if not row.failure else ():
+        answer, wanted = answer_to(name, row), " ".join(row.expected.get(name, "").split())
+        if answer is not None and wanted and answer[1] != wanted:
+            yield wanted, answer[1][:LONGEST]
 
-    It has the label's name, or both are alone.
+
+def answer_to(name: str, row: Row) -> tuple[str, str] | None:
+    """The field in which a row answers a label, and what it says there; None where that is not known.
+
+    The field has the label's name, or both are alone.
     """
     alone = len(row.outputs) == len(row.expected) == 1
-    for name in expected if not row.failure else ():
-        field = next(iter(row.outputs)) if alone else name
-        given = " ".join(str(row.outputs.get(field, "")).split())[:LONGEST]
-        wanted = " ".join(row.expected.get(name, "").split())
-        if field in row.outputs and wanted and given != wanted:
-            yield wanted, given
+    field = next(iter(row.outputs)) if alone else name
+    return (field, " ".join(str(row.outputs[field]).split())) if field in row.outputs else None

@@ -1,0 +1,110 @@
+"""A program that answers with what is no label is given the list of labels before any model is asked."""
+
+import dspy
+import pytest
+from scripted import engine, scripted_lm
+
+from dspy_dlpo import Budget, DLPOTeleprompter, paper_settings
+from dspy_dlpo.core.roles import Row
+from dspy_dlpo.host.answers import expected_answers
+from dspy_dlpo.host.label_lists import LabelLists
+
+NAMES = ["card_late", "card_lost", "rates"]
+EXPECTED = expected_answers([{"intent": name} for name in NAMES] * 4)
+LIST = "Answer `intent` with exactly one of these, as written: card_late, card_lost, rates."
+START = {"solve": "Name it."}
+
+
+def row(example, given, score=0.0, field="intent"):
+    return Row(example, score, {"message": "m"}, {"intent": NAMES[example % 3]}, {field: given})
+
+
+def looking(outputs=None, high=1.0, expected=EXPECTED):
+    return LabelLists(expected, outputs or {"solve": ("intent",)}, high)
+
+
+def test_labels_are_listed_where_answers_are_none():
+    rows = [row(0, "a late card"), row(1, "lost card"), row(2, "fx"), row(3, "card_late", 1.0)]
+    (seen,) = looking()(START, rows)
+    assert seen.edit.text == LIST
+    assert (seen.edit.op, seen.edit.at, seen.edit.predictor) == ("add", 1, "solve")
+    assert seen.gradient.text.startswith("3 of 3 wrong answers in intent are none of the 3 that occur in training")
+    assert seen.gradient.examples == (0, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("rows", "prompts"),
+    [
+        ([row(i, "rates") for i in range(2)], START),
+        ([row(i, "fx", 1.0) for i in range(6)], START),
+        ([row(0, "fx"), row(1, "fx")], START),
+        ([row(0, "fx")] * 3 + [row(0, "rates")] * 10, START),
+        ([row(i, "fx") for i in range(6)], {"solve": f"Name it. {LIST}"}),
+        ([row(i, "") for i in range(6)], START),
+    ],
+    ids=["a label, though wrong", "right to the metric", "too few", "too small a share", "listed", "empty"],
+)
+def test_labels_are_not_listed_otherwise(rows, prompts):
+    assert looking()(prompts, rows) == []
+
+
+def test_where_it_is_unknown_what_is_wrong_or_what_labels_there_are_nothing_is_listed():
+    rows = [row(i, "fx") for i in range(6)]
+    assert looking(high=None)(START, rows) == []
+    assert looking(expected={})(START, rows) == []
+
+
+def test_the_last_predictor_that_answers_is_told_by_the_name_of_its_own_field():
+    rows = [row(i, "fx", field="category") for i in range(6)]
+    both = looking({"draft": ("category",), "solve": ("notes", "category")})
+    (seen,) = both(START | {"draft": "Draft it."}, rows)
+    assert seen.edit.predictor == "solve"
+    assert "`category`" in seen.edit.text
+    assert looking({"solve": ("notes",)})(START, rows) == [], "what is answered comes from code"
+
+
+def compiled(helps=True, **settings):
+    """A program that answers rightly once it is told the names, or never; the writer knows nothing."""
+    examples = [dspy.Example(message=f"message {i}", intent=NAMES[i % 3]).with_inputs("message") for i in range(48)]
+
+    def answer(system, user):
+        if "[[ ## intent ## ]]" not in system:
+            return "CRITIQUE: unclear.\nADD: Be precise."
+        number = int(user.split("message ")[-1].split()[0].strip("."))
+        said = NAMES[number % 3] if helps and "card_lost" in system else "something"
+        return f"[[ ## intent ## ]]\n{said}\n\n[[ ## completed ## ]]"
+
+    lm = scripted_lm(answer)
+    optimizer = DLPOTeleprompter(
+        lambda gold, pred, trace=None: gold.intent == pred.intent,
+        task_model=lm,
+        prompt_model=lm,
+        budget=Budget(metric_calls=150),
+        num_threads=1,
+        verbose=False,
+        **settings,
+    )
+    student = dspy.Predict(dspy.Signature("message -> intent", "Name it."))
+    return optimizer.compile(student, trainset=examples[:24], valset=examples[24:]), lm
+
+
+def test_a_run_lists_them_first_and_asks_nobody():
+    better, lm = compiled()
+    (step,) = better.detailed_results.history.steps()
+    assert (step.accepted, step.score, step.asked) == (True, 1.0, ())
+    assert "none of the 3 that occur in training" in step.gradients[0].text
+    assert better.signature.instructions == f"Name it. {LIST}"
+    assert all("[[ ## intent ## ]]" in system for system, _ in engine(lm).asked), "no request to the writer"
+
+
+def test_what_was_judged_once_is_not_offered_again():
+    better, _ = compiled(helps=False)
+    steps = better.detailed_results.history.steps()
+    assert len(steps) > 2
+    assert [edit.text for edit in steps[0].edits] == [LIST]
+    assert sum(edit.text == LIST for step in steps for edit in step.edits) == 1
+
+
+def test_the_settings_of_the_paper_list_nothing():
+    better, _ = compiled(**paper_settings())
+    assert all(edit.text != LIST for step in better.detailed_results.history.steps() for edit in step.edits)
