@@ -14,7 +14,7 @@ from rich.markup import escape
 from dspy_dlpo import Task
 from dspy_dlpo.cli.checks.finding import FAIL, OK, WARNING, Finding
 from dspy_dlpo.cli.checks.installation import check_installation
-from dspy_dlpo.cli.checks.models import check_cache, check_prompt_model, check_task_model, name_of
+from dspy_dlpo.cli.checks.models import PATIENCE, check_cache, check_prompt_model, check_task_model, name_of
 from dspy_dlpo.cli.checks.storage import check_storage
 from dspy_dlpo.cli.checks.tasks import MOST_CALLS, calls_of, check_data, check_metric, check_program
 from dspy_dlpo.cli.failing import FAILED, described
@@ -32,9 +32,22 @@ _COLOURS = {OK: "green", WARNING: "yellow", FAIL: "red"}
 @model_options
 @click.option("--offline", is_flag=True, help="Call no model.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask before models are called.")
+@click.option(
+    "--patience",
+    type=click.FloatRange(min=0, min_open=True),
+    default=PATIENCE,
+    show_default=True,
+    help="Seconds without a sign of life after which a model does not answer; more for one on a slow machine.",
+)
 @json_option
 def doctor(
-    task: str | None, task_model: str | None, prompt_model: str | None, offline: bool, yes: bool, as_json: bool
+    task: str | None,
+    task_model: str | None,
+    prompt_model: str | None,
+    offline: bool,
+    yes: bool,
+    patience: float,
+    as_json: bool,
 ) -> None:
     """Check what a run needs: versions, models, the task.
 
@@ -45,7 +58,7 @@ def doctor(
         found: list[Finding] = []
         with stdout_kept(as_json):
             named = named_models(task_model, prompt_model)
-            for finding in _findings(task, named, offline, ask=not yes and can_ask()):
+            for finding in _findings(task, named, offline, patience, ask=not yes and can_ask()):
                 found.append(finding)
                 if not as_json:
                     _show(finding)
@@ -64,7 +77,9 @@ def _show(finding: Finding) -> None:
     console.print(f"{escape(finding.said)}{way_out}")
 
 
-def _findings(path: str | None, named: dict[str, Any], offline: bool, *, ask: bool) -> Iterator[Finding]:
+def _findings(
+    path: str | None, named: dict[str, Any], offline: bool, patience: float, *, ask: bool
+) -> Iterator[Finding]:
     yield from check_installation()
     yield from check_storage()
     task: Task | None = None
@@ -80,10 +95,12 @@ def _findings(path: str | None, named: dict[str, Any], offline: bool, *, ask: bo
         if program.level == FAIL:
             return
         yield from check_data(task)
-    yield from _on_models(task, named, offline, ask=ask)
+    yield from _on_models(task, named, offline, patience, ask=ask)
 
 
-def _on_models(task: Task | None, named: dict[str, Any], offline: bool, *, ask: bool) -> Iterator[Finding]:
+def _on_models(
+    task: Task | None, named: dict[str, Any], offline: bool, patience: float, *, ask: bool
+) -> Iterator[Finding]:
     prompt_model = named.get("prompt_model") or dspy.settings.lm
     task_models = _task_models(task, named)
     models = [*task_models, *([prompt_model] if prompt_model else [])]
@@ -99,15 +116,17 @@ def _on_models(task: Task | None, named: dict[str, Any], offline: bool, *, ask: 
         names = ", ".join(dict.fromkeys(map(name_of, models)))
         yield Finding(OK, "models", f"{names}: not called, and the metric not tried")
         return
-    yield from _called(task, task_models, prompt_model, named.get("task_model"))
+    yield from _called(task, task_models, prompt_model, named.get("task_model"), patience)
 
 
-def _called(task: Task | None, task_models: list[Any], prompt_model: Any, general: Any) -> Iterator[Finding]:
+def _called(
+    task: Task | None, task_models: list[Any], prompt_model: Any, general: Any, patience: float
+) -> Iterator[Finding]:
     calls = calls_of(task.program) if task else None
     answered, silent = True, []
     if calls is None or calls != MOST_CALLS:  # a run of two calls is all that may be asked of the model
         for lm in task_models:
-            for finding in check_task_model(lm):
+            for finding in check_task_model(lm, patience):
                 answered = answered and finding.level != FAIL
                 yield finding
             silent += [] if answered else [lm]
@@ -121,7 +140,7 @@ def _called(task: Task | None, task_models: list[Any], prompt_model: Any, genera
             yield from check_metric(task, general)
     if prompt_model is not None and not any(lm is prompt_model for lm in silent):
         own = (task.program, task.trainset[0]) if task else ()
-        yield from check_prompt_model(prompt_model, *own)
+        yield from check_prompt_model(prompt_model, *own, patience=patience)
 
 
 def _task_models(task: Task | None, named: dict[str, Any]) -> list[Any]:

@@ -7,6 +7,7 @@ import threading
 import pytest
 from packaging.requirements import Requirement
 from shell import Terminal, dlpo, environment
+from waiting import PATIENCE
 
 from dspy_dlpo.cli.checks.installation import fault
 
@@ -38,7 +39,7 @@ def real(here):
 
 
 def findings(*arguments, **more):
-    done = dlpo("doctor", *arguments, "--json", env=environment(**more))
+    done = dlpo("doctor", *arguments, f"--patience={PATIENCE}", "--json", env=environment(**more))
     assert "geheim" not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done.returncode, json.loads(done.stdout)
@@ -85,6 +86,12 @@ def test_a_wrong_port_is_told(real):
     [failure] = [each for each in found if each["level"] == "fail"]
     assert "refused" in failure["said"].lower()
     assert "api_base" in failure["way_out"]
+
+
+def test_patience_that_is_no_time_is_refused(here):
+    done = dlpo("doctor", "--offline", "--patience=0")
+    assert done.returncode == 2
+    assert "--patience" in done.stderr
 
 
 class Refusing(http.server.BaseHTTPRequestHandler):

@@ -24,12 +24,15 @@ MARKER = "window.hacked=1"
 
 
 @contextmanager
-def serving(store, **options):
+def serving(store, page=None, **options):
+    """The dashboard of a store; a page that looks at it leaves before it ends, or what it asks last is reset."""
     server = DashboardServer(store, port=0, **{"read_only": True, **options})
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
         yield server
+        if page is not None:
+            page.goto("about:blank")
     finally:
         server.shutdown()
         server.server_close()
@@ -205,7 +208,7 @@ def test_a_script_that_does_run_is_noticed(page) -> None:
 
 
 def test_every_page_of_a_study_shows_as_text_what_is_in_it(hostile, page) -> None:
-    with serving(hostile) as server:
+    with serving(hostile, page) as server:
         page.goto(server.url)
         page.get_by_text(MARKER).first.wait_for()
         assert f"study {ATTACK}" in texts(page)
@@ -217,14 +220,14 @@ def test_every_page_of_a_study_shows_as_text_what_is_in_it(hostile, page) -> Non
 
 
 def test_figures_of_the_study_are_drawn(hostile, page) -> None:
-    with serving(hostile) as server:
+    with serving(hostile, page) as server:
         page.goto(f"{server.url}/studies/1")
         for name in ("best-so-far", "score-words"):
             page.locator(f"[id='user-defined-plot:{name}'] svg.main-svg").first.wait_for()
 
 
 def test_a_trial_shows_its_note_picture_and_table(hostile, page) -> None:
-    with serving(hostile) as server:
+    with serving(hostile, page) as server:
         page.goto(f"{server.url}/studies/1/trials?numbers=0")
         page.locator("img[alt='how the prompts evolved']").wait_for()
         page.wait_for_function("[...document.images].every(each => each.complete && each.naturalWidth > 300)")
@@ -236,7 +239,7 @@ def test_a_trial_shows_its_note_picture_and_table(hostile, page) -> None:
 
 
 def test_artifacts_that_are_opened_directly_run_nothing(hostile, page) -> None:
-    with serving(hostile) as server:
+    with serving(hostile, page) as server:
         kinds = set()
         for path in artifacts_of(server):
             answer = page.goto(f"http://127.0.0.1:{server.server_port}{path}")
@@ -250,7 +253,7 @@ def test_artifacts_that_are_opened_directly_run_nothing(hostile, page) -> None:
 def test_a_writable_page_saves_a_note(tmp_path, page) -> None:
     with open_store(f"sqlite:///{tmp_path}/study.db") as store:
         study = optuna.create_study(storage=store.storage, study_name="one")
-        with serving(store, read_only=False) as server:
+        with serving(store, page, read_only=False) as server:
             page.goto(f"{server.url}/studies/1/note")
             page.locator("[data-testid=EditIcon]").first.click()
             page.locator("textarea").first.fill("seen")
@@ -260,7 +263,7 @@ def test_a_writable_page_saves_a_note(tmp_path, page) -> None:
 
 
 def test_a_read_only_page_says_why_it_saves_nothing(hostile, page) -> None:
-    with serving(hostile) as server:
+    with serving(hostile, page) as server:
         page.goto(f"{server.url}/studies/1/note")
         page.locator("[data-testid=EditIcon]").first.click()
         page.locator("textarea").first.fill("seen")

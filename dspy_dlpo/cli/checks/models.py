@@ -27,7 +27,7 @@ from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.host.values import as_text
 from dspy_dlpo.host.writer import Writer
 
-# Seconds without a sign of life after which a model does not answer.
+# Seconds without a sign of life after which a model does not answer, unless another number is given.
 PATIENCE = 60.0
 # The forms of the writer's replies, in words.
 _SAID = {
@@ -50,18 +50,18 @@ class SmallQuestion(dspy.Signature):
 class _Talk:
     """A few calls of one model."""
 
-    def __init__(self, lm: Any) -> None:
+    def __init__(self, lm: Any, patience: float) -> None:
         self.meter, self.answers = Meter(), list[Answer]()
         hooks = AskHooks(on_answer=lambda ask, answer, tally: self.answers.append(answer))
         # The seed gives the rollout: another one each time, so that no cache answers.
         self.model = PromptModel(
-            lm, self.meter, time.time_ns(), call_timeout=PATIENCE, redact=Redactor([lm]), hooks=hooks
+            lm, self.meter, time.time_ns(), call_timeout=patience, redact=Redactor([lm]), hooks=hooks
         )
 
 
-def check_task_model(lm: Any) -> Iterator[Finding]:
+def check_task_model(lm: Any, patience: float = PATIENCE) -> Iterator[Finding]:
     """Ask the task model one small question."""
-    about, talk = f"task model {name_of(lm)}", _Talk(lm)
+    about, talk = f"task model {name_of(lm)}", _Talk(lm, patience)
     try:
         [answer] = talk.model.ask([Ask("task", "doctor", 0, SmallQuestion, {"question": "Are you there?"})])
     except ModelError as error:
@@ -77,15 +77,18 @@ def check_task_model(lm: Any) -> Iterator[Finding]:
     yield cost(about, lm, talk.meter)
 
 
-def check_prompt_model(lm: Any, program: dspy.Module | None = None, example: Any = None) -> Iterator[Finding]:
+def check_prompt_model(
+    lm: Any, program: dspy.Module | None = None, example: Any = None, *, patience: float = PATIENCE
+) -> Iterator[Finding]:
     """Ask for one critique and for edits, as a run does.
 
     Args:
         lm: The model.
         program: The program of a task; None for a small one of our own.
         example: One of its examples, which is taken to have gone wrong.
+        patience: Seconds without a sign of life after which the model does not answer.
     """
-    about, talk = f"prompt model {name_of(lm)}", _Talk(lm)
+    about, talk = f"prompt model {name_of(lm)}", _Talk(lm, patience)
     program, example = program or dspy.Predict("question -> answer"), example or _EXAMPLE
     name, prompt = next(iter(read_prompts(program).items()))
     try:
