@@ -30,15 +30,16 @@ from dspy_dlpo.core.runs import Runs
 from dspy_dlpo.core.storage import RESULT, RunDirectory
 from dspy_dlpo.door import Door
 from dspy_dlpo.fingerprint import fingerprint
+from dspy_dlpo.host.answer_forms import answer_forms
 from dspy_dlpo.host.answers import expected_answers
 from dspy_dlpo.host.critic import Critic
 from dspy_dlpo.host.evaluate import Evaluator
 from dspy_dlpo.host.evaluation import Told
 from dspy_dlpo.host.feedback import PredictorFeedback
-from dspy_dlpo.host.label_lists import LabelLists
 from dspy_dlpo.host.languages import keep_language
 from dspy_dlpo.host.meter import Meter, Tally, summary
 from dspy_dlpo.host.metric import MetricDoor
+from dspy_dlpo.host.observing import Observer, label_lists
 from dspy_dlpo.host.parameters import explained
 from dspy_dlpo.host.prices import Prices
 from dspy_dlpo.host.program import EvaluationCopies, demos_of, describe, fields_of, outputs_of, with_prompts
@@ -373,7 +374,9 @@ class Compilation:
         about = [explained(settings.parameters)] if explained(settings.parameters) else []
         modules = {name: "\n".join([fields_of(self._student, name), *about]) for name in self._predictors}
         account = "\n".join([describe(self._student), *about])
-        expected = expected_answers([as_text(example.labels()) for example in self._data.train])
+        labels = [as_text(example.labels()) for example in self._data.train]
+        expected = expected_answers(labels)
+        rules = [*label_lists(expected), *answer_forms(labels)] if settings.judging.by == "edit" else []
         critic = Critic(
             self._model,
             account,
@@ -401,11 +404,7 @@ class Compilation:
             critique=critic,
             write=writer,
             forms=writer.forms,
-            observe=LabelLists(
-                expected if settings.judging.by == "edit" else {},
-                outputs_of(self._student, self._predictors),
-                self._plan.high,
-            ),
+            observe=Observer(rules, outputs_of(self._student, self._predictors), self._plan.high),
             spent=self._spent,
             clock=time.monotonic,
             on_record=on_record,

@@ -1,4 +1,4 @@
-"""A program that answers with what is no label is given the list of labels before any model is asked."""
+"""A program that breaks what all training answers have in common is told it before any model is asked."""
 
 import dspy
 import pytest
@@ -6,8 +6,9 @@ from scripted import engine, scripted_lm
 
 from dspy_dlpo import Budget, DLPOTeleprompter, paper_settings
 from dspy_dlpo.core.roles import Row
+from dspy_dlpo.host.answer_forms import answer_forms
 from dspy_dlpo.host.answers import expected_answers
-from dspy_dlpo.host.label_lists import LabelLists
+from dspy_dlpo.host.observing import Observer, label_lists
 
 NAMES = ["card_late", "card_lost", "rates"]
 EXPECTED = expected_answers([{"intent": name} for name in NAMES] * 4)
@@ -20,7 +21,7 @@ def row(example, given, score=0.0, field="intent"):
 
 
 def looking(outputs=None, high=1.0, expected=EXPECTED):
-    return LabelLists(expected, outputs or {"solve": ("intent",)}, high)
+    return Observer(label_lists(expected), outputs or {"solve": ("intent",)}, high)
 
 
 def test_labels_are_listed_where_answers_are_none():
@@ -108,3 +109,58 @@ def test_what_was_judged_once_is_not_offered_again():
 def test_the_settings_of_the_paper_list_nothing():
     better, _ = compiled(**paper_settings())
     assert all(edit.text != LIST for step in better.detailed_results.history.steps() for edit in step.edits)
+
+
+def form_of(*values):
+    rules = answer_forms([{"answer": value} for value in values])
+    return rules[0].text.partition(": ")[2] if rules else ""
+
+
+INVOICES = [f"INV-{1000 + 7 * i}; {2020 + i % 6}-{1 + i % 9:02}-{1 + i:02}; EUR {3**i}.{i:02}" for i in range(12)]
+
+
+@pytest.mark.parametrize(
+    ("values", "form"),
+    [
+        (INVOICES, "INV-####; 202#-##-##; EUR N.## (# stands for a digit, N for a number)."),
+        (
+            [f"Ada Lo{'v' * i}e, +3585{i:02}" for i in range(12)],
+            "Ada Xx, +3585## (# stands for a digit, Xx for a word",
+        ),
+        ([f"{i}:{i * 7 % 60:02}" for i in range(1, 13)], "N:## (# stands for a digit, N for a number)."),
+    ],
+    ids=["invoice", "contact", "time"],
+)
+def test_the_form_of_answers_is_read(values, form):
+    assert form_of(*values).startswith(form)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [str(i) for i in range(20)],
+        ["The cat sat.", "No.", "Who knows?"] * 4,
+        [f"Ada Lo{'v' * i}e" for i in range(12)],
+        ["a-1", "b-2"] * 10,
+        [f"A-{i}" for i in range(9)],
+        [f"A-{i}" for i in range(10)] + ["none", "n/a"],
+        [f"Is {i}. Was {i}." for i in range(12)],
+        ["", *(" " for _ in range(20))],
+    ],
+    ids=["numbers", "prose", "words", "labels", "too few", "two forms", "two sentences", "empty"],
+)
+def test_no_form_is_read_where_there_is_none(values):
+    assert form_of(*values) == ""
+
+
+def test_answers_of_another_form_are_told_it():
+    (rule,) = rules = answer_forms([{"answer": value} for value in INVOICES])
+    assert all(rule.fits(value) for value in INVOICES)
+    assert not rule.fits("INV-1000, 1 March 2020, 3 EUR")
+    rows = [Row(i, 0.0, {}, {"answer": INVOICES[i]}, {"answer": f"INV-1000 of {i} March"}) for i in range(4)]
+    (seen,) = Observer(rules, {"solve": ("answer",)}, 1.0)(START, rows)
+    assert seen.edit.text.startswith("Write `answer` in exactly this form, and nothing else: INV-####; 202#-##-##; EUR")
+    assert "4 of 4 wrong answers in answer are not in the form INV" in seen.gradient.text
+    assert Observer(rules, {"solve": ("answer",)}, 1.0)({"solve": seen.edit.text}, rows) == []
+    fitting = [Row(i, 0.0, {}, {"answer": INVOICES[i]}, {"answer": INVOICES[i - 1]}) for i in range(4)]
+    assert Observer(rules, {"solve": ("answer",)}, 1.0)(START, fitting) == [], "wrong, but in the right form"
