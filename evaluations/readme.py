@@ -89,7 +89,8 @@ def _put(path: Path, name: str, content: str) -> None:
     text = path.read_text(encoding="utf-8")
     before, rest = text.split(f"<!-- {name} -->\n")
     after = rest.split(f"<!-- end of {name} -->")[1]
-    page = f"{before}<!-- {name} -->\n\n{content.strip()}\n\n<!-- end of {name} -->{after}"
+    shown = f"\n{content.strip()}\n\n" if content.strip() else ""
+    page = f"{before}<!-- {name} -->\n{shown}<!-- end of {name} -->{after}"
     path.write_text(page, encoding="utf-8")
 
 

@@ -19,7 +19,7 @@ from dspy_dlpo.tuning.storage import open_store
 
 pytestmark = pytest.mark.slow
 
-N_TRIALS = 30
+N_TRIALS = 12
 LATENCY = 0.005  # seconds a call takes: a trial lasts long enough to be killed in its middle
 SEARCHER = Path(__file__).parent / "searcher.py"
 

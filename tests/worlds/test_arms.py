@@ -21,17 +21,21 @@ SLOW = pytest.mark.slow
 QUICK = ("default", "GEPA", "start prompt")
 # What the most expensive of the peers needs for one round; ours and GEPA do with less.
 SMALL, ENOUGH = 120, 300
-# One step; one without validation examples and with three steps.
-WORLDS = (9, 6)
+# One step; and without validation examples, with three steps.
+SHORT, LONG = 9, 6
 
 
 def marked(names):
     return [pytest.param(name, marks=() if name in QUICK else SLOW) for name in names]
 
 
+PEERS = sorted(set(arms()) - set(ours.arms()))
+
+
 @pytest.mark.few(2)  # of GEPA in the test of the command; the others with `make test-all`
-@pytest.mark.parametrize("seed", WORLDS)
-@pytest.mark.parametrize("arm", marked(("default", "paper settings", *sorted(set(arms()) - set(ours.arms())))))
+@pytest.mark.parametrize(
+    ("arm", "seed"), [("default", SHORT), ("default", LONG), ("paper settings", LONG), *((arm, LONG) for arm in PEERS)]
+)
 def test_every_arm_returns_a_program(arm, seed):
     if arm == "TextGrad":
         pytest.importorskip("textgrad")
