@@ -48,7 +48,7 @@ class _Part:
 def answer_forms(labels: Sequence[Mapping[str, str]]) -> list[Rule]:
     """For each field whose training answers have one form, the rule that an answer has it.
 
-    Labels have none, and neither has what is one word or number alone, or words alone.
+    Labels have none, and neither have words alone.
 
     Args:
         labels: The labels of each training example, as text by field.
@@ -68,6 +68,8 @@ def _form(values: Sequence[str]) -> list[_Part]:
     [(kinds, count)] = Counter(tuple(map(_kind, parts)) for parts in answers).most_common(1) or [((), 0)]
     if count < max(LEAST, SHARE * len(values)) or len(kinds) > MOST_PARTS:
         return []
+    if kinds == (_NUMBER,):
+        return [_Part(_NUMBER, r"-?[\d.,]+", _NUMBER)]
     alike = [parts for parts in answers if tuple(map(_kind, parts)) == kinds]
     form = [_part(column) for column in zip(*alike, strict=True)]
     fixed = any(not part.stands_for and not part.shown.isspace() for part in form)
