@@ -19,14 +19,13 @@ PREFIX = 3
 # A form has so many parts at most.
 MOST_PARTS = 40
 _PARTS = re.compile(r"[^\W\d_]+|\d+|\s|.")
-_DIGIT, _NUMBER, _WORD = "#", "N", "xX"
+_DIGIT, _NUMBER, _WORD = "#", "N", "word"
 _MEANINGS = {
-    _DIGIT: "# stands for a digit",
-    _NUMBER: "N for a number",
-    "XX": "XX for capitals",
-    "Xx": "Xx for a word with a capital",
-    "xx": "xx for a word in small letters",
-    _WORD: "xX for a word",
+    _DIGIT: "a digit",
+    _NUMBER: "a number",
+    "WORD": "a word in capitals",
+    "Word": "a word with a capital",
+    _WORD: "a word",
 }
 
 
@@ -111,19 +110,19 @@ def _prefix(column: Sequence[str]) -> str:
 
 
 def _shape(word: str) -> str:
-    if word.islower():
-        return "xx"
     if len(word) > 1 and word.isupper():
-        return "XX"
-    return "Xx" if word[0].isupper() and (len(word) == 1 or word[1:].islower()) else _WORD
+        return "WORD"
+    return "Word" if word[0].isupper() and (len(word) == 1 or word[1:].islower()) else _WORD
 
 
 def _rule(name: str, form: Sequence[_Part]) -> Rule | None:
     shown = "".join(part.shown for part in form)
     used = {part.stands_for for part in form}
-    legend = ", ".join(said for placeholder, said in _MEANINGS.items() if placeholder in used)
-    text = f"Write `{{field}}` in exactly this form, and nothing else: {shown} ({legend})."
-    if not form or len(split(text)) > 1:  # a form with the end of a sentence in it cannot be told in one
+    stands = [f"{placeholder} for {said}" for placeholder, said in _MEANINGS.items() if placeholder in used]
+    # The form in quotes and what it means behind it: in brackets, a small model writes that into its answers.
+    legend = " and ".join(filter(None, [", ".join(stands[:-1]), *stands[-1:]])).replace(" for", " stands for", 1)
+    text = f'Write `{{field}}` exactly like "{shown}", where {legend}.'
+    if not form or '"' in shown or len(split(text)) > 1:  # such a form cannot be told in one sentence
         return None
     pattern = re.compile("".join(part.pattern for part in form))
     return Rule(

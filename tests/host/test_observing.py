@@ -113,7 +113,7 @@ def test_the_settings_of_the_paper_list_nothing():
 
 def form_of(*values):
     rules = answer_forms([{"answer": value} for value in values])
-    return rules[0].text.partition(": ")[2] if rules else ""
+    return rules[0].text.removeprefix("Write `{field}` exactly like ") if rules else ""
 
 
 INVOICES = [f"INV-{1000 + 7 * i}; {2020 + i % 6}-{1 + i % 9:02}-{1 + i:02}; EUR {3**i}.{i:02}" for i in range(12)]
@@ -122,18 +122,18 @@ INVOICES = [f"INV-{1000 + 7 * i}; {2020 + i % 6}-{1 + i % 9:02}-{1 + i:02}; EUR 
 @pytest.mark.parametrize(
     ("values", "form"),
     [
-        (INVOICES, "INV-####; 202#-##-##; EUR N.## (# stands for a digit, N for a number)."),
+        (INVOICES, '"INV-####; 202#-##-##; EUR N.##", where # stands for a digit and N for a number.'),
         (
             [f"Ada Lo{'v' * i}e, +3585{i:02}" for i in range(12)],
-            "Ada Xx, +3585## (# stands for a digit, Xx for a word",
+            '"Ada Word, +3585##", where # stands for a digit and Word for a word with a capital.'),
         ),
-        ([str(i) for i in range(20)], "N (N for a number)."),
-        ([f"{i}:{i * 7 % 60:02}" for i in range(1, 13)], "N:## (# stands for a digit, N for a number)."),
+        ([str(i) for i in range(20)], '"N", where N stands for a number.'),
+        ([f"{i}:{i * 7 % 60:02}" for i in range(1, 13)], '"N:##", where # stands for a digit and N for a number.'),
     ],
     ids=["invoice", "contact", "number", "time"],
 )
 def test_the_form_of_answers_is_read(values, form):
-    assert form_of(*values).startswith(form)
+    assert form_of(*values) == form
 
 
 @pytest.mark.parametrize(
@@ -144,10 +144,9 @@ def test_the_form_of_answers_is_read(values, form):
         ["a-1", "b-2"] * 10,
         [f"A-{i}" for i in range(9)],
         [f"A-{i}" for i in range(10)] + ["none", "n/a"],
-        [f"Is {i}. Was {i}." for i in range(12)],
         ["", *(" " for _ in range(20))],
     ],
-    ids=["prose", "words", "labels", "too few", "two forms", "two sentences", "empty"],
+    ids=["prose", "words", "labels", "too few", "two forms", "empty"],
 )
 def test_no_form_is_read_where_there_is_none(values):
     assert form_of(*values) == ""
@@ -159,7 +158,7 @@ def test_answers_of_another_form_are_told_it():
     assert not rule.fits("INV-1000, 1 March 2020, 3 EUR")
     rows = [Row(i, 0.0, {}, {"answer": INVOICES[i]}, {"answer": f"INV-1000 of {i} March"}) for i in range(4)]
     (seen,) = Observer(rules, {"solve": ("answer",)}, 1.0)(START, rows)
-    assert seen.edit.text.startswith("Write `answer` in exactly this form, and nothing else: INV-####; 202#-##-##; EUR")
+    assert seen.edit.text.startswith('Write `answer` exactly like "INV-####; 202#-##-##; EUR')
     assert "4 of 4 wrong answers in answer are not in the form INV" in seen.gradient.text
     assert Observer(rules, {"solve": ("answer",)}, 1.0)({"solve": seen.edit.text}, rows) == []
     fitting = [Row(i, 0.0, {}, {"answer": INVOICES[i]}, {"answer": INVOICES[i - 1]}) for i in range(4)]
