@@ -125,7 +125,7 @@ INVOICES = [f"INV-{1000 + 7 * i}; {2020 + i % 6}-{1 + i % 9:02}-{1 + i:02}; EUR 
         (INVOICES, '"INV-####; 202#-##-##; EUR N.##", where # stands for a digit and N for a number.'),
         (
             [f"Ada Lo{'v' * i}e, +3585{i:02}" for i in range(12)],
-            '"Ada Word, +3585##", where # stands for a digit and Word for a word with a capital.'),
+            '"Ada Word, +3585##", where # stands for a digit and Word for a word with a capital.',
         ),
         ([str(i) for i in range(20)], '"N", where N stands for a number.'),
         ([f"{i}:{i * 7 % 60:02}" for i in range(1, 13)], '"N:##", where # stands for a digit and N for a number.'),
