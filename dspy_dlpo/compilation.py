@@ -376,7 +376,6 @@ class Compilation:
         account = "\n".join([describe(self._student), *about])
         labels = [as_text(example.labels()) for example in self._data.train]
         expected = expected_answers(labels)
-        rules = [*label_lists(expected), *answer_forms(labels)] if settings.judging.by == "edit" else []
         critic = Critic(
             self._model,
             account,
@@ -404,7 +403,11 @@ class Compilation:
             critique=critic,
             write=writer,
             forms=writer.forms,
-            observe=Observer(rules, outputs_of(self._student, self._predictors), self._plan.high),
+            observe=Observer(
+                [*label_lists(expected), *answer_forms(labels)],
+                outputs_of(self._student, self._predictors),
+                self._plan.high,
+            ),
             spent=self._spent,
             clock=time.monotonic,
             on_record=on_record,

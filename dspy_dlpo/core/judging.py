@@ -37,8 +37,9 @@ class Judging:
             0. That saves waiting where there are threads to spare, and costs runs: each judgement decides as it would
             without, but a budget of runs ends sooner, and schedules that follow it go on faster. None for those that
             are likely to be needed: the longer a prompt stays in, the more of its runs go out at once.
-        trials: Whether single sentences are tried without, or in another place, once the first gains slow down; and the
-            user's own are tried back that a proposal taken whole took away.
+        trials: Whether single sentences are tried without, or in another place, once the first gains slow down; the
+            user's own are tried back that a proposal taken whole took away; and what all training answers have in
+            common (labels, a form) is tried told where the program answers otherwise.
         confirm: Whether a change of an example's score counts only when a second run agrees: True, False, or ``"auto"``
             (until 20 repeated runs have shown no change).
         finalists: Prompts compared on the validation set at the end beside the user's own, at least 1.

@@ -20,10 +20,11 @@ from dspy_dlpo.core.errors import ControllerError, DLPOError, MetricError, Model
 from dspy_dlpo.core.history import BUDGET_ENDED, History, LedgerEntry, Prompts, Record, StepContext
 from dspy_dlpo.core.judging import Bench, Judgement, judge
 from dspy_dlpo.core.keeping import best_part, or_better
+from dspy_dlpo.core.observed import judge_observed
 from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.request import admit, fault_of, request, why_nothing
 from dspy_dlpo.core.restoring import next_restorations, try_restorations
-from dspy_dlpo.core.roles import Critique, Feedback, Observe, Row, RunRequest, Write
+from dspy_dlpo.core.roles import Critique, Feedback, Observation, Observe, Row, RunRequest, Write
 from dspy_dlpo.core.runs import Runs
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.technique import apply_all
@@ -80,7 +81,7 @@ class Run:
         since: Records of an earlier process that gave up for want of usable replies; they are not counted again.
         feedback: Completes the runs that the critic is shown.
         forms: The forms that the writer can be asked in, the first first.
-        observe: Sees in runs what neither critic nor writer need to be asked about.
+        observe: Sees in runs what neither critic nor writer need be asked about.
     """
 
     plan: Plan
@@ -174,6 +175,8 @@ class Run:
             self.ended = Ending(EndedBy.PATIENCE, str(self.plan.stopping.patience))
         elif self._is_idle():
             self.ended = idle_ending(self.history[-IDLE:], self.history.steps())
+        elif (seen := self._observed()) is not None:
+            self._add(lambda: self._observing(seen))
         elif self._growth_is_due(bench):
             self._add(self._growth)
         elif self._trials_may_run() and (restorations := self._restorations()):
@@ -350,6 +353,22 @@ class Run:
         own = {name: tuple(edit for edit in edits if edit.predictor == name) for name, _ in lasting}
         return all(admit_all(rules, own[name], self.prompts[name])[0] == own[name] for name, rules in lasting)
 
+    def _observed(self) -> Observation | None:
+        """What the runs show by themselves, with an edit that was not tried yet and breaks no rule that holds in trials."""
+        if not self.plan.judging.trials:
+            return None
+        tried = {(entry.edit.predictor, entry.edit.text) for record in self.history for entry in record.ledger}
+        offered = self.observe(self.prompts, self.judged_rows())
+        fresh = (seen for seen in offered if (seen.edit.predictor, seen.edit.text) not in tried)
+        return next((seen for seen in fresh if self._admitted((seen.edit,))), None)
+
+    def _observing(self, seen: Observation) -> Record:
+        bench, bar = self.bench(), Bar(self.bench().mean)
+        known: dict[str, object] = {"progress": self.progress, "gradients": (seen.gradient,), "edits": (seen.edit,)}
+        with self._kept("trial", bench, self._admitted, bar, **known):
+            prompts, judgement, ledger = judge_observed(bench, seen, bar)
+        return self._judged("trial", prompts, judgement, bar, base=bench.mean, ledger=ledger, **known)
+
     def prune_one(self, prompts: Prompts, began: int) -> Prompts | None:
         """Try to delete sentences of finished prompts that were not tried since record `began`.
 
@@ -372,11 +391,6 @@ class Run:
         """One step of textual gradient descent."""
         ctx = self.context()
         plan, chosen = controlled(self.plan, ctx)
-        seen: dict[str, object] = {"progress": ctx.progress, "chosen": chosen}
-        updates, edits = self._observed(plan, ctx)
-        if edits:
-            seen |= {"gradients": tuple(each for update in updates for each in update.gradients), "edits": edits}
-            return self._proposed(edits, updates, plan, ctx, seen)
         batch = self._batch(self.bench(), ctx, plan.batch_size)
         parts = blamed([self._gradients(part, ctx) for part in shared(batch, plan.gradients)])
         turns = whose_turn(plan.update, [each for part in parts for each in part], self.history)
@@ -393,7 +407,9 @@ class Run:
             for update, reply in zip(updates, replies, strict=True)
             for gradient in update.gradients
         )
-        seen |= {
+        seen: dict[str, object] = {
+            "progress": ctx.progress,
+            "chosen": chosen,
             "batch": batch,
             "gradients": gradients,
             "notes": {update.predictor: update.notes for update in updates},
@@ -404,31 +420,6 @@ class Run:
         if not edits:
             seen["fault"] = fault_of(gradients, replies)
             return self._record("step", reason=why_nothing(gradients, replies, answer.dropped), **seen)
-        return self._proposed(edits, updates, plan, ctx, seen)
-
-    def _observed(self, plan: Plan, ctx: StepContext) -> tuple[list[Update], Edits]:
-        """What the runs show by themselves, with edits that no step has judged, within the rules of a step."""
-        judged = {(edit.predictor, edit.text) for record in self.history for edit in record.edits}
-        seen = [
-            each
-            for each in self.observe(self.prompts, self.judged_rows())
-            if (each.edit.predictor, each.edit.text) not in judged
-        ]
-        updates = [request(plan, self.prompts[each.edit.predictor], each.gradient, ctx) for each in seen]
-        return updates, _legal(updates, tuple(each.edit for each in seen))
-
-    def _proposed(
-        self, edits: Edits, updates: Sequence[Update], plan: Plan, ctx: StepContext, seen: dict[str, object]
-    ) -> Record:
-        """Judge a step's edits.
-
-        Args:
-            edits: The edits, at least one.
-            updates: The requests that they answer, with their rules.
-            plan: The plan of this step.
-            ctx: The step.
-            seen: The fields of its record that are known.
-        """
         bench = self.bench()
         bar = plan.acceptance.bar(list(bench.scores.values()), ctx)
         seen["base"] = bench.mean

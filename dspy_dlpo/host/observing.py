@@ -18,8 +18,9 @@ from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.update import TextGradient
 from dspy_dlpo.host.answers import LONGEST, answer_to
 
-# A rule is offered where so many of the wrong answers break it, and at least this share.
-LEAST, SHARE = 3, 0.25
+# A rule is offered where so many of the wrong answers break it, and at least this share: a program that was told
+# nothing breaks it nearly always, and one that breaks it now and then seems to know.
+LEAST, SHARE = 3, 0.5
 # So many of the answers that break it are told.
 TOLD = 5
 

@@ -4,7 +4,7 @@ import dspy
 import pytest
 from scripted import engine, scripted_lm
 
-from dspy_dlpo import Budget, DLPOTeleprompter, paper_settings
+from dspy_dlpo import Budget, DLPOTeleprompter, Judging, paper_settings
 from dspy_dlpo.core.roles import Row
 from dspy_dlpo.host.answer_forms import answer_forms
 from dspy_dlpo.host.answers import expected_answers
@@ -89,26 +89,36 @@ def compiled(helps=True, **settings):
     return optimizer.compile(student, trainset=examples[:24], valset=examples[24:]), lm
 
 
+def tried(better):
+    """The records in which the list was tried."""
+    return [each for each in better.detailed_results.history if any(entry.edit.text == LIST for entry in each.ledger)]
+
+
 def test_a_run_lists_them_first_and_asks_nobody():
     better, lm = compiled()
-    (step,) = better.detailed_results.history.steps()
-    assert (step.accepted, step.score, step.asked) == (True, 1.0, ())
-    assert "none of the 3 that occur in training" in step.gradients[0].text
+    (trial,) = tried(better)
+    assert better.detailed_results.history[1] == trial
+    assert (trial.kind, trial.accepted, trial.score, trial.asked) == ("trial", True, 1.0, ())
+    assert "none of the 3 that occur in training" in trial.gradients[0].text
+    assert len(trial.ledger[0].gained) == len(trial.scores) == 24
     assert better.signature.instructions == f"Name it. {LIST}"
     assert all("[[ ## intent ## ]]" in system for system, _ in engine(lm).asked), "no request to the writer"
 
 
-def test_what_was_judged_once_is_not_offered_again():
+def test_what_repairs_nothing_where_it_must_help_is_tried_on_one_wave_and_never_again():
     better, _ = compiled(helps=False)
-    steps = better.detailed_results.history.steps()
-    assert len(steps) > 2
-    assert [edit.text for edit in steps[0].edits] == [LIST]
-    assert sum(edit.text == LIST for step in steps for edit in step.edits) == 1
+    assert len(better.detailed_results.history.steps()) > 2
+    (trial,) = tried(better)
+    assert not trial.accepted
+    assert trial.reason == "repairs none of the first 8 that it is about"
+    assert len(trial.scores) == 8
+    assert better.signature.instructions == "Name it."
 
 
-def test_the_settings_of_the_paper_list_nothing():
-    better, _ = compiled(**paper_settings())
-    assert all(edit.text != LIST for step in better.detailed_results.history.steps() for edit in step.edits)
+@pytest.mark.parametrize("settings", [paper_settings(), {"judging": Judging(trials=False)}], ids=["paper", "no trials"])
+def test_without_trials_nothing_is_listed(settings):
+    better, _ = compiled(**settings)
+    assert tried(better) == []
 
 
 def form_of(*values):
