@@ -354,7 +354,7 @@ class Run:
         return all(admit_all(rules, own[name], self.prompts[name])[0] == own[name] for name, rules in lasting)
 
     def _observed(self) -> Observation | None:
-        """What the runs show by themselves, with an edit that was not tried yet and breaks no rule that holds in trials."""
+        """What the runs show by themselves, with an untried edit that breaks no rule of trials."""
         if not self.plan.judging.trials:
             return None
         tried = {(entry.edit.predictor, entry.edit.text) for record in self.history for entry in record.ledger}
