@@ -1,5 +1,7 @@
 """A program that breaks what all training answers have in common is told it before any model is asked."""
 
+import shutil
+
 import dspy
 import pytest
 from scripted import engine, scripted_lm
@@ -119,6 +121,24 @@ def test_what_repairs_nothing_where_it_must_help_is_tried_on_one_wave_and_never_
 def test_without_trials_nothing_is_listed(settings):
     better, _ = compiled(**settings)
     assert tried(better) == []
+
+
+def test_a_run_cut_in_such_a_trial_goes_on_with_it_and_pays_for_nothing_twice(tmp_path):
+    whole, lm = compiled(log_dir=tmp_path / "whole")
+    log = (tmp_path / "whole" / "calls.jsonl").read_text().splitlines(keepends=True)
+    (started, ended) = [i for i, line in enumerate(log) if '"mark"' in line][:2]
+    for count in (started + 1, (started + ended) // 2, ended):
+        folder = tmp_path / str(count)
+        shutil.copytree(tmp_path / "whole", folder)
+        (folder / "calls.jsonl").write_text("".join(log[:count]))
+        history = (folder / "history.jsonl").read_text().splitlines(keepends=True)
+        (folder / "history.jsonl").write_text(history[0])
+        (folder / "result.json").unlink()
+        again, more = compiled(log_dir=folder)
+        assert again.detailed_results.history[1].ledger == whole.detailed_results.history[1].ledger
+        assert again.signature.instructions == whole.signature.instructions
+        runs = sum('"role": "task"' in line for line in log[:count])
+        assert len(engine(more).asked) == len(engine(lm).asked) - runs
 
 
 def form_of(*values):
