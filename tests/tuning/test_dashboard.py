@@ -25,14 +25,14 @@ MARKER = "window.hacked=1"
 
 @contextmanager
 def serving(store, page=None, **options):
-    """The dashboard of a store; a page that looks at it leaves before it ends, or what it asks last is reset."""
+    """The dashboard of a store; a page that looks at it is closed before, or what it asks last is reset."""
     server = DashboardServer(store, port=0, **{"read_only": True, **options})
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
         yield server
         if page is not None:
-            page.goto("about:blank")
+            page.close()
     finally:
         server.shutdown()
         server.server_close()
