@@ -26,6 +26,7 @@ from dspy_dlpo.core.loop import FAILURES, TOLD, Run
 from dspy_dlpo.core.memory import Memory, open_run
 from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.result import Comparison
+from dspy_dlpo.core.roles import Row
 from dspy_dlpo.core.runs import Runs
 from dspy_dlpo.core.storage import RESULT, RunDirectory
 from dspy_dlpo.door import Door
@@ -376,13 +377,17 @@ class Compilation:
         account = "\n".join([describe(self._student), *about])
         labels = [as_text(example.labels()) for example in self._data.train]
         expected = expected_answers(labels)
+
+        def judged() -> Sequence[Row]:
+            return self._run.judged_rows()
+
         critic = Critic(
             self._model,
             account,
             self._predictors,
             demos_of(self._student),
             expected=expected,
-            judged=lambda: self._run.judged_rows(),
+            judged=judged,
             high=self._plan.high,
             seed=settings.seed,
             asks=settings.asks_critic(len(self._predictors)),
@@ -406,6 +411,7 @@ class Compilation:
             observe=Observer(
                 [*label_lists(expected), *answer_forms(labels)],
                 outputs_of(self._student, self._predictors),
+                judged,
                 self._plan.high,
             ),
             spent=self._spent,

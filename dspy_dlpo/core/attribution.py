@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 
 from dspy_dlpo.core.acceptance import TOLERANCE, Bar
@@ -64,8 +64,7 @@ def judge_edits(bench: Bench, edits: Edits, bar: Bar, must_pay: Callable[[Edit],
     is_hot, several = bar.lowest < bench.mean - TOLERANCE, _of_several(edits)
     if len(edits) > 1 and (is_hot or not several):
         together = bench.part(edits)
-        # No change is booked on an edit here, so none need be confirmed, unless that is always wanted.
-        judgement = judge(bench if bench.confirm is True else replace(bench, confirm=False), together, bar)
+        judgement = judge(bench.trusting, together, bar)
         gains = judgement.score is not None and judgement.score > bench.mean + TOLERANCE
         if judgement.passed and (gains or not (several or any(map(must_pay, edits)))):
             return together, judgement, tuple(LedgerEntry(edit, kept=True, reason=TOGETHER) for edit in edits)

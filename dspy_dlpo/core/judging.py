@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dspy_dlpo.core.acceptance import TOLERANCE, Bar
 from dspy_dlpo.core.checks import check_real, check_whole
@@ -39,7 +39,7 @@ class Judging:
             are likely to be needed: the longer a prompt stays in, the more of its runs go out at once.
         trials: Whether single sentences are tried without, or in another place, once the first gains slow down; the
             user's own are tried back that a proposal taken whole took away; and what all training answers have in
-            common (labels, a form) is tried told where the program answers otherwise.
+            common (labels, a form) is told where the program answers otherwise, if that gains.
         confirm: Whether a change of an example's score counts only when a second run agrees: True, False, or ``"auto"``
             (until 20 repeated runs have shown no change).
         finalists: Prompts compared on the validation set at the end beside the user's own, at least 1.
@@ -104,6 +104,14 @@ class Bench:
     def confirms(self) -> bool:
         """Whether a change counts only when a second run agrees, as things stand."""
         return self.confirm is True or (self.confirm == "auto" and self.runs.noisy)
+
+    @property
+    def trusting(self) -> Bench:
+        """The bench for what is judged as one: no change is booked on an edit of several, so none need be confirmed.
+
+        Unless that is always wanted.
+        """
+        return self if self.confirm is True else replace(self, confirm=False)
 
     @property
     def scores(self) -> dict[int, float]:
@@ -203,14 +211,14 @@ def judge(bench: Bench, prompts: Prompts, bar: Bar, order: Sequence[int] | None 
         bench.changes(pairs[start:done], pairs[done:], likely=max(ran, start))
         best_possible = _best_possible(bench, prompts, order, done)
         if not Bar(margin, bar.strict).passes(best_possible, shorter=shorter):
-            return _judgement(bench, prompts, False, f"cannot reach the bar of {bar.lowest:.3f} any more")
+            return judgement_of(bench, prompts, False, f"cannot reach the bar of {bar.lowest:.3f} any more")
     return _concluded(bench, prompts, bar, margin)
 
 
 def known(bench: Bench, prompts: Prompts, bar: Bar) -> Judgement:
     """The judgement of prompts by the runs made so far; complete only if they were tried on the whole judging set."""
     if not all(bench.runs.rows(prompts, x) for x in bench.examples):
-        return _judgement(bench, prompts, False, "not run on the whole judging set")
+        return judgement_of(bench, prompts, False, "not run on the whole judging set")
     return _concluded(bench, prompts, bar, _margin(bench, bar))
 
 
@@ -224,12 +232,12 @@ def _concluded(bench: Bench, prompts: Prompts, bar: Bar, margin: float) -> Judge
     answered = [x for x in bench.examples if bench.runs.scores(bench.incumbent, x)]
     present = [x for x in answered if bench.runs.scores(prompts, x)]
     if len(present) < len(answered) * (1 - MOST_MISSING):
-        return _judgement(bench, prompts, False, "void: too many calls failed")
+        return judgement_of(bench, prompts, False, "void: too many calls failed")
     difference = _mean_difference(bench, prompts, present)
     passed = Bar(margin, bar.strict).passes(difference, shorter=is_shorter(prompts, bench.incumbent))
     score = bench.mean + difference
     verb = "reaches" if passed else "misses"
-    return _judgement(bench, prompts, passed, f"{score:.3f} {verb} the bar of {bar.lowest:.3f}", score)
+    return judgement_of(bench, prompts, passed, f"{score:.3f} {verb} the bar of {bar.lowest:.3f}", score)
 
 
 def is_shorter(prompts: Prompts, than: Prompts) -> bool:
@@ -276,5 +284,6 @@ def _most_gained(bench: Bench, example: int, old: Mapping[int, float]) -> float:
     return high - score
 
 
-def _judgement(bench: Bench, prompts: Prompts, passed: bool, reason: str, score: float | None = None) -> Judgement:
+def judgement_of(bench: Bench, prompts: Prompts, passed: bool, reason: str, score: float | None = None) -> Judgement:
+    """A judgement with the runs made so far; cut short without a score."""
     return Judgement(passed, score is not None, score, reason, bench.runs.all_scores(prompts, bench.examples))

@@ -98,7 +98,7 @@ class Run:
     error: DLPOError | None = None  # what ended the steps, where something failed
     feedback: Feedback = lambda requests, rows: rows
     forms: Sequence[str] = ("",)
-    observe: Observe = lambda prompts, rows: ()
+    observe: Observe = lambda prompts: ()
 
     @property
     def judging_set(self) -> tuple[int, ...]:
@@ -325,10 +325,10 @@ class Run:
         bar = Bar(bench.mean, strict=False)
         return self._judged("trial", prompts, judgement, bar, progress=began, base=bench.mean, ledger=ledger)
 
-    def _tried(self, bench: Bench, make: Callable[[], Judged]) -> Judged:
+    def _tried(self, bench: Bench, make: Callable[[], Judged], **known: object) -> Judged:
         """What a trial comes to; the best part of it if that is more, or if the budget ends."""
         bar = Bar(bench.mean, strict=False)
-        with self._kept("trial", bench, self._admitted, bar, progress=self.progress):
+        with self._kept("trial", bench, self._admitted, bar, progress=self.progress, **known):
             made = make()
         return or_better(made, best_part(bench, bar, self._admitted))
 
@@ -336,10 +336,19 @@ class Run:
         return next_restorations(self.prompts, self.history, self._lasting())
 
     def _restoring(self, restorations: Edits) -> Record:
+        return self._decided(lambda bench: try_restorations(bench, restorations, self.start))
+
+    def _decided(self, make: Callable[[Bench], Judged], **known: object) -> Record:
+        """A trial that is over once it is judged.
+
+        Args:
+            make: Judges it.
+            known: Fields of its record.
+        """
         bench, began = self.bench(), self.progress
-        prompts, judgement, ledger = self._tried(bench, lambda: try_restorations(bench, restorations, self.start))
+        prompts, judgement, ledger = self._tried(bench, lambda: make(bench), **known)
         bar = Bar(bench.mean, strict=False)
-        return self._judged("trial", prompts, judgement, bar, progress=began, base=bench.mean, ledger=ledger)
+        return self._judged("trial", prompts, judgement, bar, progress=began, base=bench.mean, ledger=ledger, **known)
 
     def _lasting(self) -> Mapping[str, tuple[Constraint, ...]]:
         """What holds in trials, too, by predictor: what may never be changed, and limits of words."""
@@ -355,19 +364,15 @@ class Run:
 
     def _observed(self) -> Observation | None:
         """What the runs show by themselves, with an untried edit that breaks no rule of trials."""
-        if not self.plan.judging.trials:
+        offered = self.observe(self.prompts) if self.plan.judging.trials else ()
+        if not offered:
             return None
         tried = {(entry.edit.predictor, entry.edit.text) for record in self.history for entry in record.ledger}
-        offered = self.observe(self.prompts, self.judged_rows())
         fresh = (seen for seen in offered if (seen.edit.predictor, seen.edit.text) not in tried)
         return next((seen for seen in fresh if self._admitted((seen.edit,))), None)
 
     def _observing(self, seen: Observation) -> Record:
-        bench, bar = self.bench(), Bar(self.bench().mean)
-        known: dict[str, object] = {"progress": self.progress, "gradients": (seen.gradient,), "edits": (seen.edit,)}
-        with self._kept("trial", bench, self._admitted, bar, **known):
-            prompts, judgement, ledger = judge_observed(bench, seen, bar)
-        return self._judged("trial", prompts, judgement, bar, base=bench.mean, ledger=ledger, **known)
+        return self._decided(lambda bench: judge_observed(bench, seen), gradients=(seen.gradient,), edits=(seen.edit,))
 
     def prune_one(self, prompts: Prompts, began: int) -> Prompts | None:
         """Try to delete sentences of finished prompts that were not tried since record `began`.

@@ -111,8 +111,8 @@ class Observation:
 class Observe(Protocol):
     """See in runs what no model needs to be asked about."""
 
-    def __call__(self, prompts: Prompts, rows: Sequence[Row]) -> Sequence[Observation]:
-        """Look at all runs of the prompts in force.
+    def __call__(self, prompts: Prompts) -> Sequence[Observation]:
+        """Look at the runs of the prompts in force.
 
         Returns:
             What was seen; the same edit may be offered again and again, and is judged once.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
 from dspy_dlpo.core.sentences import split
-from dspy_dlpo.host.answers import LONGEST, expected_answers
+from dspy_dlpo.host.answers import LONGEST, answers_by_field, are_labels
 from dspy_dlpo.host.observing import Rule
 
 # So many answers at least, and this share of all, must have one form; what this share has alike is a part of the form.
@@ -52,12 +52,8 @@ def answer_forms(labels: Sequence[Mapping[str, str]]) -> list[Rule]:
     Args:
         labels: The labels of each training example, as text by field.
     """
-    by_field: dict[str, list[str]] = {}
-    for each in labels:
-        for name, value in each.items():
-            by_field.setdefault(name, []).append(" ".join(value.split()))
-    listed = expected_answers(labels)
-    rules = (_rule(name, _form(values)) for name, values in by_field.items() if name not in listed)
+    by_field = answers_by_field(labels).items()
+    rules = (_rule(name, _form(list(counts.elements()))) for name, counts in by_field if not are_labels(counts))
     return [rule for rule in rules if rule is not None]
 
 
@@ -117,11 +113,8 @@ def _shape(word: str) -> str:
 
 def _rule(name: str, form: Sequence[_Part]) -> Rule | None:
     shown = "".join(part.shown for part in form)
-    used = {part.stands_for for part in form}
-    stands = [f"{placeholder} for {said}" for placeholder, said in _MEANINGS.items() if placeholder in used]
     # The form in quotes and what it means behind it: in brackets, a small model writes that into its answers.
-    legend = " and ".join(filter(None, [", ".join(stands[:-1]), *stands[-1:]])).replace(" for", " stands for", 1)
-    text = f'Write `{{field}}` exactly like "{shown}", where {legend}.'
+    text = f'Write `{{field}}` exactly like "{shown}", where {_legend({part.stands_for for part in form})}.'
     if not form or '"' in shown or len(split(text)) > 1:  # such a form cannot be told in one sentence
         return None
     pattern = re.compile("".join(part.pattern for part in form))
@@ -132,3 +125,10 @@ def _rule(name: str, form: Sequence[_Part]) -> Rule | None:
         fits=lambda answer: bool(pattern.fullmatch(answer)),
         is_told=lambda prompt: shown in prompt,
     )
+
+
+def _legend(placeholders: Collection[str]) -> str:
+    """What placeholders stand for, in words."""
+    used = [(each, said) for each, said in _MEANINGS.items() if each in placeholders]
+    stands = [f"{each} {'for' if i else 'stands for'} {said}" for i, (each, said) in enumerate(used)]
+    return ", ".join(stands[:-1]) + " and " * (len(stands) > 1) + "".join(stands[-1:])

@@ -28,14 +28,24 @@ def expected_answers(labels: Sequence[Mapping[str, str]]) -> dict[str, Counter[s
     Args:
         labels: The labels of each training example, as text by field.
     """
+    return {name: counts for name, counts in answers_by_field(labels).items() if are_labels(counts)}
+
+
+def answers_by_field(labels: Sequence[Mapping[str, str]]) -> dict[str, Counter[str]]:
+    """How often each answer is expected, by field; white space does not count.
+
+    Args:
+        labels: The labels of each training example, as text by field.
+    """
     by_field: dict[str, Counter[str]] = {}
     for each in labels:
         for name, value in each.items():
             by_field.setdefault(name, Counter())[" ".join(value.split())] += 1
-    return {name: counts for name, counts in by_field.items() if _are_labels(counts)}
+    return by_field
 
 
-def _are_labels(counts: Counter[str]) -> bool:
+def are_labels(counts: Counter[str]) -> bool:
+    """Whether the answers of a field are labels."""
     few = 2 <= len(counts) <= min(MOST, counts.total() / RECUR)
     return few and all(0 < len(each) <= LONGEST for each in counts) and not all(map(_NUMBER.fullmatch, counts))
 
@@ -53,8 +63,7 @@ def account_of_answers(expected: Mapping[str, Counter[str]], rows: Sequence[Row]
         f"{_counted(counts.items())}"
         for name, counts in expected.items()
     ]
-    wrong = [row for row in rows if high is not None and row.score is not None and row.score < high - TOLERANCE]
-    confused = Counter(pair for row in wrong for pair in _confusions(expected, row))
+    confused = Counter(pair for row in answered_wrongly(rows, high) for pair in _confusions(expected, row))
     if lines and confused:
         told = [f"{wanted} answered as {given or 'nothing'} ({count})" for (wanted, given), count in _first(confused)]
         lines.append(f"most often confused: {'; '.join(told)}")
@@ -71,10 +80,17 @@ def _first(confused: Counter[tuple[str, str]]) -> list[tuple[tuple[str, str], in
 
 def _confusions(expected: Mapping[str, Counter[str]], row: Row) -> Iterable[tuple[str, str]]:
     """A row's expected labels with what was answered instead, where the field of the answer is known."""
-    for name in expected if not row.failure else ():
+    for name in expected:
         answer, wanted = answer_to(name, row), " ".join(row.expected.get(name, "").split())
         if answer is not None and wanted and answer[1] != wanted:
             yield wanted, answer[1][:LONGEST]
+
+
+def answered_wrongly(rows: Iterable[Row], high: float | None) -> list[Row]:
+    """The rows with an answer that scores less than the best; none if it is unknown what that is."""
+    if high is None:
+        return []
+    return [row for row in rows if row.score is not None and row.score < high - TOLERANCE and not row.failure]
 
 
 def answer_to(name: str, row: Row) -> tuple[str, str] | None:

@@ -10,13 +10,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from dspy_dlpo.core.acceptance import TOLERANCE
 from dspy_dlpo.core.edits import Edit
 from dspy_dlpo.core.history import Prompts
 from dspy_dlpo.core.roles import Observation, Row
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.update import TextGradient
-from dspy_dlpo.host.answers import LONGEST, answer_to
+from dspy_dlpo.host.answers import LONGEST, answer_to, answered_wrongly
 
 # A rule is offered where so many of the wrong answers break it, and at least this share: a program that was told
 # nothing breaks it nearly always, and one that breaks it now and then seems to know.
@@ -69,18 +68,24 @@ class Observer:
     Args:
         rules: The rules.
         outputs: The output fields of each predictor that may be edited, in the program's order.
+        judged: Gives all runs of the prompts in force.
         high: The metric's best score; None if it is unknown, and nothing is told to be wrong then.
     """
 
-    def __init__(self, rules: Sequence[Rule], outputs: Mapping[str, Sequence[str]], high: float | None) -> None:
-        self._rules, self._outputs, self._high = rules, outputs, high
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        outputs: Mapping[str, Sequence[str]],
+        judged: Callable[[], Sequence[Row]],
+        high: float | None,
+    ) -> None:
+        self._rules, self._outputs, self._judged, self._high = rules, outputs, judged, high
 
-    def __call__(self, prompts: Prompts, rows: Sequence[Row]) -> list[Observation]:
+    def __call__(self, prompts: Prompts) -> list[Observation]:
         """One edit for each rule that wrong answers break."""
-        high = self._high
-        if high is None:
+        if not self._rules:  # of most programs there are none, and this is asked before every step
             return []
-        wrong = [row for row in rows if row.score is not None and row.score < high - TOLERANCE and not row.failure]
+        wrong = answered_wrongly(self._judged(), self._high)
         found = (self._observed(rule, prompts, wrong) for rule in self._rules)
         return [each for each in found if each is not None]
 

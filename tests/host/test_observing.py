@@ -23,7 +23,12 @@ def row(example, given, score=0.0, field="intent"):
 
 
 def looking(outputs=None, high=1.0, expected=EXPECTED):
-    return Observer(label_lists(expected), outputs or {"solve": ("intent",)}, high)
+    return seeing(label_lists(expected), outputs or {"solve": ("intent",)}, high)
+
+
+def seeing(rules, outputs, high=1.0):
+    """What an observer of rules offers, by prompts and rows."""
+    return lambda prompts, rows: Observer(rules, outputs, lambda: rows, high)(prompts)
 
 
 def test_labels_are_listed_where_answers_are_none():
@@ -187,9 +192,9 @@ def test_answers_of_another_form_are_told_it():
     assert all(rule.fits(value) for value in INVOICES)
     assert not rule.fits("INV-1000, 1 March 2020, 3 EUR")
     rows = [Row(i, 0.0, {}, {"answer": INVOICES[i]}, {"answer": f"INV-1000 of {i} March"}) for i in range(4)]
-    (seen,) = Observer(rules, {"solve": ("answer",)}, 1.0)(START, rows)
+    (seen,) = seeing(rules, {"solve": ("answer",)})(START, rows)
     assert seen.edit.text.startswith('Write `answer` exactly like "INV-####; 202#-##-##; EUR')
     assert "4 of 4 wrong answers in answer are not in the form INV" in seen.gradient.text
-    assert Observer(rules, {"solve": ("answer",)}, 1.0)({"solve": seen.edit.text}, rows) == []
+    assert seeing(rules, {"solve": ("answer",)})({"solve": seen.edit.text}, rows) == []
     fitting = [Row(i, 0.0, {}, {"answer": INVOICES[i]}, {"answer": INVOICES[i - 1]}) for i in range(4)]
-    assert Observer(rules, {"solve": ("answer",)}, 1.0)(START, fitting) == [], "wrong, but in the right form"
+    assert seeing(rules, {"solve": ("answer",)})(START, fitting) == [], "wrong, but in the right form"
