@@ -104,7 +104,7 @@ def difference(first: Sequence[Row], second: Sequence[Row], seed: int = 0) -> Di
     if not tables:
         return None
     rng = np.random.default_rng(seed)
-    resampled = np.mean([_resampled(table, rng) for table in tables.values()], axis=0)
+    resampled = np.mean([resampled_means(table, rng) for table in tables.values()], axis=0)
     means = {task: float(table.mean()) for task, table in tables.items()}
     tail = min(float(np.mean(resampled <= 0)), float(np.mean(resampled >= 0)))
     low, high = np.quantile(resampled, [0.025, 0.975])
@@ -112,7 +112,7 @@ def difference(first: Sequence[Row], second: Sequence[Row], seed: int = 0) -> Di
     return Difference(statistics.fmean(means.values()), float(low), float(high), p, means)
 
 
-def _resampled(table: Array, rng: np.random.Generator) -> Array:
+def resampled_means(table: Array, rng: np.random.Generator) -> Array:
     """Means of resamples of seeds, and in each of questions.
 
     A resample of questions is a draw of how often each value of a seed occurs, and values are few: so it is drawn.

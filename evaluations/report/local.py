@@ -13,7 +13,7 @@ from evaluations.grid import Rows
 from evaluations.headroom import measured
 from evaluations.local_tasks import TASKS
 from evaluations.report.tables import OURS, START, Table
-from evaluations.statistics import RESAMPLES, Array, Row, by_task, mean_score, pick
+from evaluations.statistics import RESAMPLES, Array, Row, by_task, mean_score, pick, resampled_means
 
 PEER = "GEPA"
 # Tasks on which the reference gains at least so much, on its own questions, have headroom.
@@ -105,11 +105,10 @@ def difference_over_tasks(
     if not tables:
         return None
     rng = np.random.default_rng(seed)
-    means = [
-        statistics.fmean(_resampled(tables[i], rng) for i in rng.integers(0, len(tables), len(tables)))
-        for _ in range(RESAMPLES)
-    ]
-    low, high = np.quantile(means, [0.025, 0.975])
+    # For each place of a resample of tasks the resampled means of every task, of which one is drawn.
+    means = np.array([[resampled_means(table, rng) for table in tables] for _ in tables])
+    drawn = rng.integers(0, len(tables), (len(tables), 1, RESAMPLES))
+    low, high = np.quantile(np.take_along_axis(means, drawn, axis=1).mean(axis=(0, 1)), [0.025, 0.975])
     return statistics.fmean(float(table.mean()) for table in tables), float(low), float(high), len(tables)
 
 
@@ -156,12 +155,6 @@ def _paired(rows: Sequence[Row]) -> Array | None:
     ours, theirs = ({row["seed"]: row["test"] for row in pick(rows, arm=arm)} for arm in (OURS, PEER))
     found = [np.subtract(ours[seed], theirs[seed]) for seed in sorted(ours.keys() & theirs.keys())]
     return np.array(found, dtype=float) if found else None
-
-
-def _resampled(table: Array, rng: np.random.Generator) -> float:
-    seeds, questions = table.shape
-    chosen = table[rng.integers(0, seeds, seeds)]
-    return float(np.take_along_axis(chosen, rng.integers(0, questions, (seeds, questions)), axis=1).mean())
 
 
 def _mean(values: Sequence[float]) -> float:
