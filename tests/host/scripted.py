@@ -6,7 +6,7 @@ from threading import Lock
 import dspy
 from dspy.lm15 import Message, Request, Response, Usage
 
-from dspy_dlpo import MetricError, ModelError
+from dspy_dlpo import Budget, DLPOTeleprompter, MetricError, ModelError
 
 
 class ScriptedEngine:
@@ -49,6 +49,23 @@ def result_of(run: Callable[[], dspy.Module]):
         return run().detailed_results
     except (ModelError, MetricError) as error:
         return error.result
+
+
+def intents_named(answer: Callable[[str, str], str], names: list[str], count: int, calls: int, **settings):
+    """A program that names intents, optimized with the first 24 of so many examples; and the model of both roles."""
+    examples = [dspy.Example(message=f"message {i}", intent=names[i % 3]).with_inputs("message") for i in range(count)]
+    lm = scripted_lm(answer)
+    optimizer = DLPOTeleprompter(
+        lambda gold, pred, trace=None: gold.intent == pred.intent,
+        task_model=lm,
+        prompt_model=lm,
+        budget=Budget(metric_calls=calls),
+        num_threads=1,
+        verbose=False,
+        **settings,
+    )
+    student = dspy.Predict(dspy.Signature("message -> intent", "Name it."))
+    return optimizer.compile(student, trainset=examples[:24], valset=examples[24:]), lm
 
 
 def engine(lm: dspy.LM) -> ScriptedEngine:

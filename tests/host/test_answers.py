@@ -6,9 +6,8 @@ from typing import Literal
 
 import dspy
 import pytest
-from scripted import engine, given, scripted_lm
+from scripted import engine, given, intents_named
 
-from dspy_dlpo import Budget, DLPOTeleprompter
 from dspy_dlpo.core.roles import Row
 from dspy_dlpo.host.answers import CONFUSIONS, account_of_answers, expected_answers
 from dspy_dlpo.host.evidence import FIELDS, beside
@@ -115,7 +114,6 @@ def test_output_types_and_their_options_are_told():
 @pytest.mark.parametrize("critic", [True, False])
 def test_critic_and_writer_are_told_in_a_run(critic):
     names = ["card lost", "card late", "rates"]
-    examples = [dspy.Example(message=f"message {i}", intent=names[i % 3]).with_inputs("message") for i in range(36)]
 
     def answer(system, user):
         if "[[ ## critique ## ]]" in system:
@@ -124,19 +122,7 @@ def test_critic_and_writer_are_told_in_a_run(critic):
             return "CRITIQUE: They are not told.\nADD: Use the names."
         return "[[ ## intent ## ]]\ncard late\n\n[[ ## completed ## ]]"
 
-    lm = scripted_lm(answer)
-    optimizer = DLPOTeleprompter(
-        lambda gold, pred, trace=None: gold.intent == pred.intent,
-        task_model=lm,
-        prompt_model=lm,
-        budget=Budget(metric_calls=90),
-        num_threads=1,
-        verbose=False,
-        critic=critic,
-    )
-    better = optimizer.compile(
-        dspy.Predict(dspy.Signature("message -> intent", "Name it.")), trainset=examples[:24], valset=examples[24:]
-    )
+    better, lm = intents_named(answer, names, 36, 90, critic=critic)
     critics = [user for system, user in engine(lm).asked if "[[ ## critique ## ]]" in system]
     writers = [user for system, user in engine(lm).asked if not system]
     assert (bool(critics), bool(writers)) == (critic, True)

@@ -2,11 +2,10 @@
 
 import shutil
 
-import dspy
 import pytest
-from scripted import engine, scripted_lm
+from scripted import engine, intents_named
 
-from dspy_dlpo import Budget, DLPOTeleprompter, Judging, paper_settings
+from dspy_dlpo import Judging, paper_settings
 from dspy_dlpo.core.roles import Row
 from dspy_dlpo.host.answer_forms import answer_forms
 from dspy_dlpo.host.answers import expected_answers
@@ -73,7 +72,6 @@ def test_the_last_predictor_that_answers_is_told_by_the_name_of_its_own_field():
 
 def compiled(helps=True, **settings):
     """A program that answers rightly once it is told the names, or never; the writer knows nothing."""
-    examples = [dspy.Example(message=f"message {i}", intent=NAMES[i % 3]).with_inputs("message") for i in range(48)]
 
     def answer(system, user):
         if "[[ ## intent ## ]]" not in system:
@@ -82,18 +80,7 @@ def compiled(helps=True, **settings):
         said = NAMES[number % 3] if helps and "card_lost" in system else "something"
         return f"[[ ## intent ## ]]\n{said}\n\n[[ ## completed ## ]]"
 
-    lm = scripted_lm(answer)
-    optimizer = DLPOTeleprompter(
-        lambda gold, pred, trace=None: gold.intent == pred.intent,
-        task_model=lm,
-        prompt_model=lm,
-        budget=Budget(metric_calls=150),
-        num_threads=1,
-        verbose=False,
-        **settings,
-    )
-    student = dspy.Predict(dspy.Signature("message -> intent", "Name it."))
-    return optimizer.compile(student, trainset=examples[:24], valset=examples[24:]), lm
+    return intents_named(answer, NAMES, 48, 150, **settings)
 
 
 def tried(better):
