@@ -18,7 +18,7 @@ import dspy
 from dspy.utils.callback import BaseCallback
 from measuring import quiet, write
 
-from dspy_dlpo import Budget, DLPOTeleprompter, Judging
+from dspy_dlpo import Budget, DLPOTeleprompter, EditJudge
 from dspy_dlpo.host.evaluate import Evaluator
 from dspy_dlpo.host.prompting import PromptModel
 from dspy_dlpo.simulation import simulated_lm, simulated_task
@@ -62,7 +62,7 @@ def links():
 def ours(task, lm, threads: int, **judging) -> None:
     """A compile of ours."""
     optimizer = DLPOTeleprompter(
-        task.metric, budget=Budget(metric_calls=RUNS), num_threads=threads, judging=Judging(**judging)
+        task.metric, budget=Budget(metric_calls=RUNS), num_threads=threads, judging=EditJudge(**judging)
     )
     optimizer.compile(task.program, trainset=task.trainset, valset=task.valset)
 

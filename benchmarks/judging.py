@@ -14,15 +14,15 @@ import click
 import dspy
 from measuring import quiet, write
 
-from dspy_dlpo import Budget, DLPOTeleprompter, Judging
-from dspy_dlpo.core import attribution, judging, loop, trials
+from dspy_dlpo import Budget, DLPOTeleprompter, EditJudge, Judge, WholeJudge
+from dspy_dlpo.core import attribution, judges, judging, trials
 from dspy_dlpo.core.budget import Account
 from dspy_dlpo.core.history import prompts_key
 from dspy_dlpo.core.runs import Runs
 from dspy_dlpo.simulation import simulated_lm, simulated_task, task_names
 
 RUNS = 600
-MODES = {"by edit": {}, "by whole proposal": {"by": "whole"}}
+MODES = {"by edit": EditJudge(), "by whole proposal": WholeJudge(trials=True, confirm="auto")}
 
 
 class Watched:
@@ -55,24 +55,22 @@ class Watched:
         return judgement, runs.account.spent
 
 
-def watched_run(task, seed: int, watched: Watched, **options) -> None:
+def watched_run(task, seed: int, watched: Watched, judge: Judge) -> None:
     """A run whose judgements are watched."""
-    rooms = (attribution, loop, trials)
+    rooms = (attribution, judges, trials)
     for room in rooms:
         room.judge = watched
     try:
-        run(task, seed, **options)
+        run(task, seed, judge)
     finally:
         for room in rooms:
             room.judge = watched._judge
 
 
-def run(task, seed: int, **judging_options):
+def run(task, seed: int, judge: Judge):
     """The result of a run."""
     with dspy.context(lm=simulated_lm(seed)):
-        options = {"budget": Budget(metric_calls=RUNS), "seed": seed, "num_threads": 1}
-        if judging_options:
-            options["judging"] = Judging(**judging_options)
+        options = {"budget": Budget(metric_calls=RUNS), "seed": seed, "num_threads": 1, "judging": judge}
         program = DLPOTeleprompter(task.metric, **options).compile(
             task.program, trainset=task.trainset, valset=task.valset
         )
@@ -103,8 +101,8 @@ def main(seeds: int) -> None:
         for name in task_names():
             watched = Watched()
             for seed in range(seeds):
-                for options in MODES.values():
-                    watched_run(simulated_task(name, seed=seed), seed, watched, **options)
+                for judge in MODES.values():
+                    watched_run(simulated_task(name, seed=seed), seed, watched, judge)
             early, full = (sum(pair[i] for pair in watched.refused) for i in (0, 1))
             shares.append(early / full)
             watched_all.refused += watched.refused
@@ -116,9 +114,9 @@ def main(seeds: int) -> None:
         click.echo(
             f"mean share over tasks {statistics.fmean(shares):.0%}; {found['judgements']} judgements, all decided alike"
         )
-        for what, options in MODES.items():
+        for what, judge in MODES.items():
             results = [
-                run(simulated_task(name, seed=seed), seed, **options) for name in task_names() for seed in range(seeds)
+                run(simulated_task(name, seed=seed), seed, judge) for name in task_names() for seed in range(seeds)
             ]
             found[what] = runs_per_edit(results)
             click.echo(f"{what}: " + ", ".join(f"{key} {value:.3g}" for key, value in found[what].items()))

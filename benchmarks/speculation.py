@@ -13,7 +13,7 @@ import click
 import dspy
 from measuring import quiet, write
 
-from dspy_dlpo import Budget, DLPOTeleprompter, Judging
+from dspy_dlpo import Budget, DLPOTeleprompter, EditJudge
 from dspy_dlpo.simulation import simulated_lm, simulated_task, task_names
 
 AHEAD = {"none": 0, "likely": None, "24": 24}
@@ -23,7 +23,7 @@ def measured(name: str, seed: int, runs: int, ahead: int | None) -> tuple[float,
     """Test score, share of runs that went out ahead, and steps made."""
     task = simulated_task(name, seed=seed)
     optimizer = DLPOTeleprompter(
-        task.metric, budget=Budget(metric_calls=runs), seed=seed, num_threads=1, judging=Judging(speculate=ahead)
+        task.metric, budget=Budget(metric_calls=runs), seed=seed, num_threads=1, judging=EditJudge(speculate=ahead)
     )
     with dspy.context(lm=simulated_lm(seed)):
         program = optimizer.compile(task.program, trainset=task.trainset, valset=task.valset)

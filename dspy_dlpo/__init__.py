@@ -18,7 +18,7 @@ _NAMES = {
         "RunDirectoryError",
     ],
     "core.history": ["History", "Record", "StepContext"],
-    "core.judging": ["Judging"],
+    "core.judges": ["EditJudge", "Judge", "Judging", "WholeJudge"],
     "core.plan": ["Stopping"],
     "core.schedule": ["Schedule"],
     "core.space": ["search_space", "tunable", "with_params"],

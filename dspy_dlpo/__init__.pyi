@@ -12,7 +12,7 @@ from .core.errors import (
     RunDirectoryError,
 )
 from .core.history import History, Record, StepContext
-from .core.judging import Judging
+from .core.judges import EditJudge, Judge, Judging, WholeJudge
 from .core.plan import Stopping
 from .core.schedule import Schedule
 from .core.space import search_space, tunable, with_params
@@ -53,12 +53,14 @@ __all__ = [
     "DLPOResult",
     "DLPOTeleprompter",
     "Dropout",
+    "EditJudge",
     "EndedBy",
     "Estimate",
     "ExponentialDecay",
     "Greedy",
     "History",
     "Interrupted",
+    "Judge",
     "Judging",
     "LearningRate",
     "LinearDecay",
@@ -77,6 +79,7 @@ __all__ = [
     "Task",
     "Technique",
     "Update",
+    "WholeJudge",
     "default_settings",
     "load_program",
     "paper_settings",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dspy_dlpo.core.acceptance import AcceptAll
-from dspy_dlpo.core.judging import Judging
+from dspy_dlpo.core.judges import EditJudge, WholeJudge
 from dspy_dlpo.techniques.annealing import Annealing
 from dspy_dlpo.techniques.contrastive import Contrastive
 from dspy_dlpo.techniques.decay import ExponentialDecay, LinearDecay
@@ -30,7 +30,7 @@ def default_settings() -> dict[str, Any]:
             Regularization(max_words=200),
         ),
         "acceptance": Annealing(LinearDecay(1.0, 0.0)),
-        "judging": Judging(),
+        "judging": EditJudge(),
     }
 
 
@@ -51,7 +51,7 @@ def paper_settings() -> dict[str, Any]:
             Regularization(max_words=200, prune=False),
         ),
         "acceptance": Annealing(ExponentialDecay(1.0, 0.7)),
-        "judging": Judging(by="whole", trials=False, confirm=False),
+        "judging": WholeJudge(),
         "gradients": 1,
         "critic": True,
     }
@@ -66,7 +66,7 @@ def tgd_settings() -> dict[str, Any]:
     return {
         "techniques": (),
         "acceptance": AcceptAll(),
-        "judging": Judging(by="whole", trials=False, confirm=False, proposals="prompts"),
+        "judging": WholeJudge(proposals="prompts"),
         "gradients": 1,
         "critic": True,
     }

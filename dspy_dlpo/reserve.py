@@ -65,7 +65,7 @@ def check_budget(settings: Settings, student: dspy.Module, data: Data) -> None:
 
 def _first(settings: Settings, data: Data) -> int:
     """Examples that the first prompts and proposals are judged on."""
-    return len(data.train) if settings.judging.by == "whole" else min(settings.judging.first, len(data.train))
+    return settings.judging.first_examples(len(data.train))
 
 
 def _least_metric_calls(settings: Settings, data: Data, runs: int) -> int:

@@ -17,7 +17,7 @@ from dspy_dlpo.core.budget import Budget
 from dspy_dlpo.core.checks import check_real
 from dspy_dlpo.core.controller import Controller
 from dspy_dlpo.core.history import Record
-from dspy_dlpo.core.judging import Judging
+from dspy_dlpo.core.judges import Judge
 from dspy_dlpo.core.paths import absolute_path
 from dspy_dlpo.core.plan import Stopping
 from dspy_dlpo.core.technique import Technique
@@ -41,7 +41,7 @@ class Settings:
     task_model: dspy.LM | None
     techniques: tuple[Technique, ...]
     acceptance: Acceptance
-    judging: Judging
+    judging: Judge
     budget: Budget
     stopping: Stopping
     batch_size: int | None
@@ -65,7 +65,7 @@ class Settings:
         check_range(self.score_range)
         MetricDoor(self.metric, self.score_range)
         _check_type("acceptance", self.acceptance, Acceptance)
-        _check_type("judging", self.judging, Judging)
+        _check_type("judging", self.judging, Judge)
         _check_type("budget", self.budget, Budget)
         _check_type("stopping", self.stopping, Stopping)
         if self.controller is not None:

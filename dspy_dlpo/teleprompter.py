@@ -16,7 +16,7 @@ from dspy_dlpo.core.acceptance import Acceptance
 from dspy_dlpo.core.budget import Budget, resolve_budget
 from dspy_dlpo.core.controller import Controller
 from dspy_dlpo.core.history import Record
-from dspy_dlpo.core.judging import Judging
+from dspy_dlpo.core.judges import Judge
 from dspy_dlpo.core.plan import Stopping
 from dspy_dlpo.core.technique import Technique
 from dspy_dlpo.estimate import Estimate
@@ -43,7 +43,8 @@ class DLPOTeleprompter(Teleprompter):
         task_model: Runs the predictors that have no model of their own; ``dspy.settings.lm`` by default.
         techniques: Shape the requests to the writer, from left to right; None for those of `default_settings`.
         acceptance: Decides what is kept; None for that of `default_settings`.
-        judging: How proposals are judged; None for that of `default_settings`.
+        judging: How proposals are judged: an `EditJudge`, a `WholeJudge` or one of your own; None for that of
+            `default_settings`.
         auto: Budget preset ``"light"`` (600 runs of the program), ``"medium"`` (2,000) or ``"heavy"`` (6,000).
         budget: The most that may be spent, instead of `auto`.
         stopping: When to end before the budget does.
@@ -98,7 +99,7 @@ class DLPOTeleprompter(Teleprompter):
         task_model: dspy.LM | None = None,
         techniques: Sequence[Technique] | None = None,
         acceptance: Acceptance | None = None,
-        judging: Judging | None = None,
+        judging: Judge | None = None,
         auto: str | None = "light",
         budget: Budget | None = None,
         stopping: Stopping | None = None,
@@ -166,8 +167,8 @@ class DLPOTeleprompter(Teleprompter):
             trainset: Examples to learn from, with their inputs marked.
             teacher: Not used: `dspy.BetterTogether` gives the one of another step to all; a warning says so.
             valset: Examples on which the result is chosen and the gain is measured, less those whose inputs are in the
-                trainset. None splits some off the trainset (``Judging(holdout=)``); examples with the same inputs stay
-                together. An empty list holds nothing out.
+                trainset. None splits some off the trainset (``EditJudge(holdout=)``); examples with the same inputs
+                stay together. An empty list holds nothing out.
 
         Returns:
             A copy of the program with the best instructions found, never worse on the held-out examples than the

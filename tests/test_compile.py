@@ -7,7 +7,7 @@ import sys
 import dspy
 import pytest
 
-from dspy_dlpo import Budget, DLPOTeleprompter, Judging, Stopping, paper_settings, tgd_settings
+from dspy_dlpo import Budget, DLPOTeleprompter, EditJudge, Stopping, paper_settings, tgd_settings
 from dspy_dlpo.core.history import prompts_key
 from dspy_dlpo.core.sentences import count_words
 from dspy_dlpo.core.storage import read_history
@@ -153,7 +153,7 @@ def test_without_a_valset_some_of_the_trainset_is_held_out():
 def test_when_nothing_may_be_held_out_the_verdict_says_so():
     task = simulated_task("object_counting", n_train=40)
     with dspy.context(lm=simulated_lm(0)):
-        optimizer = DLPOTeleprompter(task.metric, budget=Budget(200), judging=Judging(holdout=0))
+        optimizer = DLPOTeleprompter(task.metric, budget=Budget(200), judging=EditJudge(holdout=0))
         better = optimizer.compile(task.program, trainset=task.trainset)
     assert "nothing was held out" in better.detailed_results.verdict
     assert better.detailed_results.best_prompts != better.detailed_results.start_prompts

@@ -8,7 +8,7 @@ import pytest
 from scripted import fields, given, scripted_lm
 from test_resume import cut, lines, story
 
-from dspy_dlpo import Budget, DLPOTeleprompter, Greedy, Judging
+from dspy_dlpo import Budget, DLPOTeleprompter, EditJudge, Greedy
 from dspy_dlpo.core.history import BUDGET_ENDED, History, StepContext, prompts_key
 
 RULES = tuple(f"Rule {i:02d} says so." for i in range(6))
@@ -67,7 +67,7 @@ def compiled(log_dir, calls: int):
         prompt_model=lm,
         techniques=(),
         acceptance=Greedy(),
-        judging=Judging(wave=4, confirm=False, speculate=0),
+        judging=EditJudge(wave=4, confirm=False, speculate=0),
         budget=Budget(metric_calls=calls),
         log_dir=log_dir,
         num_threads=1,

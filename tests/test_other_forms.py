@@ -7,7 +7,7 @@ import dspy
 import pytest
 from scripted import engine, fields, given, scripted_lm
 
-from dspy_dlpo import Budget, DLPOTeleprompter, Judging, LearningRate
+from dspy_dlpo import Budget, DLPOTeleprompter, EditJudge, LearningRate
 from dspy_dlpo.report import story
 
 NAMES = ["card lost", "card late", "rates", "refund"]
@@ -48,7 +48,7 @@ def compiled(form, log_dir=None, **limits):
         task_model=task_lm,
         prompt_model=prompt_lm,
         techniques=[LearningRate(2)],
-        judging=Judging(trials=False),  # one would list the names at once
+        judging=EditJudge(trials=False),  # one would list the names at once
         gradients=1,
         budget=Budget(**(limits or {"metric_calls": 300})),
         num_threads=1,

@@ -13,7 +13,7 @@ from dspy.lm15 import AuthError, ServerError
 from scripted import result_of
 from waiting import PATIENCE
 
-from dspy_dlpo import Budget, DLPOTeleprompter, Judging, ResumeError, RunDirectoryError
+from dspy_dlpo import Budget, DLPOTeleprompter, EditJudge, ResumeError, RunDirectoryError, WholeJudge
 from dspy_dlpo.core.storage import RunDirectory, read_history
 from dspy_dlpo.simulation import Noise, engine_of, simulated_lm, simulated_task
 
@@ -68,8 +68,8 @@ SETTINGS = {
     "quiet": {},
     "noisy": {"noise": 0.1},
     "support_desk": {"name": "support_desk"},
-    "ahead": {"noise": 0.1, "judging": Judging(width=32, speculate=24)},
-    "likely": {"noise": 0.1, "judging": Judging(width=32)},
+    "ahead": {"noise": 0.1, "judging": EditJudge(width=32, speculate=24)},
+    "likely": {"noise": 0.1, "judging": EditJudge(width=32)},
 }
 
 
@@ -247,7 +247,7 @@ def test_an_outage_of_the_prompt_model_does_not_end_the_run_for_good(tmp_path):
             task_model=simulated_lm(0),
             prompt_model=lm,
             budget=Budget(metric_calls=2000),
-            judging=Judging(trials=False),
+            judging=EditJudge(trials=False),
             log_dir=tmp_path / "run",
         )
         return result_of(lambda: optimizer.compile(task.program, trainset=task.trainset, valset=task.valset))
@@ -373,7 +373,7 @@ def test_a_range_of_scores_that_is_unknown_is_gone_on_with_too(tmp_path):
 
 
 def test_whole_proposals_are_gone_on_with_too(tmp_path):
-    settings = {"judging": Judging(by="whole")}
+    settings = {"judging": WholeJudge()}
     result, *_ = compiled(tmp_path / "run", **settings)
     again, *_ = compiled(cut(tmp_path / "run", tmp_path / "cut", 150), **settings)
     assert story(again) == story(result)

@@ -8,7 +8,16 @@ from dspy.lm15 import RateLimitError, UnsupportedModelError
 from scripted import engine, fields, given, result_of, scripted_lm
 from world import bench_of, has
 
-from dspy_dlpo import Annealing, Budget, DLPOTeleprompter, Judging, MetricError, ModelError, ProgramError, tgd_settings
+from dspy_dlpo import (
+    Annealing,
+    Budget,
+    DLPOTeleprompter,
+    EditJudge,
+    MetricError,
+    ModelError,
+    ProgramError,
+    tgd_settings,
+)
 from dspy_dlpo.core.acceptance import Bar
 from dspy_dlpo.core.attribution import judge_by_edit
 from dspy_dlpo.core.edits import Edit
@@ -168,7 +177,9 @@ def test_an_edit_of_the_users_own_sentences_must_pay():
         return fields(edits=edits) if "edits" in wanted else fields(answer="4")
 
     lm = scripted_lm(answer)
-    result = compiled(lm=lm, program=program, acceptance=Annealing(2.0), judging=Judging(trials=False)).detailed_results
+    result = compiled(
+        lm=lm, program=program, acceptance=Annealing(2.0), judging=EditJudge(trials=False)
+    ).detailed_results
     for record in result.history.steps():
         assert "Refuse medical advice." in record.proposal["self"]
     assert any("Go." in record.proposal["self"] for record in result.history), (
@@ -267,5 +278,5 @@ def test_a_program_without_predictors_is_refused_before_anything_is_paid_for():
 
 
 def test_judging_without_confirmation_makes_no_repeated_runs(tmp_path):
-    compiled(judging=Judging(confirm=False), log_dir=tmp_path)
+    compiled(judging=EditJudge(confirm=False), log_dir=tmp_path)
     assert '"rollout": 1' not in (tmp_path / "calls.jsonl").read_text()

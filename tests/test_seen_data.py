@@ -3,7 +3,7 @@
 import dspy
 import pytest
 
-from dspy_dlpo import Budget, DLPOTeleprompter, Judging
+from dspy_dlpo import Budget, DLPOTeleprompter, EditJudge
 from dspy_dlpo.examples import input_keys
 from dspy_dlpo.settings import check_data
 from dspy_dlpo.simulation import simulated_lm, simulated_task
@@ -16,7 +16,7 @@ def right(gold, pred, trace=None):
 
 
 def divided(trainset, valset=None, **judging):
-    settings = DLPOTeleprompter(right, **({"judging": Judging(**judging)} if judging else {})).settings
+    settings = DLPOTeleprompter(right, **({"judging": EditJudge(**judging)} if judging else {})).settings
     return check_data(settings, trainset, valset)
 
 
@@ -107,5 +107,5 @@ def test_without_copies_the_split_is_as_it_was(seed):
     order = list(range(40))
     random.Random(f"{seed}/holdout").shuffle(order)
     held = sorted(order[:20])
-    settings = DLPOTeleprompter(right, seed=seed, judging=Judging(holdout=0.5)).settings
+    settings = DLPOTeleprompter(right, seed=seed, judging=EditJudge(holdout=0.5)).settings
     assert check_data(settings, TASK.trainset, None).val == [TASK.trainset[i] for i in held]

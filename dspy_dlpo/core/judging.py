@@ -7,75 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dspy_dlpo.core.acceptance import TOLERANCE, Bar
-from dspy_dlpo.core.checks import check_real, check_whole
 from dspy_dlpo.core.edits import Edit
 from dspy_dlpo.core.history import Prompts
 from dspy_dlpo.core.parts import Parts
 from dspy_dlpo.core.runs import Pair, Runs
 from dspy_dlpo.core.sentences import words_of
-from dspy_dlpo.core.space import tunable
 
 # A judgement with more than this share of its runs lost in transport says nothing.
 MOST_MISSING = 0.1
-
-
-@dataclass(frozen=True)
-class Judging:
-    """How proposals are judged.
-
-    Args:
-        by: ``"edit"`` takes what reaches the bar whole, and of what does not it attributes gains and losses to single
-            edits and keeps those that pay; ``"whole"`` is the paper's way, one decision for the whole proposal on the
-            whole training set.
-        first: Training examples of the judging set at the start, at least 1. It grows when the score on it saturates or
-            the steps stall.
-        wave: Program runs between two looks at whether a judgement can stop, at least 1.
-        width: Program runs that go out together at most, where no decision stands between them; at least `wave`. None
-            for all of them, as many at a time as there are threads; with a run directory one wave, as a crash may lose
-            all that are in flight, and that many runs of the budget are kept for it.
-        speculate: Program runs that go out together with a wave although a decision may make them needless, at least
-            0. That saves waiting where there are threads to spare, and costs runs: each judgement decides as it would
-            without, but a budget of runs ends sooner, and schedules that follow it go on faster. None for those that
-            are likely to be needed: the longer a prompt stays in, the more of its runs go out at once.
-        trials: Whether single sentences are tried without, or in another place, once the first gains slow down; the
-            user's own are tried back that a proposal taken whole took away; and what all training answers have in
-            common (labels, a form) is told where the program answers otherwise, if that gains.
-        confirm: Whether a change of an example's score counts only when a second run agrees: True, False, or ``"auto"``
-            (until 20 repeated runs have shown no change).
-        finalists: Prompts compared on the validation set at the end beside the user's own, at least 1.
-        holdout: Share of the trainset split off as validation set when none is given, 0 to below 1. At 0 nothing is
-            held out, and the verdict says so.
-        proposals: What the writer is asked for: ``"edits"``, or ``"prompts"`` (a whole new prompt, as plain textual
-            gradient descent does), which is turned into edits.
-    """
-
-    by: str = "edit"
-    first: int = tunable(24, low=8, high=64)
-    wave: int = 8
-    width: int | None = None
-    speculate: int | None = None
-    trials: bool = True
-    confirm: bool | str = "auto"
-    finalists: int = 3
-    holdout: float = 0.5
-    proposals: str = "edits"
-
-    def __post_init__(self) -> None:
-        _one_of("by", self.by, ("edit", "whole"))
-        _one_of("proposals", self.proposals, ("edits", "prompts"))
-        _one_of("confirm", self.confirm, (True, False, "auto"))
-        for name in ("first", "wave", "finalists"):
-            check_whole("Judging", name, getattr(self, name))
-        if self.speculate is not None:
-            check_whole("Judging", "speculate", self.speculate, low=0)
-        if self.width is not None:
-            check_whole("Judging", "width", self.width, low=self.wave)
-        check_real("Judging", "holdout", self.holdout, 0, 1, below=True)
-
-
-def _one_of(name: str, value: object, options: Sequence[object]) -> None:
-    if value not in options:
-        raise ValueError(f"Judging({name}={value!r}) must be one of {', '.join(map(repr, options))}. Pass one of them.")
 
 
 @dataclass(frozen=True)
@@ -87,7 +26,7 @@ class Bench:
         incumbent: The prompts in force; they have run on all examples.
         examples: The judging set.
         high: The metric's best score; None if it is unknown, and nothing stops early then.
-        confirm: As in `Judging`.
+        confirm: Whether a change counts only when a second run agrees; ``"auto"`` while noise is assumed.
         low: The metric's lowest score.
         parts: The sets of edits that were tried together so far, and on what.
     """

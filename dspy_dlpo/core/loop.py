@@ -11,14 +11,15 @@ from dataclasses import dataclass, field, replace
 
 from dspy_dlpo.core.acceptance import TOLERANCE, Bar
 from dspy_dlpo.core.asking import written
-from dspy_dlpo.core.attribution import Judged, judge_edits
+from dspy_dlpo.core.attribution import Judged
 from dspy_dlpo.core.budget import BudgetSpent, RunEnds
 from dspy_dlpo.core.controller import controlled
 from dspy_dlpo.core.edits import Edit, Edits
 from dspy_dlpo.core.ending import EndedBy, Ending
 from dspy_dlpo.core.errors import ControllerError, DLPOError, MetricError, ModelError, ProgramError
-from dspy_dlpo.core.history import BUDGET_ENDED, History, LedgerEntry, Prompts, Record, StepContext
-from dspy_dlpo.core.judging import Bench, Judgement, judge
+from dspy_dlpo.core.history import BUDGET_ENDED, History, Prompts, Record, StepContext
+from dspy_dlpo.core.judges import Rules
+from dspy_dlpo.core.judging import Bench, Judgement
 from dspy_dlpo.core.keeping import best_part, or_better
 from dspy_dlpo.core.observed import judge_observed
 from dspy_dlpo.core.plan import Plan
@@ -228,9 +229,7 @@ class Run:
     # --- the judging set -------------------------------------------------------------------------------------------
 
     def _opening(self) -> Record:
-        judging = self.plan.judging
-        count = len(self.plan.examples)
-        return self._enlarged("start", count if judging.by == "whole" else min(judging.first, count))
+        return self._enlarged("start", self.plan.judging.first_examples(len(self.plan.examples)))
 
     def _growth(self) -> Record:
         size, all_examples = 2 * len(self.judging_set), len(self.plan.examples)
@@ -428,8 +427,9 @@ class Run:
         bench = self.bench()
         bar = plan.acceptance.bar(list(bench.scores.values()), ctx)
         seen["base"] = bench.mean
-        with self._kept("step", bench, lambda part: _legal(updates, part) == part, bar, **seen):
-            prompts, judgement, ledger = self._judge(bench, edits, bar, updates)
+        rules = Rules(lambda part: _legal(updates, part), self._touches_own)
+        with self._kept("step", bench, lambda part: rules.legal(part) == part, bar, **seen):
+            prompts, judgement, ledger = plan.judging.judge(bench, edits, bar, rules)
         seen["base"] = bench.mean  # the prompts in force may have run again
         return self._judged("step", prompts, judgement, bar, ledger=ledger, **seen)
 
@@ -438,24 +438,6 @@ class Run:
         shown = [self._failed_run(x) for x in examples]
         rows = self.feedback([request for request, _ in shown], [row for _, row in shown])
         return self.critique(self.prompts, rows, ctx.step)
-
-    def _judge(self, bench: Bench, edits: Edits, bar: Bar, updates: Sequence[Update]) -> Judged:
-        if self.plan.judging.by == "whole":
-            prompts = bench.part(edits)
-            judgement = judge(bench, prompts, bar)
-            kept = tuple(LedgerEntry(edit, kept=judgement.passed, reason="judged as a whole") for edit in edits)
-            return prompts, judgement, kept
-        prompts, judgement, ledger = judge_edits(bench, edits, bar, must_pay=self._touches_own)
-        survivors = tuple(entry.edit for entry in ledger if entry.kept)
-        legal = _legal(updates, survivors)
-        if judgement.passed and legal != survivors:
-            # A part of the edits may break a rule that all of them together kept, such as a limit of words.
-            prompts = bench.part(legal)
-            refused = Judgement(False, False, None, "what pays breaks a rule")
-            judgement = judge(bench, prompts, bar) if legal else refused
-            ledger = tuple(replace(entry, kept=entry.kept and entry.edit in legal) for entry in ledger)
-        best = best_part(bench, bar, lambda part: _legal(updates, part) == part)
-        return or_better((prompts, judgement, ledger), best)
 
     @contextmanager
     def _kept(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from dspy_dlpo.core.acceptance import Acceptance, Greedy
 from dspy_dlpo.core.checks import check_real, check_whole
 from dspy_dlpo.core.controller import Controller
-from dspy_dlpo.core.judging import Judging
+from dspy_dlpo.core.judges import EditJudge, Judge
 from dspy_dlpo.core.paths import absolute_path
 from dspy_dlpo.core.space import tunable
 from dspy_dlpo.core.technique import Technique
@@ -81,7 +81,7 @@ class Plan:
 
     techniques: tuple[Technique, ...] = ()
     acceptance: Acceptance = field(default_factory=Greedy)
-    judging: Judging = field(default_factory=Judging)
+    judging: Judge = field(default_factory=EditJudge)
     stopping: Stopping = field(default_factory=Stopping)
     batch_size: int = tunable(4, low=2, high=16)
     gradients: int = 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import dspy
@@ -13,13 +12,14 @@ from dspy_dlpo import (
     Contrastive,
     DLPOTeleprompter,
     Dropout,
+    EditJudge,
     Greedy,
-    Judging,
     LearningRate,
     LinearDecay,
     Momentum,
     Regularization,
     Technique,
+    WholeJudge,
     default_settings,
     paper_settings,
     tgd_settings,
@@ -53,12 +53,7 @@ def without(kind: type[Technique], instead: Technique | None = None) -> dict[str
 
 def alone(*techniques: Technique, acceptance: Any = None) -> dict[str, Any]:
     """One technique, judged by edit and greedily."""
-    return {"techniques": techniques, "acceptance": acceptance or Greedy(), "judging": Judging()}
-
-
-def judging(**changes: Any) -> dict[str, Any]:
-    """The shipped settings with another way of judging."""
-    return {**default_settings(), "judging": replace(Judging(), **changes)}
+    return {"techniques": techniques, "acceptance": acceptance or Greedy(), "judging": EditJudge()}
 
 
 def settings() -> dict[str, dict[str, Any]]:
@@ -83,8 +78,8 @@ def settings() -> dict[str, dict[str, Any]]:
         "only momentum (TMnt)": alone(shipped[Momentum]),
         "only contrastive (TCL)": alone(shipped[Contrastive]),
         "only regularization (TRegu)": alone(shipped[Regularization]),
-        "by whole proposal": judging(by="whole"),
-        "without trials": judging(trials=False),
+        "by whole proposal": {**default_settings(), "judging": WholeJudge(trials=True, confirm="auto")},
+        "without trials": {**default_settings(), "judging": EditJudge(trials=False)},
     }
 
 

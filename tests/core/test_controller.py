@@ -14,12 +14,12 @@ from dspy_dlpo.core.controller import controlled, step_numbers
 from dspy_dlpo.core.edits import distance
 from dspy_dlpo.core.history import History, StepContext
 from dspy_dlpo.core.json_lines import to_json
-from dspy_dlpo.core.judging import Judging
+from dspy_dlpo.core.judges import EditJudge, WholeJudge
 from dspy_dlpo.core.plan import Plan, Stopping
 from dspy_dlpo.core.reading import record_from_json
 from dspy_dlpo.core.roles import Reply
 
-QUIET = Judging(first=16, wave=4, confirm=False)
+QUIET = EditJudge(first=16, wave=4, confirm=False)
 TECHNIQUES = (LearningRate(LinearDecay(8, 2)), Dropout(0.1), Momentum())
 FIRST = StepContext(0, 0.0, History())
 
@@ -80,7 +80,7 @@ def test_the_record_of_each_step_shows_what_was_chosen_and_no_other_record_does(
 
 
 def test_the_chosen_limit_of_edits_is_enforced_whatever_the_writer_answers() -> None:
-    run = run_with(Counting(), techniques=(LearningRate(10),), judging=replace(QUIET, by="whole"))
+    run = run_with(Counting(), techniques=(LearningRate(10),), judging=WholeJudge(wave=4))
     steps = run.history.steps()
     assert [len(step.edits) for step in steps[:3]] == [1, 2, 3]
     for limit, step in enumerate(steps, start=1):

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from world import bench_of
 
 from dspy_dlpo.core.acceptance import TOLERANCE, Bar
-from dspy_dlpo.core.judging import Bench, Judging, is_shorter, judge
+from dspy_dlpo.core.judges import EditJudge, Judging, WholeJudge
+from dspy_dlpo.core.judging import Bench, is_shorter, judge
 
 BINARY = st.sampled_from([0.0, 1.0])
 CONTINUOUS = st.integers(0, 8).map(lambda eighths: eighths / 8)
@@ -240,7 +241,6 @@ def test_shorter_means_fewer_words_in_all() -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"by": "sentence"},
         {"proposals": "poems"},
         {"confirm": "maybe"},
         {"first": 0},
@@ -258,5 +258,19 @@ def test_shorter_means_fewer_words_in_all() -> None:
 )
 def test_illegal_settings_are_refused_with_the_way_out(fields) -> None:
     (name,) = fields
-    with pytest.raises(ValueError, match=rf"Judging\({name}=.*Pass"):
-        Judging(**fields)
+    with pytest.raises(ValueError, match=rf"EditJudge\({name}=.*Pass"):
+        EditJudge(**fields)
+
+
+@pytest.mark.parametrize(
+    ("by", "judge"),
+    [("edit", EditJudge(first=8, wave=4)), ("whole", WholeJudge(wave=4, trials=True, confirm="auto"))],
+)
+def test_the_former_name_gives_the_judge_and_says_so(by, judge) -> None:
+    with pytest.warns(DeprecationWarning, match=rf"is now {type(judge).__name__}\(\)"):
+        assert Judging(by=by, first=8, wave=4) == judge
+
+
+def test_the_former_name_refuses_what_is_none() -> None:
+    with pytest.raises(ValueError, match="Pass an EditJudge or a WholeJudge"):
+        Judging(by="sentence")

@@ -11,7 +11,7 @@ from dspy_dlpo.core.acceptance import AcceptAll
 from dspy_dlpo.core.edits import Dropped, Edit, distance
 from dspy_dlpo.core.errors import ModelError
 from dspy_dlpo.core.freezing import FreezeText
-from dspy_dlpo.core.judging import Judging
+from dspy_dlpo.core.judges import EditJudge, Judge, WholeJudge
 from dspy_dlpo.core.loop import MOST_TRIES
 from dspy_dlpo.core.plan import Stopping
 from dspy_dlpo.core.roles import Reply
@@ -20,8 +20,14 @@ from dspy_dlpo.core.trials import try_deletions
 from dspy_dlpo.core.update import TextGradient
 from dspy_dlpo.techniques import LearningRate
 
-QUIET = Judging(first=8, wave=4, confirm=False)
-NO_TRIALS = Judging(first=8, wave=4, confirm=False, trials=False)
+QUIET = EditJudge(first=8, wave=4, confirm=False)
+NO_TRIALS = EditJudge(first=8, wave=4, confirm=False, trials=False)
+
+
+def judge_of(whole: bool, **settings) -> Judge:
+    """A judge of whole proposals, or of edits on few examples at first."""
+    settings = {"wave": 4, "trials": True, "confirm": "auto", **settings}
+    return WholeJudge(**settings) if whole else EditJudge(first=8, **settings)
 
 
 def rewards(text: str, x: int, rollout: int) -> float:
@@ -58,7 +64,7 @@ def test_the_budget_is_never_exceeded_and_the_records_fit_together(numbers, limi
         Script(proposes(*numbers), most=10**6),
         limit=limit,
         reserved=min(reserved, limit),
-        judging=Judging(first=8, wave=wave),
+        judging=EditJudge(first=8, wave=wave),
         stopping=Stopping(max_steps=30),
     )
     run.go()
@@ -102,7 +108,7 @@ def test_a_refused_proposal_is_kept_in_the_record_and_not_in_force() -> None:
         World(rewards),
         Script(lambda step, prompt: Reply((rule(9),))),
         start="Start. Rule 00.",
-        judging=Judging(by="whole", trials=False, confirm=False),
+        judging=WholeJudge(),
         stopping=Stopping(max_steps=1),
     )
     run.go()
@@ -120,7 +126,7 @@ def test_where_runs_do_not_differ_the_prompts_in_force_never_get_worse(seed: int
         World(score),
         Script(lambda step, prompt: Reply((rule(step % 10), rule((step + 4) % 10))), most=10**6),
         start="Start. More words. And more.",
-        judging=Judging(by="whole" if whole else "edit", first=8, wave=4, confirm=False, trials=trials),
+        judging=judge_of(whole, confirm=False, trials=trials),
         seed=seed,
         limit=800,
         stopping=Stopping(max_steps=25),
@@ -180,7 +186,7 @@ def test_a_critic_that_says_nothing_is_a_recorded_refused_step() -> None:
 @pytest.mark.parametrize("trials", [True, False])
 def test_a_run_whose_writer_is_stuck_ends(reply: Reply, trials: bool) -> None:
     """No step costs a run of the program any more, so the budget alone would never end it."""
-    judging = Judging(first=8, wave=4, confirm=False, trials=trials)
+    judging = EditJudge(first=8, wave=4, confirm=False, trials=trials)
     run = run_of(World(rewards), Script(lambda step, prompt: reply), limit=500, judging=judging)
     run.go()
     assert run.ended
@@ -314,7 +320,7 @@ def test_frozen_text_outlives_steps_trials_and_moves() -> None:
 
 @given(st.integers(1, 3), st.lists(st.integers(0, 9), min_size=1, max_size=6), st.booleans())
 def test_no_step_changes_more_sentences_than_the_learning_rate(max_edits: int, numbers, whole: bool) -> None:
-    judging = Judging(by="whole" if whole else "edit", first=8, wave=4, trials=False)
+    judging = judge_of(whole, trials=False)
     run = run_of(
         World(rewards),
         Script(lambda step, prompt: Reply(tuple(rule(number) for number in range(10)))),
@@ -331,7 +337,7 @@ def test_no_step_changes_more_sentences_than_the_learning_rate(max_edits: int, n
 
 
 def test_judging_as_a_whole_keeps_or_refuses_all_edits_on_all_examples() -> None:
-    judging = Judging(by="whole", trials=False, confirm=False, wave=4)
+    judging = WholeJudge(wave=4)
     run = run_of(
         World(rewards),
         Script(lambda step, prompt: Reply((rule(0), rule(7)))),
@@ -350,7 +356,7 @@ def test_accepting_all_keeps_what_is_worse() -> None:
         Script(lambda step, prompt: Reply((rule(9),))),
         start="Start. Rule 00.",
         acceptance=AcceptAll(),
-        judging=Judging(by="whole", trials=False, confirm=False),
+        judging=WholeJudge(),
         stopping=Stopping(max_steps=1),
     )
     run.go()
@@ -434,7 +440,7 @@ def test_the_order_within_a_wave_changes_nothing(shuffled: int, seed: int, whole
         run = run_of(
             World(noisy, shuffled=order),
             Script(proposes(0, 1, 2, 3, 9), most=10**6),
-            judging=Judging(by="whole" if whole else "edit", first=8, wave=5),
+            judging=judge_of(whole, wave=5),
             seed=seed,
             stopping=Stopping(max_steps=12),
         )
@@ -469,14 +475,15 @@ def test_a_sentence_that_the_writer_says_again_elsewhere_is_moved_there():
     assert dropped[0].reason == "the prompt says this already"
 
 
-@pytest.mark.parametrize("by", ["edit", "whole"])
+@pytest.mark.parametrize(
+    "judging", [EditJudge(first=24, confirm=False), WholeJudge(trials=True)], ids=["edit", "whole"]
+)
 @pytest.mark.parametrize("lost", [3, 6])
-def test_calls_that_were_lost_at_the_start_are_made_later(by, lost):
+def test_calls_that_were_lost_at_the_start_are_made_later(judging, lost):
     def score(text: str, x: int, rollout: int) -> float | None:
         is_down = text == "Start." and x < lost and rollout < 2
         return None if is_down else rewards(text, x, rollout)
 
-    judging = Judging(first=24, by=by, confirm=False)
     run = run_of(World(score), Script(proposes(0, 1, 2, 3)), limit=600, examples=24, judging=judging)
     run.go()
     assert f"{lost} unanswered" in run.history[0].reason
@@ -488,7 +495,7 @@ def test_calls_that_are_never_answered_are_not_made_for_ever():
     def score(text: str, x: int, rollout: int) -> float | None:
         return None if x == 0 else rewards(text, x, rollout)
 
-    judging = Judging(first=16, confirm=False)
+    judging = EditJudge(first=16, confirm=False)
     run = run_of(World(score), Script(proposes(1, 2, 3)), limit=2000, judging=judging, stopping=Stopping(max_steps=40))
     run.go()
     tries = Counter(str(each.prompts) for each in run.runs._forward.requests if each.example == 0)
@@ -512,7 +519,7 @@ def test_the_gain_of_a_step_is_measured_on_the_same_runs_as_its_score():
     def score(text: str, x: int, rollout: int) -> float:
         return float(x % 4 < 2 if rollout else x % 4 < 3)  # the first run of everything flatters
 
-    run = run_of(World(score), Script(proposes(5, 6, 7)), examples=24, judging=Judging(first=24))
+    run = run_of(World(score), Script(proposes(5, 6, 7)), examples=24, judging=EditJudge(first=24))
     run.go()
     for record in run.history.steps():
         if record.accepted and record.base is not None:

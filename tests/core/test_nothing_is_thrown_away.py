@@ -13,7 +13,7 @@ from dspy_dlpo.core.attribution import TOGETHER
 from dspy_dlpo.core.edits import Edit
 from dspy_dlpo.core.freezing import FreezeText
 from dspy_dlpo.core.history import BUDGET_ENDED, Scored, paired_difference
-from dspy_dlpo.core.judging import Judging
+from dspy_dlpo.core.judges import EditJudge
 from dspy_dlpo.core.roles import Reply
 from dspy_dlpo.core.sentences import count_words, split
 from dspy_dlpo.core.update import TextGradient
@@ -63,7 +63,7 @@ def run_with(seed: int, limit: int, *, noise: float = 0.0, hot: bool = False, fi
         limit=limit,
         start=START,
         examples=EXAMPLES,
-        judging=Judging(first=first, wave=4, confirm="auto" if noise else False),
+        judging=EditJudge(first=first, wave=4, confirm="auto" if noise else False),
         constraints=RULES,
         acceptance=acceptance,
         seed=seed,
@@ -152,7 +152,7 @@ def test_what_is_kept_at_the_end_says_so_and_may_be_gone_on_with() -> None:
             lambda step, prompt: Reply(tuple(map(rule, [1, 5] if "Start" in prompt else [7]))),
             lambda step: tuple(TextGradient(name, f"critique {step}") for name in ("check", "solve")),
         )
-        judging = Judging(first=EXAMPLES, wave=4, confirm=False)
+        judging = EditJudge(first=EXAMPLES, wave=4, confirm=False)
         rules = {"check": (), "solve": ()}
         run = run_of(World(score), script, limit=limit, examples=EXAMPLES, judging=judging, constraints=rules)
         run.start = {"check": "Check.", "solve": "Start."}
@@ -189,7 +189,7 @@ def test_a_part_that_breaks_a_rule_is_not_kept_though_the_whole_would_not() -> N
 
     for limit in range(25, 120):
         script = Script(lambda step, prompt: Reply(edits if step == 1 else ()))
-        judging = Judging(first=EXAMPLES, wave=4, confirm=False, trials=False)
+        judging = EditJudge(first=EXAMPLES, wave=4, confirm=False, trials=False)
         run = run_of(
             World(score), script, limit=limit, start=start, examples=EXAMPLES, judging=judging, constraints=rules
         )

@@ -8,7 +8,7 @@ from dspy_dlpo.core.attribution import TOGETHER
 from dspy_dlpo.core.edits import Edit
 from dspy_dlpo.core.freezing import FreezeText
 from dspy_dlpo.core.history import History, LedgerEntry, Record
-from dspy_dlpo.core.judging import Judging
+from dspy_dlpo.core.judges import EditJudge
 from dspy_dlpo.core.parts import proposal
 from dspy_dlpo.core.plan import Stopping
 from dspy_dlpo.core.restoring import RESTORED, next_restorations, try_restorations
@@ -131,7 +131,7 @@ def run_on(*, matters: bool, **plan):
         return 0.0 if matters and "Sort the mail." in text and x % 3 == 1 else mail(text, x, rollout)
 
     script = Script(lambda step, prompt: Reply(EDITS if step == 1 else ()))
-    judging = Judging(first=24, confirm=False)
+    judging = EditJudge(first=24, confirm=False)
     run = run_of(World(score), script, start=START, examples=24, limit=400, judging=judging, **plan)
     run.go()
     return run
@@ -151,7 +151,7 @@ def test_the_run_tries_them_back_before_its_next_step(matters: bool) -> None:
 def test_sentences_added_by_a_whole_proposal_come_to_their_trial() -> None:
     idle = Edit("add", 3, "Smile at all times.", predictor="solve")
     script = Script(lambda step, prompt: Reply((EDITS[2], idle) if step == 1 else ()))
-    judging = Judging(first=24, confirm=False)
+    judging = EditJudge(first=24, confirm=False)
     run = run_of(World(mail), script, start=START, examples=24, limit=400, judging=judging)
     run.go()
     assert all(entry.reason == TOGETHER for entry in run.history[1].ledger)
@@ -174,7 +174,7 @@ def test_without_trials_nothing_is_tried_back() -> None:
         Script(lambda step, prompt: Reply(EDITS if step == 1 else ())),
         start=START,
         examples=24,
-        judging=Judging(first=24, confirm=False, trials=False),
+        judging=EditJudge(first=24, confirm=False, trials=False),
     )
     run.go()
     assert all(record.kind != "trial" for record in run.history)

@@ -3,7 +3,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from dspy_dlpo import default_settings
-from dspy_dlpo.core.judging import Judging
+from dspy_dlpo.core.judges import EditJudge
 from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.space import Choice, Range, numbers, search_space, tunable, with_params
 from dspy_dlpo.techniques import Annealing, Dropout, ExponentialDecay, LearningRate, LinearDecay, Regularization
@@ -79,7 +79,7 @@ def test_the_values_of_a_schedule_inherit_the_range_of_their_field() -> None:
 
 
 def test_a_plan_is_searched_through_and_through() -> None:
-    plan = Plan(techniques=(Dropout(), Regularization()), acceptance=Annealing(), judging=Judging())
+    plan = Plan(techniques=(Dropout(), Regularization()), acceptance=Annealing(), judging=EditJudge())
     assert set(search_space(plan)) == {
         "techniques.0.p",
         "techniques.1.max_words",

@@ -5,7 +5,7 @@ import shutil
 import pytest
 from scripted import engine, intents_named
 
-from dspy_dlpo import Judging, paper_settings
+from dspy_dlpo import EditJudge, paper_settings
 from dspy_dlpo.core.roles import Row
 from dspy_dlpo.host.answer_forms import answer_forms
 from dspy_dlpo.host.answers import expected_answers
@@ -109,7 +109,9 @@ def test_what_repairs_nothing_where_it_must_help_is_tried_on_one_wave_and_never_
     assert better.signature.instructions == "Name it."
 
 
-@pytest.mark.parametrize("settings", [paper_settings(), {"judging": Judging(trials=False)}], ids=["paper", "no trials"])
+@pytest.mark.parametrize(
+    "settings", [paper_settings(), {"judging": EditJudge(trials=False)}], ids=["paper", "no trials"]
+)
 def test_without_trials_nothing_is_listed(settings):
     better, _ = compiled(**settings)
     assert tried(better) == []

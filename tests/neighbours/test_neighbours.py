@@ -5,7 +5,7 @@ import pytest
 from dspy.clients.provider import Provider
 from dspy.teleprompt import BetterTogether, BootstrapFewShot, BootstrapFinetune
 
-from dspy_dlpo import Budget, DLPOTeleprompter, Judging
+from dspy_dlpo import Budget, DLPOTeleprompter, EditJudge
 from dspy_dlpo.simulation import simulated_lm, simulated_task
 
 
@@ -127,6 +127,6 @@ def test_better_together_fine_tunes_after_it(task, provider):
 
 
 def test_it_goes_on_after_itself(task):
-    first = dlpo(task.metric, judging=Judging(holdout=0.3)).compile(task.program, trainset=task.trainset)
+    first = dlpo(task.metric, judging=EditJudge(holdout=0.3)).compile(task.program, trainset=task.trainset)
     second = dlpo(task.metric, calls=120, seed=1).compile(first, trainset=task.trainset, valset=task.valset)
     assert second.detailed_results.start_prompts == first.detailed_results.best_prompts

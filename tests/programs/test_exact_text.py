@@ -7,7 +7,7 @@ import pytest
 from compiling import TRAIN, VAL, right
 from engine import RULE, asked, program_lm
 
-from dspy_dlpo import Budget, DLPOTeleprompter, Judging, load_program
+from dspy_dlpo import Budget, DLPOTeleprompter, EditJudge, load_program
 from dspy_dlpo.core.edits import Edit, apply, fit
 from dspy_dlpo.host.parameters import KINDS, read_prompts, write_prompts
 
@@ -62,7 +62,7 @@ def adding(text: str = RULE):
 
 def compiled(student, lm, **options):
     with dspy.context(lm=lm):
-        alone = Judging(trials=False)  # no sentence but the writer's
+        alone = EditJudge(trials=False)  # no sentence but the writer's
         optimizer = DLPOTeleprompter(right, budget=Budget(60), num_threads=1, judging=alone, **options)
         return optimizer.compile(student, trainset=TRAIN, valset=VAL)
 

@@ -5,10 +5,10 @@ import pytest
 from compiling import VAL, called, compiled, learned, rows_of, scores
 from engine import copied, program_lm, solved
 
-from dspy_dlpo import Greedy, Judging
+from dspy_dlpo import EditJudge, Greedy
 
 # Every edit must pay, and this model is known to be free of noise.
-EXACT = {"acceptance": Greedy(), "judging": Judging(confirm=False)}
+EXACT = {"acceptance": Greedy(), "judging": EditJudge(confirm=False)}
 COPY = "facts -> answer"
 
 

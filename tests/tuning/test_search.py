@@ -10,7 +10,7 @@ import pytest
 from optuna.trial import TrialState
 from searcher import PULSE, search, small_task
 
-from dspy_dlpo import Budget, Constraint, DLPOTeleprompter, Judging, Task, Technique, tunable
+from dspy_dlpo import Budget, Constraint, DLPOTeleprompter, EditJudge, Task, Technique, tunable
 from dspy_dlpo.core.edits import Dropped
 from dspy_dlpo.simulation import simulated_lm, simulated_task
 from dspy_dlpo.tuning import price, settings_of, tune
@@ -227,7 +227,7 @@ def test_a_technique_of_ones_own_is_searched_too(storage) -> None:
         def apply(self, update, ctx):
             return update
 
-    names = [each.name for each in search_parameters(techniques=(Shout(),), judging=Judging(first=8))]
+    names = [each.name for each in search_parameters(techniques=(Shout(),), judging=EditJudge(first=8))]
     assert names[:2] == ["Shout", "Shout.volume"]
 
 

@@ -1,0 +1,169 @@
+"""How proposals are judged: by single edits, or as a whole as the paper does. A judge of your own is one class more."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dspy_dlpo.core.acceptance import Bar
+from dspy_dlpo.core.attribution import Judged, judge_edits
+from dspy_dlpo.core.checks import check_real, check_whole
+from dspy_dlpo.core.edits import Edit, Edits
+from dspy_dlpo.core.history import LedgerEntry
+from dspy_dlpo.core.judging import Bench, Judgement, judge
+from dspy_dlpo.core.keeping import best_part, or_better
+from dspy_dlpo.core.space import tunable
+
+WHOLE = "judged as a whole"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a judge must heed beside the bar.
+
+    Args:
+        legal: Gives those of some edits that the rules of the step admit together.
+        must_pay: Whether an edit must repair something, even where the bar would let it pass.
+    """
+
+    legal: Callable[[Edits], Edits] = lambda edits: edits
+    must_pay: Callable[[Edit], bool] = lambda edit: False
+
+
+@dataclass(frozen=True)
+class Judge(ABC):
+    """How proposals are judged; and with what runs, as far as no decision depends on that.
+
+    Args:
+        wave: Program runs between two looks at whether a judgement can stop, at least 1.
+        width: Program runs that go out together at most, where no decision stands between them; at least `wave`. None
+            for all of them, as many at a time as there are threads; with a run directory one wave, as a crash may lose
+            all that are in flight, and that many runs of the budget are kept for it.
+        speculate: Program runs that go out together with a wave although a decision may make them needless, at least
+            0. That saves waiting where there are threads to spare, and costs runs: each judgement decides as it would
+            without, but a budget of runs ends sooner, and schedules that follow it go on faster. None for those that
+            are likely to be needed: the longer a prompt stays in, the more of its runs go out at once.
+        trials: Whether single sentences are tried without, or in another place, once the first gains slow down; the
+            user's own are tried back that a proposal taken whole took away; and what all training answers have in
+            common (labels, a form) is told where the program answers otherwise, if that gains.
+        confirm: Whether a change of an example's score counts only when a second run agrees: True, False, or ``"auto"``
+            (until 20 repeated runs have shown no change).
+        finalists: Prompts compared on the validation set at the end beside the user's own, at least 1.
+        holdout: Share of the trainset split off as validation set when none is given, 0 to below 1. At 0 nothing is
+            held out, and the verdict says so.
+        proposals: What the writer is asked for: ``"edits"``, or ``"prompts"`` (a whole new prompt, as plain textual
+            gradient descent does), which is turned into edits.
+
+    Raises:
+        TypeError: If a number is none.
+        ValueError: If a value is out of range.
+    """
+
+    wave: int = 8
+    width: int | None = None
+    speculate: int | None = None
+    trials: bool = True
+    confirm: bool | str = "auto"
+    finalists: int = 3
+    holdout: float = 0.5
+    proposals: str = "edits"
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        self._one_of("proposals", ("edits", "prompts"))
+        self._one_of("confirm", (True, False, "auto"))
+        for field in ("wave", "finalists"):
+            check_whole(name, field, getattr(self, field))
+        if self.speculate is not None:
+            check_whole(name, "speculate", self.speculate, low=0)
+        if self.width is not None:
+            check_whole(name, "width", self.width, low=self.wave)
+        check_real(name, "holdout", self.holdout, 0, 1, below=True)
+
+    def _one_of(self, field: str, options: Sequence[object]) -> None:
+        if (value := getattr(self, field)) not in options:
+            said = f"{type(self).__name__}({field}={value!r})"
+            raise ValueError(f"{said} must be one of {', '.join(map(repr, options))}. Pass one of them.")
+
+    @abstractmethod
+    def judge(self, bench: Bench, edits: Edits, bar: Bar, rules: Rules) -> Judged:
+        """Decide which edits of a proposal are kept.
+
+        Args:
+            bench: The prompts in force on the judging set; it makes the runs.
+            edits: Edits of these prompts that the rules admit, at least one.
+            bar: The lowest judged score that passes.
+            rules: What must be heeded beside it.
+
+        Returns:
+            The prompts that come of it, their judgement, and what each edit gained and lost, as far as that is known.
+
+        Raises:
+            BudgetSpent: When runs cannot be paid for; what was judged to its end by then competes.
+        """
+
+    def first_examples(self, count: int) -> int:
+        """How many of so many training examples are judged on from the start; all of them unless a judge says less."""
+        return count
+
+
+@dataclass(frozen=True)
+class EditJudge(Judge):
+    """Judge a proposal as a whole, and where it fails by its edits: those that pay are kept.
+
+    Args:
+        first: Training examples of the judging set at the start, at least 1. It grows when the score on it saturates or
+            the steps stall.
+    """
+
+    first: int = tunable(24, low=8, high=64)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_whole(type(self).__name__, "first", self.first)
+
+    def judge(self, bench: Bench, edits: Edits, bar: Bar, rules: Rules) -> Judged:
+        """Take what reaches the bar whole, and of what does not the edits that pay."""
+        prompts, judgement, ledger = judge_edits(bench, edits, bar, rules.must_pay)
+        survivors = tuple(entry.edit for entry in ledger if entry.kept)
+        legal = rules.legal(survivors)
+        if judgement.passed and legal != survivors:
+            # A part of the edits may break a rule that all of them together kept, such as a limit of words.
+            prompts = bench.part(legal)
+            refused = Judgement(False, False, None, "what pays breaks a rule")
+            judgement = judge(bench, prompts, bar) if legal else refused
+            ledger = tuple(replace(entry, kept=entry.kept and entry.edit in legal) for entry in ledger)
+        return or_better((prompts, judgement, ledger), best_part(bench, bar, lambda part: rules.legal(part) == part))
+
+    def first_examples(self, count: int) -> int:
+        """`first`, or all there are."""
+        return min(self.first, count)
+
+
+@dataclass(frozen=True)
+class WholeJudge(Judge):
+    """The paper's way: one decision for the whole proposal, on the whole training set."""
+
+    trials: bool = False
+    confirm: bool | str = False
+
+    def judge(self, bench: Bench, edits: Edits, bar: Bar, rules: Rules) -> Judged:
+        """Take all edits or none."""
+        prompts = bench.part(edits)
+        judgement = judge(bench, prompts, bar)
+        return prompts, judgement, tuple(LedgerEntry(edit, kept=judgement.passed, reason=WHOLE) for edit in edits)
+
+
+def Judging(by: str = "edit", **settings: Any) -> Judge:
+    """The former name of both judges, which goes with the next version: pass an `EditJudge` or a `WholeJudge`."""
+    if by not in ("edit", "whole"):
+        raise ValueError(f"Judging(by={by!r}) must be one of 'edit', 'whole'. Pass an EditJudge or a WholeJudge.")
+    kind = EditJudge if by == "edit" else WholeJudge
+    warnings.warn(f"Judging(by={by!r}) is now {kind.__name__}(). Pass that.", DeprecationWarning, stacklevel=2)
+    if kind is EditJudge:
+        return EditJudge(**settings)
+    settings.pop("first", None)
+    return WholeJudge(**{"trials": True, "confirm": "auto", **settings})
