@@ -1,4 +1,4 @@
-"""The contracts of techniques, acceptances and controllers, for those of this package and for third parties' own.
+"""The contracts of techniques, acceptances, judges and controllers, for those of this package and for third parties'.
 
 Each check calls its object in many situations (no history and a long one, no critique, one sentence, the empty prompt,
 a prompt in another script) and raises ``AssertionError`` with what was violated and in which situation.
@@ -21,11 +21,17 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from dspy_dlpo.core.acceptance import Acceptance, Bar
+from dspy_dlpo.core.budget import Account, Budget, BudgetSpent
 from dspy_dlpo.core.controller import Controller, controlled
 from dspy_dlpo.core.edits import Dropped, Edit, Edits, apply, diff, sound
 from dspy_dlpo.core.errors import ControllerError
-from dspy_dlpo.core.history import History, LedgerEntry, Record, StepContext
+from dspy_dlpo.core.history import History, LedgerEntry, Prompts, Record, StepContext
+from dspy_dlpo.core.judges import Judge, Judged, Rules
+from dspy_dlpo.core.judging import Bench
+from dspy_dlpo.core.parts import proposal
 from dspy_dlpo.core.plan import Plan
+from dspy_dlpo.core.roles import Row, RunRequest
+from dspy_dlpo.core.runs import Runs
 from dspy_dlpo.core.schedule import Schedule
 from dspy_dlpo.core.sentences import count_words, split
 from dspy_dlpo.core.space import Choice, Dimension, Range, search_space, with_params
@@ -33,7 +39,7 @@ from dspy_dlpo.core.technique import Technique
 from dspy_dlpo.core.update import Constraint, Note, TextGradient, Update
 from dspy_dlpo.presets import default_settings
 
-__all__ = ["check_acceptance", "check_controller", "check_technique"]
+__all__ = ["check_acceptance", "check_controller", "check_judge", "check_technique"]
 
 T = TypeVar("T")
 
@@ -99,6 +105,32 @@ def check_acceptance(acceptance: Acceptance) -> None:
                 bar = _called_twice(variant.bar, list(scores), context, variant, where)
                 _require(isinstance(bar, Bar), f"{where}: returns {bar!r}, which is no Bar")
                 _require(bar.lowest < math.inf, f"{where}: no score can reach {bar!r}")
+
+
+def check_judge(judge: Judge) -> None:
+    """Check that a judge keeps the contract of all judges.
+
+    It is a frozen dataclass whose plain fields survive JSON and whose tunable ranges are legal at both ends and in the
+    middle. Its ``judge`` gives the same for the same runs, changes nothing that it is given, tells of each edit whether
+    it is kept, keeps none that the rules do not admit together, and returns the prompts that the kept edits lead to;
+    what passes has run on the whole judging set, and has the mean score of its runs. Where the budget ends, it lets
+    ``BudgetSpent`` through. It begins with at least one example, and no more than there are.
+
+    Args:
+        judge: An object of the class to check, with any legal values.
+
+    Raises:
+        AssertionError: If the contract is broken; the message says where.
+    """
+    _check_fields(judge, Judge)
+    for variant in (judge, *_tuned(judge)):
+        for count in (1, 5, 500):
+            first = variant.first_examples(count)
+            _require(first in range(1, count + 1), f"{variant!r}.first_examples({count}) is {first!r}")
+        for edits in _PROPOSALS:
+            for lowest in (-math.inf, 0.25, 0.5):
+                where = f"{variant!r}.judge on {len(edits)} edits with a bar of {lowest:g}"
+                _check_judging(variant, edits, Bar(lowest), where)
 
 
 def check_controller(controller: Controller) -> None:
@@ -176,6 +208,60 @@ def _range_values(dimension: Range, where: str) -> tuple[float, ...]:
     _require(low > 0 or not dimension.log, f"{where}: a logarithmic range cannot begin at {low!r}")
     middle = math.sqrt(low * high) if dimension.log else (low + high) / 2
     return low, round(middle) if dimension.integer else middle, high
+
+
+# --- judgements ------------------------------------------------------------------------------------------------------
+
+_EXAMPLES = 8
+_START = {"solve": "Count the objects. Answer with a number."}
+_RULES = tuple(Edit("add", 1, f"Rule {number}. ", predictor="solve") for number in range(_EXAMPLES))
+_PROPOSALS = (_RULES[:1], (_RULES[0], _RULES[7]), _RULES[2:6], (*_RULES[6:], Edit("delete", 0, predictor="solve")))
+
+
+def _score(prompts: Prompts, example: int) -> float:
+    """Each rule repairs the example of its number; what was right at first needs the first sentence, and no Rule 7."""
+    text = prompts["solve"]
+    is_right = example % 4 == 1 and "objects" in text and "Rule 7." not in text
+    return float(is_right or f"Rule {example}." in text)
+
+
+def _judged(judge: Judge, edits: Edits, bar: Bar, limit: int) -> tuple[Judged, Bench]:
+    def forward(requests: Sequence[RunRequest]) -> list[Row]:
+        return [Row(each.example, _score(each.prompts, each.example)) for each in requests]
+
+    runs = Runs(forward, Account(Budget(metric_calls=limit)), judge.wave)
+    runs.ask([(_START, x) for x in range(_EXAMPLES)])
+    bench = Bench(runs, _START, tuple(range(_EXAMPLES)), confirm=judge.confirm)
+    return judge.judge(bench, edits, bar, Rules(legal=lambda part: _short_enough(part, edits))), bench
+
+
+def _short_enough(part: Edits, whole: Edits) -> Edits:
+    """The first edits of a part that leave a prompt no longer than the whole proposal does."""
+    limit = count_words(proposal(_START, whole)["solve"])
+    kept = part
+    while count_words(proposal(_START, kept)["solve"]) > limit:
+        kept = kept[:-1]
+    return kept
+
+
+def _check_judging(judge: Judge, edits: Edits, bar: Bar, where: str) -> None:
+    result, bench = _judged(judge, edits, bar, 10**6)
+    prompts, judgement, ledger = result
+    _require(_judged(judge, edits, bar, 10**6)[0] == result, f"{where}: the same runs give something else")
+    _require([entry.edit for entry in ledger] == list(edits), f"{where}: the ledger does not tell of each edit once")
+    if judgement.passed:
+        kept = tuple(entry.edit for entry in ledger if entry.kept)
+        _require(_short_enough(kept, edits) == kept, f"{where}: keeps edits that the rules do not admit together")
+        _require(prompts == proposal(_START, kept), f"{where}: the prompts are not what the kept edits lead to")
+        means, score = bench.runs.means(prompts, bench.examples), judgement.score
+        _require(len(means) == _EXAMPLES and judgement.complete, f"{where}: passes what has not run on all examples")
+        mean = math.fsum(means.values()) / _EXAMPLES
+        _require(score is not None and abs(score - mean) < 1e-9, f"{where}: its score is {score}, not {mean}")
+    try:
+        _judged(judge, edits, bar, _EXAMPLES)  # nothing is left to judge with
+    except BudgetSpent:
+        return
+    raise AssertionError(f"{where}: it does not end where the budget does; let BudgetSpent through")
 
 
 # --- situations ------------------------------------------------------------------------------------------------------

@@ -117,6 +117,8 @@ class EditJudge(Judge):
     Args:
         first: Training examples of the judging set at the start, at least 1. It grows when the score on it saturates or
             the steps stall.
+
+    The other arguments are those of `Judge`.
     """
 
     first: int = tunable(24, low=8, high=64)
@@ -145,7 +147,10 @@ class EditJudge(Judge):
 
 @dataclass(frozen=True)
 class WholeJudge(Judge):
-    """The paper's way: one decision for the whole proposal, on the whole training set."""
+    """The paper's way: one decision for the whole proposal, on the whole training set, without trials or second runs.
+
+    The arguments are those of `Judge`.
+    """
 
     trials: bool = False
     confirm: bool | str = False

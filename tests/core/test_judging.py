@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from world import bench_of
 
 from dspy_dlpo.core.acceptance import TOLERANCE, Bar
-from dspy_dlpo.core.judges import EditJudge, Judging, WholeJudge
+from dspy_dlpo.core.judges import EditJudge
 from dspy_dlpo.core.judging import Bench, is_shorter, judge
 
 BINARY = st.sampled_from([0.0, 1.0])
@@ -260,17 +260,3 @@ def test_illegal_settings_are_refused_with_the_way_out(fields) -> None:
     (name,) = fields
     with pytest.raises(ValueError, match=rf"EditJudge\({name}=.*Pass"):
         EditJudge(**fields)
-
-
-@pytest.mark.parametrize(
-    ("by", "judge"),
-    [("edit", EditJudge(first=8, wave=4)), ("whole", WholeJudge(wave=4, trials=True, confirm="auto"))],
-)
-def test_the_former_name_gives_the_judge_and_says_so(by, judge) -> None:
-    with pytest.warns(DeprecationWarning, match=rf"is now {type(judge).__name__}\(\)"):
-        assert Judging(by=by, first=8, wave=4) == judge
-
-
-def test_the_former_name_refuses_what_is_none() -> None:
-    with pytest.raises(ValueError, match="Pass an EditJudge or a WholeJudge"):
-        Judging(by="sentence")

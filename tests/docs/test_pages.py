@@ -56,10 +56,7 @@ def options_of(*things):
 
 
 OPTIONS = options_of(
-    *(
-        getattr(dspy_dlpo, name)
-        for name in ("DLPOTeleprompter", "EditJudge", "Budget", "Stopping", "Task")
-    ),
+    *(getattr(dspy_dlpo, name) for name in ("DLPOTeleprompter", "EditJudge", "Budget", "Stopping", "Task")),
     dspy_dlpo.DLPOTeleprompter.compile,
     dspy_dlpo.DLPOTeleprompter.estimate,
     tuning.tune,
