@@ -21,7 +21,7 @@ from waiting import PATIENCE, wait_until
 from dspy_dlpo.simulation import engine_of, simulated_lm
 from evaluations import data
 from evaluations.__main__ import main
-from evaluations.arms import ABLATION, CONTROLLER, MAIN, TUNING, arms
+from evaluations.arms import ABLATION, CONTROLLER, MAIN, SEARCH, TUNING, arms
 from evaluations.cell import Cell, measure
 from evaluations.gauge import CapReached, Gauge, GaugedLM, Purse
 from evaluations.grid import Planner, Rows
@@ -129,7 +129,7 @@ def test_every_technique_has_an_arm_alone_and_one_without_it():
     for name in ("TLR", "TLRD", "TDO", "TSA", "TMnt", "TCL", "TRegu"):
         assert any(arm.startswith("only") and f"({name})" in arm for arm in ABLATION)
         assert any(arm.startswith("without") and f"({name})" in arm for arm in ABLATION)
-    assert set(MAIN) | set(ABLATION) | set(CONTROLLER) | set(TUNING) == set(arms())
+    assert set(MAIN) | set(ABLATION) | set(CONTROLLER) | set(SEARCH) | set(TUNING) == set(arms())
     assert set(ABLATION) & set(CONTROLLER) == {"default"}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import dspy
@@ -18,17 +20,21 @@ from dspy_dlpo import (
     LinearDecay,
     Momentum,
     Regularization,
+    Task,
     Technique,
     WholeJudge,
     default_settings,
     paper_settings,
     tgd_settings,
 )
-from dspy_dlpo.tuning import OptunaController
+from dspy_dlpo.tuning import OptunaController, tune
 from evaluations.arms.setup import Arm, Setup
 from evaluations.tuning import tuned_elsewhere
 
 TUNED = "tuned on other tasks"
+SEARCHED = "search over settings"
+# Settings that such a search tries, and the examples that its claim is made on at most: each runs three times.
+TRIALS, CLAIMED = 4, 20
 
 
 def optimize(setup: Setup, settings: dict[str, Any], runs: int | None = None) -> dspy.Module:
@@ -97,6 +103,29 @@ def tuned(setup: Setup) -> dspy.Module:
     return optimize(setup, tuned_elsewhere(setup.task.name))
 
 
+def searched(setup: Setup) -> dspy.Module:
+    """A search over settings on the task itself, its claim included, within the runs that one run of the default has.
+
+    The claim is made on examples that the trials do not see: half of the validation set, or some training examples.
+    """
+    task = setup.task
+    held, rest = (task.valset[::2], task.valset[1::2]) if len(task.valset) > 1 else (task.trainset[::4], None)
+    test = held[:CLAIMED]
+    train = task.trainset if rest else [x for i, x in enumerate(task.trainset) if i % 4]
+    with TemporaryDirectory() as folder:
+        result = tune(
+            Task(task.program, task.metric, train, rest, test, name="searched"),
+            n_trials=TRIALS,
+            budget_per_trial=(setup.runs - 3 * len(test)) // TRIALS,
+            storage=str(Path(folder) / "search.db"),
+            prompt_model=setup.prompt_lm,
+            num_threads=setup.num_threads,
+            seed=setup.seed,
+        )
+    return result.program
+
+
 def arms() -> dict[str, Arm]:
     """Every arm of ours, by name."""
-    return {**{name: _arm(chosen) for name, chosen in {**settings(), **controlled()}.items()}, TUNED: tuned}
+    known = {name: _arm(chosen) for name, chosen in {**settings(), **controlled()}.items()}
+    return {**known, TUNED: tuned, SEARCHED: searched}

@@ -48,6 +48,15 @@ def test_every_arm_returns_a_program(arm, seed):
     assert row["runs_made"] <= runs + 1e-9
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [SHORT, LONG])
+def test_a_search_keeps_within_the_runs_of_one_run(seed):
+    row = measure(Cell(f"world/{seed}", ours.SEARCHED, 0, ENOUGH))
+    assert not row["failure"]
+    assert not row["was_cut"]
+    assert ENOUGH / 2 < row["runs_made"] <= ENOUGH
+
+
 def test_a_cell_is_the_same_twice():
     rows = [measure(Cell("world/9", "default", 0, SMALL)) for _ in range(2)]
     assert rows[0]["prompts"] == rows[1]["prompts"]
