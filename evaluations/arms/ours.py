@@ -33,8 +33,9 @@ from evaluations.tuning import tuned_elsewhere
 
 TUNED = "tuned on other tasks"
 SEARCHED = "search over settings"
-# Settings that such a search tries, and the examples that its claim is made on at most: each runs three times.
-TRIALS, CLAIMED = 4, 20
+# Settings that such a search tries at most, the runs that each has at least, and the examples that its claim is made on
+# at most: each of these runs three times.
+TRIALS, RUNS_OF_TRIAL, CLAIMED = 4, 100, 20
 
 
 def optimize(setup: Setup, settings: dict[str, Any], runs: int | None = None) -> dspy.Module:
@@ -112,11 +113,13 @@ def searched(setup: Setup) -> dspy.Module:
     held, rest = (task.valset[::2], task.valset[1::2]) if len(task.valset) > 1 else (task.trainset[::4], None)
     test = held[:CLAIMED]
     train = task.trainset if rest else [x for i, x in enumerate(task.trainset) if i % 4]
+    left = setup.runs - 3 * len(test)
+    trials = max(2, min(TRIALS, left // RUNS_OF_TRIAL))
     with TemporaryDirectory() as folder:
         result = tune(
             Task(task.program, task.metric, train, rest, test, name="searched"),
-            n_trials=TRIALS,
-            budget_per_trial=(setup.runs - 3 * len(test)) // TRIALS,
+            n_trials=trials,
+            budget_per_trial=left // trials,
             storage=str(Path(folder) / "search.db"),
             prompt_model=setup.prompt_lm,
             num_threads=setup.num_threads,
