@@ -54,7 +54,7 @@ def _arguments(settings: Settings, hasher: ContentHasher) -> dict[str, Any]:
     return {
         "techniques": [_shown(technique, hasher) for technique in settings.techniques],
         "acceptance": _shown(settings.acceptance, hasher),
-        "judging": settings.judging,
+        "judging": _shown(settings.judging, hasher),
         "stopping": {name: getattr(settings.stopping, name) for name in ("target", "patience", "max_steps")},
         "batch_size": settings.batch_size,
         "gradients": settings.gradients,

@@ -111,10 +111,10 @@ def check_judge(judge: Judge) -> None:
     """Check that a judge keeps the contract of all judges.
 
     It is a frozen dataclass whose plain fields survive JSON and whose tunable ranges are legal at both ends and in the
-    middle. Its ``judge`` gives the same for the same runs, changes nothing that it is given, tells of each edit whether
-    it is kept, keeps none that the rules do not admit together, and returns the prompts that the kept edits lead to;
-    what passes has run on the whole judging set, and has the mean score of its runs. Where the budget ends, it lets
-    ``BudgetSpent`` through. It begins with at least one example, and no more than there are.
+    middle. Its ``judge`` gives the same for the same runs, tells of each edit whether it is kept, keeps none that the
+    rules do not admit together, and returns the prompts that the kept edits lead to; what passes has run on the whole
+    judging set, and has the mean score of its runs. Where the budget ends, it lets ``BudgetSpent`` through. It begins
+    with at least one example, and no more than there are.
 
     Args:
         judge: An object of the class to check, with any legal values.

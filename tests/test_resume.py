@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import dspy
@@ -301,6 +302,17 @@ def test_a_lambda_is_known_by_what_it_does(tmp_path):
     run(DLPOTeleprompter(lambda g, p, trace=None: g.answer == p.answer, budget=Budget(80), log_dir=folder))
     with pytest.raises(ResumeError, match="metric was"):
         run(DLPOTeleprompter(lambda g, p, trace=None: g.answer != p.answer, budget=Budget(90), log_dir=folder))
+
+
+@dataclass(frozen=True)
+class OtherJudge(WholeJudge):
+    """Judges in another way, with the same arguments."""
+
+
+def test_another_judge_with_the_same_arguments_is_another_setting(tmp_path):
+    compiled(tmp_path, judging=WholeJudge(), calls=150)
+    with pytest.raises(ResumeError, match=r"judging was .*WholeJudge.*OtherJudge"):
+        compiled(tmp_path, judging=OtherJudge(), calls=150)
 
 
 SETS = """
