@@ -21,12 +21,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from dspy_dlpo.core.acceptance import Acceptance, Bar
+from dspy_dlpo.core.attribution import Judged
 from dspy_dlpo.core.budget import Account, Budget, BudgetSpent
 from dspy_dlpo.core.controller import Controller, controlled
 from dspy_dlpo.core.edits import Dropped, Edit, Edits, apply, diff, sound
 from dspy_dlpo.core.errors import ControllerError
 from dspy_dlpo.core.history import History, LedgerEntry, Prompts, Record, StepContext
-from dspy_dlpo.core.judges import Judge, Judged, Rules
+from dspy_dlpo.core.judges import Judge, Rules
 from dspy_dlpo.core.judging import Bench
 from dspy_dlpo.core.parts import proposal
 from dspy_dlpo.core.plan import Plan
@@ -78,8 +79,7 @@ def check_technique(technique: Technique) -> None:
     Raises:
         AssertionError: If the contract is broken; the message says where.
     """
-    _check_fields(technique, Technique)
-    for variant in (technique, *_tuned(technique)):
+    for variant in _variants(technique, Technique):
         for where, update, context in _situations():
             _check_apply(variant, update, context, f"{variant!r}.apply on {where}")
 
@@ -97,8 +97,7 @@ def check_acceptance(acceptance: Acceptance) -> None:
     Raises:
         AssertionError: If the contract is broken; the message says where.
     """
-    _check_fields(acceptance, Acceptance)
-    for variant in (acceptance, *_tuned(acceptance)):
+    for variant in _variants(acceptance, Acceptance):
         for name, scores in INCUMBENTS.items():
             for when, context in _contexts(PROMPTS["a few sentences"]):
                 where = f"{variant!r}.bar on {name}, {when}"
@@ -122,8 +121,7 @@ def check_judge(judge: Judge) -> None:
     Raises:
         AssertionError: If the contract is broken; the message says where.
     """
-    _check_fields(judge, Judge)
-    for variant in (judge, *_tuned(judge)):
+    for variant in _variants(judge, Judge):
         for count in (1, 5, 500):
             first = variant.first_examples(count)
             _require(first in range(1, count + 1), f"{variant!r}.first_examples({count}) is {first!r}")
@@ -147,8 +145,7 @@ def check_controller(controller: Controller) -> None:
     Raises:
         AssertionError: If the contract is broken; the message says where.
     """
-    _check_fields(controller, Controller)
-    for variant in (controller, *_tuned(controller)):
+    for variant in _variants(controller, Controller):
         for name, plan in _plans():
             for when, context in _contexts(PROMPTS["a few sentences"]):
                 _check_choice(variant, plan, context, f"{variant!r}.choose for {name}, {when}")
@@ -161,6 +158,13 @@ def _require(condition: object, message: str) -> None:
 
 
 # --- fields ----------------------------------------------------------------------------------------------------------
+
+
+def _variants(node: T, kind: type) -> Iterator[T]:
+    """The object, its fields checked, and then as each of its tunable ranges allows."""
+    _check_fields(node, kind)
+    yield node
+    yield from _tuned(node)
 
 
 def _check_fields(node: Any, kind: type) -> None:

@@ -32,6 +32,10 @@ class Rules:
     legal: Callable[[Edits], Edits] = lambda edits: edits
     must_pay: Callable[[Edit], bool] = lambda edit: False
 
+    def admit(self, edits: Edits) -> bool:
+        """Whether edits are legal together, as they stand."""
+        return self.legal(edits) == edits
+
 
 @dataclass(frozen=True)
 class Judge(ABC):
@@ -138,7 +142,7 @@ class EditJudge(Judge):
             refused = Judgement(False, False, None, "what pays breaks a rule")
             judgement = judge(bench, prompts, bar) if legal else refused
             ledger = tuple(replace(entry, kept=entry.kept and entry.edit in legal) for entry in ledger)
-        return or_better((prompts, judgement, ledger), best_part(bench, bar, lambda part: rules.legal(part) == part))
+        return or_better((prompts, judgement, ledger), best_part(bench, bar, rules.admit))
 
     def first_examples(self, count: int) -> int:
         """`first`, or all there are."""

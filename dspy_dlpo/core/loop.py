@@ -428,7 +428,7 @@ class Run:
         bar = plan.acceptance.bar(list(bench.scores.values()), ctx)
         seen["base"] = bench.mean
         rules = Rules(lambda part: _legal(updates, part), self._touches_own)
-        with self._kept("step", bench, lambda part: rules.legal(part) == part, bar, **seen):
+        with self._kept("step", bench, rules.admit, bar, **seen):
             prompts, judgement, ledger = plan.judging.judge(bench, edits, bar, rules)
         seen["base"] = bench.mean  # the prompts in force may have run again
         return self._judged("step", prompts, judgement, bar, ledger=ledger, **seen)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dspy_dlpo.core.attribution import TOGETHER
 from dspy_dlpo.core.edits import Dropped, Edit
 from dspy_dlpo.core.history import History, LedgerEntry, Record
+from dspy_dlpo.core.judges import WHOLE
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.update import Note, TextGradient
 from dspy_dlpo.report.diffs import Sentence, folded, sentence_diff
@@ -21,7 +22,7 @@ KINDS = {
     "prune": "Pruning",
 }
 # Why an edit was kept or not that was judged together with all others of its record.
-WHOLE = (TOGETHER, "judged as a whole")
+JUDGED_TOGETHER = (TOGETHER, WHOLE)
 # The forms in which the writer is asked to answer, in words.
 FORMS = {
     "edits": "edits as fields",
@@ -253,7 +254,7 @@ def _is_told_apart(entry: LedgerEntry, record: Record) -> bool:
     """Whether each change of an example was booked on the edits behind it."""
     if record.kind in ("trial", "prune"):
         return len(record.ledger) > 1 and all(each.edit.op != "move" for each in record.ledger)
-    return entry.reason not in WHOLE
+    return entry.reason not in JUDGED_TOGETHER
 
 
 def _dropped(dropped: Dropped, record: Record) -> TriedEdit:

@@ -110,14 +110,16 @@ def searched(setup: Setup) -> dspy.Module:
     The claim is made on examples that the trials do not see: half of the validation set, or some training examples.
     """
     task = setup.task
-    held, rest = (task.valset[::2], task.valset[1::2]) if len(task.valset) > 1 else (task.trainset[::4], None)
-    test = held[:CLAIMED]
-    train = task.trainset if rest else [x for i, x in enumerate(task.trainset) if i % 4]
+    if len(task.valset) > 1:
+        train, val, test = task.trainset, task.valset[1::2], task.valset[::2]
+    else:
+        train, val, test = [x for i, x in enumerate(task.trainset) if i % 4], None, task.trainset[::4]
+    test = test[:CLAIMED]
     left = setup.runs - 3 * len(test)
     trials = max(2, min(TRIALS, left // RUNS_OF_TRIAL))
     with TemporaryDirectory() as folder:
         result = tune(
-            Task(task.program, task.metric, train, rest, test, name="searched"),
+            Task(task.program, task.metric, train, val, test, name="searched"),
             n_trials=trials,
             budget_per_trial=left // trials,
             storage=str(Path(folder) / "search.db"),
