@@ -14,12 +14,11 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from evaluations.cell import Cell
 from evaluations.endpoint import Endpoint, EndpointLost
 from evaluations.grid import Planner, Rows, work
 from evaluations.suites import LOCAL_RUNS, LOCAL_TOKENS, SUITES, cells_of
 from evaluations.tasks import bench_task, local_names
-from evaluations.worlds.command import report_fresh, run_worlds, show_world
+from evaluations.worlds.command import report_fresh, run_techniques, run_worlds, show_world
 
 console = Console(highlight=False, soft_wrap=True)
 RESULTS = Path(__file__).parent / "results"
@@ -33,6 +32,7 @@ def main() -> None:
 main.add_command(show_world)
 main.add_command(run_worlds)
 main.add_command(report_fresh)
+main.add_command(run_techniques)
 
 
 @main.command()
@@ -89,7 +89,9 @@ def run(
     rows = Rows(folder)
     finished = rows.keys()
     missing = [cell for cell in cells if cell.key not in finished]
-    console.print(f"{len(cells)} cells, {len(cells) - len(missing)} finished; at most {_most(missing)} to come.")
+    to_come = sum(cell.runs for cell in missing)
+    finished_cells = len(cells) - len(missing)
+    console.print(f"{len(cells)} cells, {finished_cells} finished; at most {to_come:,} program runs to come.")
     for task, seed in dict.fromkeys((cell.task, cell.seed) for cell in missing if cell.task_model):
         try:
             bench_task(task, seed, data_dir)  # data that cannot be had show before the first cell is paid for
@@ -108,21 +110,17 @@ def run(
 
 
 @main.command()
-@click.option("--rows", "folder", type=click.Path(exists=True, path_type=Path), help="Directory of the rows.")
-@click.option("--ablation", type=click.Path(path_type=Path), help="Directory of the ablation's rows.")
-@click.option("--money", type=click.Path(path_type=Path), help="Directory of the rows at a cap on money.")
+@click.option("--rows", "folder", type=click.Path(exists=True, path_type=Path), help="Of the suite quick by default.")
 @click.option("--out", type=click.Path(path_type=Path), help="Where the pages go; beside the rows by default.")
-def report(folder: Path | None, ablation: Path | None, money: Path | None, out: Path | None) -> None:
+def report(folder: Path | None, out: Path | None) -> None:
     """Write the report of a grid: Markdown and HTML."""
     from evaluations.report import write_report
 
-    folder = folder or RESULTS / "simulated"
-    rows = Rows(folder).read()
+    folder = folder or RESULTS / "quick"
+    rows = Rows(folder).read() if folder.is_dir() else []
     if not rows:
         raise click.ClickException(f"{folder} holds no rows. Run a grid first.")
-    more = [ablation or folder.parent / "ablation", money or folder.parent / "money"]
-    ablated, paid = (Rows(each).read() if each.is_dir() else [] for each in more)
-    for path in write_report(rows, ablated, out or folder, paid):
+    for path in write_report(rows, out or folder):
         console.print(str(path))
 
 
@@ -182,12 +180,6 @@ def report_local(folder: Path) -> None:
 def work_on(storage: str, study: str, out: Path, data_dir: Path | None, threads: int, api_base: str | None) -> None:
     """Help with a grid from another machine: run waiting cells until none is left."""
     console.print(f"{work(storage, study, out, data_dir, threads, api_base=api_base)} cells run")
-
-
-def _most(cells: Sequence[Cell]) -> str:
-    """What cells may spend at most, in words."""
-    runs, usd = sum(cell.runs for cell in cells), sum(cell.usd or 0.0 for cell in cells)
-    return f"{usd:,.2f} dollars" if usd and not runs else f"{runs:,} program runs"
 
 
 def _run_workers(planner: Planner, arguments: tuple[Any, ...], jobs: int, rows: Rows) -> None:

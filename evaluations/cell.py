@@ -8,7 +8,7 @@ import logging
 import math
 import time
 import warnings
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -16,10 +16,10 @@ from typing import Any
 
 import dspy
 
-from dspy_dlpo.simulation import Landscape, Noise, Writer, simulated_lm
+from dspy_dlpo.simulation import Landscape, simulated_lm
 from evaluations.arms import Setup, arms, ours
 from evaluations.endpoint import Endpoint, check_answered, local_prompt_lm, local_task_lm, use_cache
-from evaluations.gauge import CapReached, Gauge, GaugedLM, Purse
+from evaluations.gauge import CapReached, Gauge, GaugedLM
 from evaluations.scoring import scores
 from evaluations.steps import story
 from evaluations.tasks import BenchTask, bench_task
@@ -38,11 +38,7 @@ class Cell:
         task: As `evaluations.tasks` names it.
         arm: As `evaluations.arms` names it.
         seed: Of data, models and optimizer.
-        runs: The cap on program runs; the task model is stopped at the next. 0, with `usd`: as many as a pilot of the
-            arm, on a seed of its own, says that the money pays for.
-        noise: Share of the simulated task model's replies that are random while optimizing, 0 to 1.
-        forgetting: Whether the simulated writer forgets and blurs sentences in rewrites of whole prompts.
-        usd: A cap on money, beside `runs`; None for none.
+        runs: The cap on program runs; the task model is stopped at the next.
         task_model: A real model that runs the program; None for the simulated one.
         prompt_model: A real model that writes prompts; None for the simulated one.
         max_tokens: Of a reply of the task model, on the suite for small models at an endpoint; None elsewhere, where
@@ -53,20 +49,14 @@ class Cell:
     arm: str
     seed: int
     runs: int
-    noise: float = 0.0
-    forgetting: bool = True
-    usd: float | None = None
     task_model: str | None = None
     prompt_model: str | None = None
     max_tokens: int | None = None
 
     @property
     def key(self) -> str:
-        """A name that tells it from every other cell; that of cells without a limit of tokens is as it was."""
-        known = asdict(self)
-        if self.max_tokens is None:
-            known.pop("max_tokens")
-        return "|".join(f"{name}={value}" for name, value in known.items())
+        """A name that tells it from every other cell."""
+        return "|".join(f"{name}={value}" for name, value in asdict(self).items() if value is not None)
 
     @property
     def is_local(self) -> bool:
@@ -94,9 +84,6 @@ def measure(
     """
     if cell.arm not in arms():
         raise ValueError(f"{cell.arm!r} is no arm. Pass one of {', '.join(arms())}.")
-    if cell.usd is not None and not cell.runs:
-        runs = _runs_for(cell, data_dir, num_threads)
-        return {**measure(replace(cell, runs=runs), data_dir, num_threads), "key": cell.key, "runs": 0, "planned": runs}
     task = bench_task(cell.task, cell.seed, data_dir)
     endpoint = endpoint or Endpoint()
     was_begun = cell.is_local and use_cache(endpoint.folder, cell.key)
@@ -157,39 +144,23 @@ def _of_local(task_lm: GaugedLM, seconds: float, was_begun: bool) -> dict[str, A
     }
 
 
-# A pilot makes so many runs, on a seed that no reported figure rests on; of the money a share is left for surprises.
-PILOT_RUNS, PILOT_SEED, MOST_RUNS, USED = 200, 5000, 5000, 0.85
-
-
-def _runs_for(cell: Cell, data_dir: Path | None, num_threads: int) -> int:
-    """How many runs of the program an arm can make for its money, the prompt model's calls included.
-
-    A run costs more the longer the prompts get, so a second pilot makes as many runs as the first says.
-    """
-    runs = PILOT_RUNS
-    for number in (1, 2):
-        pilot = replace(cell, usd=None, runs=runs, seed=cell.seed + number * PILOT_SEED)
-        row = measure(pilot, data_dir, num_threads)
-        each = row["usd_spent"] / max(1.0, row["runs_made"])
-        runs = MOST_RUNS if each == 0 else max(20, min(MOST_RUNS, int(USED * (cell.usd or 0.0) / each)))
-    return runs
-
-
 def _models(cell: Cell, task: BenchTask) -> tuple[GaugedLM, GaugedLM, dspy.LM]:
     """Task model, prompt model, and the model that untouched questions are scored with, noise-free if simulated."""
-    purse = None if cell.usd is None else Purse(cell.usd)
-    if isinstance(task.source, World) and (cell.noise or not cell.forgetting or cell.task_model or cell.prompt_model):
-        raise ValueError(f"{cell.key}: a world brings its own models. Leave noise, forgetting and models as they are.")
-    writer = Writer() if cell.forgetting else Writer(forgetting=0.0, blur=0.0)
-    reader = cell.task_model or simulated_lm(cell.seed, noise=Noise(fresh=cell.noise))
-    author = cell.prompt_model or simulated_lm(cell.seed + 1000, writer=writer)
-    judge = dspy.LM(cell.task_model) if cell.task_model else simulated_lm(cell.seed)
-    if isinstance(task.source, World):
-        reader, author, judge = task.source.reader, task.source.writer_of(cell.seed), task.source.quiet_reader
-    most = cell.runs * task.calls_per_run
-    task_lm = GaugedLM(reader, Gauge(most, SIMULATED_PRICES[0], purse))
-    prompt_lm = GaugedLM(author, Gauge(price=SIMULATED_PRICES[1], purse=purse))
-    return task_lm, prompt_lm, judge
+    reader, author, judge = _simulated_models(cell, task)
+    if cell.task_model:
+        reader, judge = cell.task_model, dspy.LM(cell.task_model)
+    task_lm = GaugedLM(reader, Gauge(cell.runs * task.calls_per_run, SIMULATED_PRICES[0]))
+    return task_lm, GaugedLM(cell.prompt_model or author, Gauge(price=SIMULATED_PRICES[1])), judge
+
+
+def _simulated_models(cell: Cell, task: BenchTask) -> tuple[Any, dspy.LM, dspy.LM]:
+    """Reader, writer and judge of a world or of a simulated task."""
+    world = task.source
+    if not isinstance(world, World):
+        return simulated_lm(cell.seed), simulated_lm(cell.seed + 1000), simulated_lm(cell.seed)
+    if cell.task_model or cell.prompt_model:
+        raise ValueError(f"{cell.key}: a world brings its own models. Leave models as they are.")
+    return world.reader, world.writer_of(cell.seed), world.quiet_reader
 
 
 def _local_models(cell: Cell, task: BenchTask, endpoint: Endpoint) -> tuple[GaugedLM, GaugedLM, GaugedLM]:

@@ -22,7 +22,6 @@ class Gauge(UsageTracker):
     Args:
         most_calls: Calls after which `CapReached` is raised.
         price: US dollars for a million tokens in and a million out.
-        purse: Shared by the models whose money is capped together; None for no cap on money.
         ends_when_lost: Whether a call that was not answered, after all retries, raises `CapReached` too.
     """
 
@@ -30,12 +29,11 @@ class Gauge(UsageTracker):
         self,
         most_calls: float = math.inf,
         price: tuple[float, float] = (0.0, 0.0),
-        purse: Purse | None = None,
         ends_when_lost: bool = False,
     ):
         super().__init__()
         self.ends_when_lost = ends_when_lost
-        self.most_calls, self.price, self.purse = most_calls, price, purse
+        self.most_calls, self.price = most_calls, price
         self.calls = self.input_tokens = self.output_tokens = 0
         self.was_cut = False
         self.lost = 0  # calls that the endpoint did not answer, after all retries
@@ -56,7 +54,7 @@ class Gauge(UsageTracker):
             CapReached: If they are more than the cap allows.
         """
         with self._lock:
-            if self.calls + calls > self.most_calls or (self.purse and self.purse.is_empty):
+            if self.calls + calls > self.most_calls:
                 self.was_cut = True
                 raise CapReached
             self.calls += calls
@@ -66,34 +64,6 @@ class Gauge(UsageTracker):
         with self._lock:
             self.input_tokens += int(usage_entry.get("prompt_tokens") or 0)
             self.output_tokens += int(usage_entry.get("completion_tokens") or 0)
-        if self.purse:
-            self.purse.note(self)
-
-
-class Purse:
-    """Money that several models may spend together.
-
-    Args:
-        usd: US dollars.
-    """
-
-    def __init__(self, usd: float) -> None:
-        self.usd = usd
-        self._gauges: dict[int, Gauge] = {}
-
-    @property
-    def spent(self) -> float:
-        """US dollars that were spent."""
-        return sum(gauge.usd for gauge in self._gauges.values())
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether all was spent."""
-        return self.spent >= self.usd
-
-    def note(self, gauge: Gauge) -> None:
-        """A gauge counted something."""
-        self._gauges[id(gauge)] = gauge
 
 
 class GaugedLM(dspy.LM):

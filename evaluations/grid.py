@@ -216,7 +216,7 @@ def work(
                 raise
             rows.write(row)
             count += 1
-        for what in ("task", "arm", "seed", "runs", "noise", "runs_made", "prompt_calls", "words", "usd_spent"):
+        for what in ("task", "arm", "seed", "runs", "runs_made", "prompt_calls", "words", "usd_spent"):
             trial.set_user_attr(what, row[what])
         return statistics.fmean(row["test"])
 

@@ -144,9 +144,3 @@ def ranks(rows: Sequence[Row], arms: Sequence[str]) -> dict[str, float]:
             equal = sum(abs(other - mean) <= 1e-9 for other in means.values())
             places[arm].append(above + (equal + 1) / 2)
     return {arm: statistics.fmean(found) for arm, found in places.items() if found}
-
-
-def runs_needed(rows: Sequence[Row], arm: str, target: float) -> int | None:
-    """The smallest budget under which an arm's mean reaches a score; None if none does."""
-    budgets = sorted({row["runs"] for row in rows if row["arm"] == arm})
-    return next((runs for runs in budgets if mean_score(pick(rows, arm=arm, runs=runs)) >= target), None)

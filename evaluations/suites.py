@@ -6,14 +6,11 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
-from evaluations.arms import ABLATION, CONTROLLER, MAIN, TUNING
+from evaluations.arms import MAIN
 from evaluations.cell import Cell
 from evaluations.tasks import local_names, real_names, simulated_names
 
-SUITES = ("quick", "simulated", "ablation", "controller", "tuning", "money", "paper", "local")
-# Arms whose curves over the runs are shown, and the runs.
-CURVES = ("default", "plain textual gradient descent", "GEPA", "MIPROv2 (zero-shot)")
-CURVE_RUNS = (150, 300, 500, 1000)
+SUITES = ("quick", "paper", "local")
 QUICK_ARMS = ("start prompt", "default", "plain textual gradient descent", "GEPA", "MIPROv2 (zero-shot)", "COPRO")
 # Of the tasks of BIG-Bench Hard the paper's suite takes all; the list of the others is in `evaluations.tasks`.
 PAPER_ARMS = MAIN
@@ -36,17 +33,13 @@ def cells_of(
 ) -> list[Cell]:
     """The cells of a suite.
 
-    ``simulated``: all arms of the main table, all six tasks, without noise and with 5 % of replies random, curves over
-    the runs, and once without the writer's forgetting. ``ablation``: our arms. ``controller``: the shipped schedules
-    against Optuna's choice of each step's numbers. ``tuning``: the shipped settings against those that a search on
-    other tasks and seeds found best (`evaluations.tuning`). ``money``: the main table at a cap on money. ``quick``: a
-    part of it in minutes. ``paper``: real data sets, on models that are named. ``local``: short tasks on a small model
-    at an endpoint.
+    ``quick``: six arms on the two simulated tasks, in minutes. ``paper``: real data sets, on models that are named.
+    ``local``: short tasks on a small model at an endpoint. Drawn worlds have commands of their own.
 
     Args:
         suite: One of `SUITES`.
         seeds: Seeds from 0.
-        budgets: Program runs; of quick, and of the suites of our own arms, the first.
+        budgets: Program runs; of quick the first.
         tasks: Instead of the suite's.
         arms: Instead of the suite's.
         task_model: A real model that runs the program.
@@ -70,19 +63,8 @@ def cells_of(
             raise ValueError("The suite of small models needs them. Pass --task-model and --prompt-model.")
         cells = _local(numbers, budgets, tasks or local_names(), arms or LOCAL_ARMS)
         return [replace(cell, **models, max_tokens=max_tokens) for cell in cells]
-    names = tasks or (("object_counting", "navigate") if suite == "quick" else simulated_names())
-    if suite == "quick":
-        product = itertools.product(numbers, budgets[:1], names, arms or QUICK_ARMS)
-        return [Cell(task, arm, seed, runs, **models) for seed, runs, task, arm in product]
-    of_ours = {"ablation": ABLATION, "controller": CONTROLLER, "tuning": TUNING}
-    if suite in of_ours:
-        chosen = arms or of_ours[suite]
-        product = itertools.product(numbers, budgets[:1], names, chosen)
-        return [Cell(task, arm, seed, runs) for seed, runs, task, arm in product]
-    if suite == "money":
-        product = itertools.product(numbers, names, arms or MAIN)
-        return [Cell(task, arm, seed, runs=0, usd=0.1) for seed, task, arm in product]
-    return _simulated(numbers, budgets, names, arms or MAIN)
+    product = itertools.product(numbers, budgets[:1], tasks or simulated_names(), arms or QUICK_ARMS)
+    return [Cell(task, arm, seed, runs, **models) for seed, runs, task, arm in product]
 
 
 def _local(numbers: Sequence[int], budgets: Sequence[int], names: Sequence[str], arms: Sequence[str]) -> list[Cell]:
@@ -90,19 +72,3 @@ def _local(numbers: Sequence[int], budgets: Sequence[int], names: Sequence[str],
     product = itertools.product(numbers, budgets, names, arms)
     cells = [Cell(task, arm, seed, runs) for seed, runs, task, arm in product]
     return [cell for cell in cells if cell.arm != START or (cell.seed, cell.runs) == (numbers[0], budgets[0])]
-
-
-def _simulated(numbers: Sequence[int], budgets: Sequence[int], names: Sequence[str], arms: Sequence[str]) -> list[Cell]:
-    main = [
-        Cell(task, arm, seed, runs, noise)
-        for noise, seed, runs, task, arm in itertools.product((0.0, 0.05), numbers, budgets, names, arms)
-    ]
-    curves = [
-        Cell(task, arm, seed, runs)
-        for seed, runs, task, arm in itertools.product(numbers, CURVE_RUNS, names, [a for a in CURVES if a in arms])
-    ]
-    unforgetting = [
-        Cell(task, arm, seed, budgets[0], forgetting=False)
-        for seed, task, arm in itertools.product(numbers, names, arms)
-    ]
-    return [*main[: len(main) // 2], *curves, *main[len(main) // 2 :], *unforgetting]

@@ -71,7 +71,7 @@ REAL: dict[str, tuple[graders.Grade, str]] = {
 
 
 def simulated_names() -> tuple[str, ...]:
-    """The six tasks of the simulation."""
+    """The tasks of the simulation."""
     return task_names()
 
 

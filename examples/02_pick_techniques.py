@@ -22,7 +22,7 @@ from dspy_dlpo import (
 )
 from dspy_dlpo.simulation import simulated_lm, simulated_task
 
-task = simulated_task("word_sorting", n_train=40, n_val=40)
+task = simulated_task("object_counting", n_train=40, n_val=40)
 dspy.configure(lm=simulated_lm())
 
 SETTINGS = {

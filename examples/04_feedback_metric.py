@@ -13,7 +13,7 @@ import dspy
 from dspy_dlpo import Budget, DLPOTeleprompter
 from dspy_dlpo.simulation import simulated_lm, simulated_task
 
-task = simulated_task("multistep_arithmetic_two", n_train=40, n_val=40)
+task = simulated_task("object_counting", n_train=40, n_val=40)
 dspy.configure(lm=simulated_lm())
 
 

@@ -30,7 +30,7 @@ def from_hub(name: str, configuration: str, split: str, inputs: tuple[str, ...])
 
 
 path = Path(tempfile.mkdtemp()) / "questions.csv"
-simulated = simulated_task("navigate", n_train=60, n_val=60)
+simulated = simulated_task("object_counting", n_train=60, n_val=60)
 with open(path, "w", newline="", encoding="utf-8") as file:
     writer = csv.DictWriter(file, ["question", "answer"])
     writer.writeheader()

@@ -103,7 +103,7 @@ def test_two_predictors_are_capped_by_runs_of_the_program(arm):
 
 
 def test_a_cell_is_the_same_twice():
-    first, second = (measure(Cell("navigate", "default", seed=1, runs=100)) for _ in range(2))
+    first, second = (measure(Cell("object_counting", "default", seed=1, runs=100)) for _ in range(2))
     for name in ("seconds", "date"):
         first.pop(name), second.pop(name)
     assert first == second
@@ -120,7 +120,7 @@ def test_what_an_arm_returns_is_scored_on_untouched_questions_by_a_noise_free_mo
 
 def test_an_unknown_arm_or_task_is_refused():
     with pytest.raises(ValueError, match="is no arm"):
-        measure(Cell("navigate", "magic", 0, 10))
+        measure(Cell("object_counting", "magic", 0, 10))
     with pytest.raises(ValueError, match="is no task"):
         measure(Cell("chess", "default", 0, 10))
 

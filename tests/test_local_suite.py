@@ -136,8 +136,8 @@ def test_the_suite_has_the_start_prompt_once_a_task_and_needs_models():
 
 
 def test_the_keys_of_stored_rows_are_as_they_were():
-    known = "task=navigate|arm=default|seed=0|runs=600|noise=0.0|forgetting=True|usd=None|task_model=None"
-    assert Cell("navigate", "default", 0, 600).key == f"{known}|prompt_model=None"
+    known = "task=object_counting|arm=default|seed=0|runs=600|noise=0.0|forgetting=True|usd=None|task_model=None"
+    assert Cell("object_counting", "default", 0, 600).key == f"{known}|prompt_model=None"
 
 
 @pytest.mark.parametrize("arguments", [["--suite", "local"], ["--suite", "quick", "--api-base", "http://x"]])

@@ -50,7 +50,6 @@ class Stage:
             matter in the case.
         answer: Finds answers of this stage inside a longer text.
         slips: Wrong answers near a given one, equally likely; never empty.
-        answer_to: Finds answers to one case, where the general form would match ordinary prose; None uses ``answer``.
     """
 
     name: str
@@ -64,7 +63,6 @@ class Stage:
     solve: Callable[[tuple[Any, ...], Knows], str]
     answer: re.Pattern[str]
     slips: Callable[[str], tuple[str, ...]]
-    answer_to: Callable[[tuple[Any, ...]], re.Pattern[str]] | None = None
 
     def skill(self, name: str) -> Skill:
         """The skill of that name."""
@@ -85,8 +83,7 @@ class Stage:
 
     def answers(self, case: Case, text: str) -> list[re.Match[str]]:
         """Everything in the text that has the form of an answer to this case."""
-        pattern = self.answer if self.answer_to is None else self.answer_to(case.data)
-        return list(pattern.finditer(text))
+        return list(self.answer.finditer(text))
 
     def truth(self, case: Case) -> str:
         """The right answer."""

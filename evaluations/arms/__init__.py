@@ -4,7 +4,7 @@ from evaluations.arms import ours, peers
 from evaluations.arms.setup import Arm, Setup
 from evaluations.arms.text_grad import text_grad
 
-__all__ = ["ABLATION", "CONTROLLER", "MAIN", "SEARCH", "TUNING", "Arm", "Setup", "arms"]
+__all__ = ["ABLATION", "CONTROLLER", "MAIN", "SEARCH", "Arm", "Setup", "arms"]
 
 MAIN = (
     "default",
@@ -15,8 +15,7 @@ MAIN = (
 )
 ABLATION = tuple(ours.settings())
 CONTROLLER = ("default", *ours.controlled())
-TUNING = ("default", ours.TUNED)
-# Whether it pays to search, on drawn worlds; no suite holds it.
+# Whether it pays to search.
 SEARCH = ("default", ours.SEARCHED)
 
 

@@ -29,9 +29,7 @@ from dspy_dlpo import (
 )
 from dspy_dlpo.tuning import OptunaController, tune
 from evaluations.arms.setup import Arm, Setup
-from evaluations.tuning import tuned_elsewhere
 
-TUNED = "tuned on other tasks"
 SEARCHED = "search over settings"
 # Settings that such a search tries at most, the runs that each has at least, and the examples that its claim is made on
 # at most: each of these runs three times.
@@ -99,11 +97,6 @@ def _arm(chosen: dict[str, Any]) -> Arm:
     return lambda setup: optimize(setup, chosen)
 
 
-def tuned(setup: Setup) -> dspy.Module:
-    """The settings that a search on other tasks and seeds found best."""
-    return optimize(setup, tuned_elsewhere(setup.task.name))
-
-
 def searched(setup: Setup) -> dspy.Module:
     """A search over settings on the task itself, its claim included, within the runs that one run of the default has.
 
@@ -133,4 +126,4 @@ def searched(setup: Setup) -> dspy.Module:
 def arms() -> dict[str, Arm]:
     """Every arm of ours, by name."""
     known = {name: _arm(chosen) for name, chosen in {**settings(), **controlled()}.items()}
-    return {**known, TUNED: tuned, SEARCHED: searched}
+    return {**known, SEARCHED: searched}

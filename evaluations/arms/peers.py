@@ -1,8 +1,7 @@
 """Other optimizers, each with its best settings that end at or under the cap.
 
 How many runs of the program each spends was counted at the engine; the formulas stand beside the settings. Of those in
-`CANDIDATES` the ones were chosen that scored best on seeds that no reported figure rests on (``python -m
-evaluations.peer_settings``).
+`CANDIDATES` the ones were chosen that scored best on worlds for development (``python -m evaluations.peer_settings``).
 """
 
 from __future__ import annotations

@@ -6,13 +6,12 @@ import io
 import re
 import statistics as st
 from collections.abc import Sequence
-from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
 
-from evaluations.report.tables import CLAIMS, OURS, arms_of
-from evaluations.statistics import Row, by_task, gap, mean_of, mean_score, pick, score, spread
+from evaluations.report.tables import OURS, arms_of
+from evaluations.statistics import Row, by_task, mean_of, mean_score, pick, score
 
 matplotlib.rcParams.update({"svg.hashsalt": "dspy_dlpo", "svg.fonttype": "none", "font.size": 9})
 
@@ -53,24 +52,6 @@ def cost(rows: Sequence[Row]) -> str:
     axes.set_xlabel("US dollars, at the prices that simulated models are taken to have")
     axes.set_ylabel("test score, mean over tasks")
     axes.grid(alpha=0.3)
-    return _svg(figure)
-
-
-def ablation(rows: Sequence[Row]) -> str:
-    """What leaving each technique out costs, under the paper's three claims."""
-    panels: tuple[tuple[str, str, Any], ...] = (
-        ("robustness", "standard deviation over seeds", spread),
-        ("efficiency", "test score", mean_score),
-        ("generalization", "training less test score", gap),
-    )
-    figure = Figure(figsize=(9, 3.2), layout="constrained")
-    for axes, (claim, what, measured) in zip(figure.subplots(1, 3), panels, strict=True):
-        names = ["shipped", *(f"without {each.split(' (')[0]}" for each in CLAIMS[claim])]
-        groups = [pick(rows, arm=OURS), *(pick(rows, arm=f"without {each}") for each in CLAIMS[claim])]
-        colors = ["C0", *["0.6"] * len(CLAIMS[claim])]
-        axes.barh(names[::-1], [measured(group) for group in groups][::-1], color=colors[::-1])
-        axes.set_title(claim)
-        axes.set_xlabel(what)
     return _svg(figure)
 
 

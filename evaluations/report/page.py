@@ -7,7 +7,6 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from evaluations.arms import ABLATION
 from evaluations.report import charts, tables
 from evaluations.report.tables import Table
 from evaluations.statistics import Row, pick
@@ -15,16 +14,12 @@ from evaluations.statistics import Row, pick
 SIMULATED = "Simulated model"
 
 
-def write_report(
-    rows: Sequence[Row], ablation_rows: Sequence[Row], folder: Path, money_rows: Sequence[Row] = ()
-) -> list[Path]:
+def write_report(rows: Sequence[Row], folder: Path) -> list[Path]:
     """Write ``report.md``, ``report.html`` and the charts.
 
     Args:
-        rows: Of the main grid.
-        ablation_rows: Of the ablation; may be empty.
+        rows: Of the grid.
         folder: Where to.
-        money_rows: Of the grid at a cap on money; may be empty.
 
     Returns:
         The files.
@@ -35,8 +30,8 @@ def write_report(
         "seeds": len({row["seed"] for row in rows}),
         "dates": sorted({row["date"][:10] for row in rows}),
         "versions": sorted({f"{name} {version}" for row in rows for name, version in row["versions"].items()}),
-        "tables": _tables(rows, ablation_rows, money_rows),
-        "charts": _charts(rows, ablation_rows),
+        "tables": _tables(rows),
+        "charts": _charts(rows),
         "against": tables.against(rows),
     }
     environment = Environment(
@@ -59,42 +54,23 @@ def write_report(
     return files
 
 
-def _tables(rows: Sequence[Row], ablation_rows: Sequence[Row], money_rows: Sequence[Row]) -> list[Table]:
-    found = [table for table in [tables.goals(rows)] if table.rows]
-    for noise, runs in sorted({(row["noise"], row["runs"]) for row in rows if row["runs"] in (600, 2000)}):
-        mine = pick(rows, noise=noise, runs=runs, forgetting=True, usd=None)
-        where = f"{runs} runs" + (f", {noise:.0%} of replies random while optimizing" if noise else "")
+def _tables(rows: Sequence[Row]) -> list[Table]:
+    found = []
+    for runs in sorted({row["runs"] for row in rows}):
+        mine = pick(rows, runs=runs)
         caption = f"{_kind(mine)}. Share of test questions answered right, mean and standard deviation over seeds."
-        found.append(tables.scores(mine, f"Scores: {where}", caption))
-        found.append(tables.costs(mine, f"Costs and spread: {where}", f"{_kind(mine)}. Means."))
-    unforgetting = pick(rows, forgetting=False)
-    if unforgetting:
-        caption = f"{_kind(unforgetting)}. As above, but the writer never loses or blurs a sentence in a rewrite."
-        found.append(tables.scores(unforgetting, "Scores without forgetting: 600 runs", caption))
-    for usd in sorted({row["usd"] for row in money_rows}):
-        mine = pick(money_rows, usd=usd)
-        caption = (
-            f"{_kind(mine)}, {len({row['seed'] for row in mine})} seeds. Every arm plans its runs by pilots on seeds "
-            "of their own; the cap is a backstop, and a cell that it cut is scored as the start prompt."
-        )
-        found.append(tables.scores(mine, f"Scores at the same cap on money: {usd:g} dollars", caption))
-        found.append(tables.costs(mine, f"Costs and spread: {usd:g} dollars", f"{_kind(mine)}. Means."))
-    if ablation_rows:
-        found.append(tables.ablation(ablation_rows))
+        found.append(tables.scores(mine, f"Scores: {runs} runs", caption))
+        found.append(tables.costs(mine, f"Costs and spread: {runs} runs", f"{_kind(mine)}. Means."))
     return found
 
 
-def _charts(rows: Sequence[Row], ablation_rows: Sequence[Row]) -> list[tuple[str, str, str]]:
-    quiet = pick(rows, noise=0.0, forgetting=True, usd=None)
-    caption = f"{_kind(quiet)}. Test score against runs of the program; bands: one standard error."
-    found = [
-        ("curves", caption, charts.curves(quiet)),
-        ("cost", f"{_kind(quiet)}. Test score against money, 600 runs.", charts.cost(pick(quiet, runs=600))),
+def _charts(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
+    most = max(row["runs"] for row in rows)
+    caption = f"{_kind(rows)}. Test score against runs of the program; bands: one standard error."
+    return [
+        ("curves", caption, charts.curves(rows)),
+        ("cost", f"{_kind(rows)}. Test score against money, {most} runs.", charts.cost(pick(rows, runs=most))),
     ]
-    if set(ABLATION) & {row["arm"] for row in ablation_rows}:
-        caption = f"{_kind(ablation_rows)}. Each technique left out, under the claim that the paper makes for it."
-        found.append(("ablation", caption, charts.ablation(ablation_rows)))
-    return found
 
 
 def _kind(rows: Sequence[Row]) -> str:

@@ -1,7 +1,8 @@
-"""``python -m evaluations worlds``, ``worlds-run`` and ``worlds-fresh``."""
+"""``python -m evaluations worlds``, ``worlds-run``, ``worlds-fresh`` and ``worlds-techniques``."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import click
 
 RESULTS = Path(__file__).parent.parent / "results"
+LEDGER, TECHNIQUES = RESULTS / "worlds" / "ledger.jsonl", RESULTS / "worlds" / "techniques.json"
 BUDGETS = (150, 300, 400, 600, 2000)
 ARMS = ("default", "GEPA")
 # Of the quick form: a few minutes on two cores.
@@ -24,7 +26,7 @@ _runs = click.option(
 _arms = click.option(
     "--arm", "arms", multiple=True, default=ARMS, show_default=True, help="May be given several times."
 )
-_threads = click.option("--threads", default=1, show_default=True, help="Calls in parallel.")
+_jobs = click.option("--jobs", default=1, show_default=True, help="Processes.")
 _out = click.option(
     "--out", type=click.Path(path_type=Path), help="Directory of the rows; one for each generator by default."
 )
@@ -46,28 +48,26 @@ def show_world(seed: int) -> None:
 )
 @_runs
 @_arms
-@_threads
+@_jobs
 @_out
-def run_worlds(
-    first: int, end: int, budgets: Sequence[int], arms: Sequence[str], threads: int, out: Path | None
-) -> None:
+def run_worlds(first: int, end: int, budgets: Sequence[int], arms: Sequence[str], jobs: int, out: Path | None) -> None:
     """Run arms on worlds, or go on with it, and print the tables. Without options: the quick form, a few minutes."""
     _check(arms)
-    _measured(range(first, end), budgets or (QUICK_RUNS,), arms, threads, out)
+    _told(_measured(range(first, end), budgets or (QUICK_RUNS,), arms, jobs, out), arms)
 
 
 @click.command("worlds-fresh")
 @_runs
 @_arms
-@_threads
+@_jobs
 @_out
 @click.option(
     "--ledger",
     type=click.Path(path_type=Path, dir_okay=False),
-    default=RESULTS / "worlds" / "ledger.jsonl",
+    default=LEDGER,
     help="File of all such reports.",
 )
-def report_fresh(budgets: Sequence[int], arms: Sequence[str], threads: int, out: Path | None, ledger: Path) -> None:
+def report_fresh(budgets: Sequence[int], arms: Sequence[str], jobs: int, out: Path | None, ledger: Path) -> None:
     """Report on the next hundred worlds that no report has used, and note that in the ledger.
 
     What was stopped goes on with the same hundred; once it is reported, its worlds are used up.
@@ -78,7 +78,31 @@ def report_fresh(budgets: Sequence[int], arms: Sequence[str], threads: int, out:
     worlds = next_worlds(ledger)
     click.echo(f"Worlds {worlds.start} to {worlds.stop - 1}", err=True)
     ledger.parent.mkdir(parents=True, exist_ok=True)
-    add(ledger, worlds, arms, _measured(worlds, budgets or BUDGETS, arms, threads, out))
+    add(ledger, worlds, _told(_measured(worlds, budgets or BUDGETS, arms, jobs, out), arms))
+
+
+@click.command("worlds-techniques")
+@click.option("--to", "end", type=click.IntRange(min=1), default=200, show_default=True, help="After the last world.")
+@click.option("--runs", type=click.IntRange(min=1), default=600, show_default=True, help="Cap on program runs.")
+@_jobs
+@_out
+@click.option(
+    "--into", type=click.Path(path_type=Path, dir_okay=False), default=TECHNIQUES, help="File of the figures."
+)
+def run_techniques(end: int, runs: int, jobs: int, out: Path | None, into: Path) -> None:
+    """Run each technique alone and each left out on worlds, or go on with it, and keep the figures."""
+    from evaluations.worlds.ledger import signed
+    from evaluations.worlds.report import by_trait
+    from evaluations.worlds.techniques import ARMS as OF_TECHNIQUES
+    from evaluations.worlds.techniques import PAIRS, technique_figures, technique_table
+
+    [rows] = _measured(range(end), (runs,), OF_TECHNIQUES, jobs, out).values()
+    found = technique_figures(rows)
+    into.parent.mkdir(parents=True, exist_ok=True)
+    into.write_text(json.dumps({**signed(range(end)), "runs": runs, **found}, indent=1) + "\n", encoding="utf-8")
+    click.echo(technique_table(found))
+    for name, pair in PAIRS.items():
+        click.echo(f"\n### {name}\n\n{by_trait(rows, pair)}")
 
 
 def _check(arms: Sequence[str]) -> None:
@@ -89,28 +113,33 @@ def _check(arms: Sequence[str]) -> None:
 
 
 def _measured(
-    worlds: range, budgets: Sequence[int], arms: Sequence[str], threads: int, out: Path | None
-) -> dict[str, Any]:
-    """Run what has no row yet, print all tables, and give the figures of each budget."""
+    worlds: range, budgets: Sequence[int], arms: Sequence[str], jobs: int, out: Path | None
+) -> dict[str, list[dict[str, Any]]]:
+    """Run what has no row yet, and give the rows of each budget."""
     from evaluations.worlds.frozen import generator_hash
-    from evaluations.worlds.report import by_trait, claims, figures, table
     from evaluations.worlds.run import cells, run, stored
 
     folder = out or RESULTS / "worlds" / generator_hash()[:12]
-    wanted = {runs: cells(worlds, arms, runs) for runs in budgets}
-    for row in run([cell for each in wanted.values() for cell in each], folder, threads):
+    wanted = {str(runs): cells(worlds, arms, runs) for runs in budgets}
+    for row in run([cell for each in wanted.values() for cell in each], folder, jobs):
         said = (
             f"{row['task']} {row['arm']}, {row['runs']} runs: {row['score']:.3f}, {row['seconds']} s {row['failure']}"
         )
         click.echo(said.rstrip(), err=True)
-    rows, found = {row["key"]: row for row in stored(folder)}, {}
-    for runs, each in wanted.items():
-        own = [rows[cell.key] for cell in each]
-        found[str(runs)] = figures(own, arms)
-        parts = [f"## {runs} runs", table(own, arms)]
+    rows = {row["key"]: row for row in stored(folder)}
+    return {runs: [rows[cell.key] for cell in each] for runs, each in wanted.items()}
+
+
+def _told(rows: dict[str, list[dict[str, Any]]], arms: Sequence[str]) -> dict[str, Any]:
+    """Print all tables, and give the figures of each budget."""
+    from evaluations.worlds.figures import figures
+    from evaluations.worlds.frozen import generator_hash
+    from evaluations.worlds.report import by_trait, claims_told, table
+
+    found = {runs: figures(own, arms) for runs, own in rows.items()}
+    click.echo(f"Generator {generator_hash()[:12]}\n")
+    for runs, own in rows.items():
+        parts = [f"## {int(runs):,} runs", table(found[runs])]
         parts += [by_trait(own, (arms[0], arms[1]))] if len(arms) > 1 else []
-        parts += [
-            claims(own, arm) for arm in arms if any(row["claimed"] is not None for row in own if row["arm"] == arm)
-        ]
-        click.echo("\n\n".join(parts) + "\n")
+        click.echo("\n\n".join(filter(None, [*parts, claims_told(found[runs])])) + "\n")
     return found

@@ -22,7 +22,19 @@ READING = (
     "writing",
 )
 # What measures worlds and shows them, but draws nothing.
-_APART = ("__init__", "bench", "command", "frozen", "ledger", "measure", "page", "report", "run")
+_APART = (
+    "__init__",
+    "bench",
+    "command",
+    "figures",
+    "frozen",
+    "ledger",
+    "measure",
+    "page",
+    "report",
+    "run",
+    "techniques",
+)
 
 
 def generator_files() -> list[Path]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -23,25 +23,32 @@ def next_worlds(ledger: Path) -> range:
     return range(first, first + SIZE)
 
 
-def add(ledger: Path, worlds: range, arms: Sequence[str], results: Mapping[str, Any]) -> None:
+def add(ledger: Path, worlds: range, results: Mapping[str, Any]) -> None:
     """Add a report.
 
     Args:
         ledger: The file of reports, one a line.
         worlds: The worlds that it used.
-        arms: The arms.
         results: What it found, by budget in runs.
     """
-    line = {
+    append_line(ledger, json.dumps({**signed(worlds), "results": results}) + "\n")
+
+
+def last(ledger: Path) -> dict[str, Any] | None:
+    """The last report; None if there is none."""
+    lines = read_lines(ledger) if ledger.exists() else []
+    return lines[-1] if lines else None
+
+
+def signed(worlds: range) -> dict[str, Any]:
+    """What says of which worlds, when and of which sources figures are."""
+    return {
         "from": worlds.start,
         "to": worlds.stop,
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "commit": commit(),
         "generator": generator_hash(),
-        "arms": list(arms),
-        "results": results,
     }
-    append_line(ledger, json.dumps(line) + "\n")
 
 
 def commit() -> str:

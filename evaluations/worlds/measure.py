@@ -38,12 +38,14 @@ class Summary:
         low: Lower end of its 95 % interval, by bootstrap over worlds.
         high: Upper end.
         worlds: How many.
+        p: Two-sided p-value of the bootstrap, that it is 0.
     """
 
     mean: float
     low: float
     high: float
     worlds: int
+    p: float
 
 
 def summary(values: Sequence[float], seed: int = 0) -> Summary:
@@ -56,8 +58,11 @@ def summary(values: Sequence[float], seed: int = 0) -> Summary:
         raise ValueError("values is empty. Pass one number for each world, of one world at least.")
     table = np.asarray(values, dtype=float)
     drawn = np.random.default_rng(seed).integers(0, len(table), (RESAMPLES, len(table)))
-    low, high = np.quantile(table[drawn].mean(axis=1), [0.025, 0.975])
-    return Summary(statistics.fmean(values), float(low), float(high), len(table))
+    means = table[drawn].mean(axis=1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    tail = min(float(np.mean(means <= 0)), float(np.mean(means >= 0)))
+    p = min(1.0, max(2 * tail, 1 / RESAMPLES))
+    return Summary(statistics.fmean(values), float(low), float(high), len(table), p)
 
 
 def share_won(first: Mapping[int, float], second: Mapping[int, float]) -> float | None:

@@ -1,101 +1,127 @@
-"""What arms came to on worlds, in Markdown: by budget, and by what was drawn."""
+"""What arms came to on worlds, in Markdown: by budget, by what was drawn, and what had been set out to be shown."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from evaluations.worlds.frozen import generator_hash
-from evaluations.worlds.measure import SMALLEST_RANGE, normalized, share_won, summary
+from evaluations.worlds.figures import HELD_OUT, REAL_GAIN, Row, by_arm, common_worlds
+from evaluations.worlds.measure import SMALLEST_RANGE
 from evaluations.worlds.traits import Traits, draw_traits
 
-Row = Mapping[str, Any]
-# What a claim needs: held-out examples, and the true gain from which one is looked for.
-HELD_OUT, REAL_GAIN = 50, 0.1
+Figures = Mapping[str, Any]
+OURS, PEER = "default", "GEPA"
 # What is drawn as a number is told by thirds of the worlds.
 THIRDS = ("low", "middle", "high")
+_HEAD = (
+    "arm",
+    "share of the gain",
+    "95 % interval",
+    "spread",
+    "{} less it",
+    "{} ahead in",
+    "words",
+    "prompt-model calls",
+    "their tokens",
+    "US dollars",
+    "cut or failed",
+)
 
 
-def by_arm(rows: Sequence[Row]) -> dict[str, dict[int, float]]:
-    """Normalized score by world, by arm; worlds of too small a range left out."""
-    found: dict[str, dict[int, float]] = {}
-    for row in rows:
-        share = normalized(row["score"], row["start"], row["best"])
-        if share is not None:
-            found.setdefault(row["arm"], {})[row["world"]] = share
-    return found
+def table(found: Figures) -> str:
+    """The figures of one budget as a Markdown table (see `figures`)."""
+    shown = f"{found['worlds']} worlds; {found['left_out']} more with a range below {SMALLEST_RANGE} left out."
+    if not found["arms"]:
+        return f"{shown}\n\nNo world that all arms have run."
+    head = [name.format(next(iter(found["arms"]))) for name in _HEAD]
+    return "\n".join([shown, "", *markdown(head, (_cells(arm, own) for arm, own in found["arms"].items()))])
 
 
-def common_worlds(rows: Sequence[Row], arms: Sequence[str]) -> list[int]:
-    """The worlds with a range that all arms have run, in order."""
-    found = by_arm(rows)
-    return sorted(set.intersection(*(set(found.get(arm, ())) for arm in arms)))
-
-
-def table(rows: Sequence[Row], arms: Sequence[str]) -> str:
-    """A Markdown table: each arm's share of the possible gain over the worlds that all have run, and against the first.
-
-    Args:
-        rows: Of one generator and budget.
-        arms: In the order wanted; the first is what the others are compared with.
-    """
-    worlds = common_worlds(rows, arms)
-    small = {row["world"] for row in rows if normalized(row["score"], row["start"], row["best"]) is None}
-    lines = [
-        f"Generator {generator_hash()[:12]}; {len(worlds)} worlds; {len(small)} more with a range below "
-        f"{SMALLEST_RANGE} left out.",
-        "",
-        f"| arm | share of the gain | 95 % interval | spread | {arms[0]} less it | {arms[0]} ahead in | words | "
-        "prompt-model calls | their tokens | US dollars | cut or failed |",
-        "|---" * 11 + "|",
-    ]
-    if not worlds:
-        return "\n".join([*lines[:1], "", "No world that all arms have run."])
-    return "\n".join([*lines, *(_line(arm, arms[0], rows, worlds) for arm in arms)])
-
-
-def figures(rows: Sequence[Row], arms: Sequence[str]) -> dict[str, Any]:
-    """The figures of `table` that a ledger keeps: worlds, and each arm's mean and what the first is ahead of it."""
-    found, worlds = by_arm(rows), common_worlds(rows, arms)
-    if not worlds:
-        return {"worlds": 0}
-    means = {arm: round(_mean(found[arm][world] for world in worlds), 4) for arm in arms}
-    ahead = {}
-    for arm in arms[1:]:
-        less = summary([found[arms[0]][world] - found[arm][world] for world in worlds])
-        ahead[arm] = [round(each, 4) for each in (less.mean, less.low, less.high)]
-    return {"worlds": len(worlds), "share": means, f"{arms[0]} less": ahead}
-
-
-def _line(arm: str, first: str, rows: Sequence[Row], worlds: Sequence[int]) -> str:
-    found = by_arm(rows)
-    own = [found[arm][world] for world in worlds]
-    mean = summary(own)
-    versus = ["", ""]
-    if arm != first:
-        less = summary([found[first][world] - found[arm][world] for world in worlds])
-        won = share_won(*({world: found[each][world] for world in worlds} for each in (first, arm)))
-        versus = [f"{less.mean:+.3f} ({less.low:+.3f} .. {less.high:+.3f})", f"{won:.0%}"]
-    spent = [row for row in rows if row["arm"] == arm and row["world"] in worlds]
-    cells = [
+def _cells(arm: str, own: Figures) -> list[str]:
+    return [
         arm,
-        f"{mean.mean:.3f}",
-        f"{mean.low:.3f} .. {mean.high:.3f}",
-        f"{statistics.pstdev(own):.2f}",
-        *versus,
-        f"{_mean(row['words'] + row['demo_words'] for row in spent):.0f}",
-        f"{_mean(row['prompt_calls'] for row in spent):.0f}",
-        f"{_mean(sum(row['tokens'][1]) for row in spent):,.0f}",
-        f"{_mean(row['usd_spent'] for row in spent):.3f}",
-        str(sum(bool(row["failure"]) for row in rows if row["arm"] == arm)),
+        f"{own['share']:.3f}",
+        f"{own['low']:.3f} .. {own['high']:.3f}",
+        f"{own['spread']:.2f}",
+        interval(own["less"]) if "less" in own else "",
+        f"{own['won']:.0%}" if "won" in own else "",
+        f"{own['words']:.0f}",
+        f"{own['prompt_calls']:.0f}",
+        f"{own['prompt_tokens']:,.0f}",
+        f"{own['usd']:.3f}",
+        str(own["failed"]),
     ]
-    return f"| {' | '.join(cells)} |"
 
 
-def _mean(values: Iterable[float]) -> float:
-    return statistics.fmean(values)
+def interval(less: Sequence[float]) -> str:
+    """A difference with its interval."""
+    return f"{less[0]:+.3f} ({less[1]:+.3f} .. {less[2]:+.3f})"
+
+
+def markdown(head: Sequence[str], rows: Iterator[Sequence[str]]) -> list[str]:
+    """The lines of a Markdown table."""
+    return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]
+
+
+def claims_told(found: Figures) -> str:
+    """What each arm claimed, against the truth, as a Markdown list; empty if none claims anything."""
+    return "\n".join(
+        f"- {arm}, at least {HELD_OUT} examples held out: a gain claimed in {own['claims']['false'][0]} of "
+        f"{own['claims']['false'][1]} runs in which nothing was truly gained, and in {own['claims']['true'][0]} of "
+        f"{own['claims']['true'][1]} in which {REAL_GAIN} or more was."
+        for arm, own in found["arms"].items()
+        if "claims" in own
+    )
+
+
+def by_budget(results: Mapping[str, Figures]) -> str:
+    """All budgets of a report in one Markdown table: each arm's share, and what the first is ahead of it."""
+    budgets = sorted(results, key=int)
+    arms = list(results[budgets[0]]["arms"])
+    head = ["arm", *(f"{int(runs):,} runs" for runs in budgets)]
+    rows = []
+    for arm in arms:
+        cells = []
+        for own in (results[runs]["arms"][arm] for runs in budgets):
+            cells.append(f"{own['share']:.3f}" + (f"; {interval(own['less'])}" if "less" in own else ""))
+        rows.append([arm, *cells])
+    return "\n".join(markdown(head, iter(rows)))
+
+
+def missed(results: Mapping[str, Figures]) -> list[str]:
+    """What was set out to be shown and is not, as sentences; budgets that were not run are passed over."""
+    said = []
+    for runs in sorted(results, key=int):
+        arms, where = results[runs]["arms"], f"at {int(runs):,} runs"
+        ours, peer = arms[OURS], arms.get(PEER)
+        behind = [arm for arm, own in arms.items() if arm not in (OURS, PEER) and own["share"] >= ours["share"]]
+        said += [f"ahead of {arm} {where}: {interval(arms[arm]['less'])}" for arm in behind]
+        if peer is None:
+            continue
+        wanted = 0.05 if runs == "600" else 0.0
+        least = " by 0.05" if wanted else ""
+        if peer["less"][1] <= 0 or peer["less"][0] < wanted:
+            said.append(f"ahead of {PEER}{least} {where}, with an interval above 0: {interval(peer['less'])}")
+        if runs == "600" and peer["won"] < 0.65:
+            said.append(f"ahead of {PEER} in 65 of 100 worlds {where}: {peer['won']:.0%}")
+        for name, factor, what in (
+            ("spread", 1.0, "a spread at most {}'s"),
+            ("words", 1.0, "prompts no longer than {}'s"),
+            ("prompt_tokens", 1.5, "tokens of the prompt model at most 1.5 times {}'s"),
+        ):
+            if ours[name] > factor * peer[name]:
+                said.append(f"{what.format(PEER)} {where}: {_number(ours[name])}, {PEER} {_number(peer[name])}")
+    few, many = (results.get(runs, {}).get("arms", {}) for runs in ("400", "2000"))
+    if few and PEER in many and few[OURS]["share"] < many[PEER]["share"]:
+        shares = f"{few[OURS]['share']:.3f} and {many[PEER]['share']:.3f}"
+        said.append(f"at 400 runs at least the share that {PEER} reaches at 2,000: {shares}")
+    return said
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2f}"
 
 
 def by_trait(rows: Sequence[Row], arms: tuple[str, str]) -> str:
@@ -105,15 +131,19 @@ def by_trait(rows: Sequence[Row], arms: tuple[str, str]) -> str:
         rows: Of one generator and budget.
         arms: The two that are compared.
     """
-    found, worlds = by_arm(rows), common_worlds(rows, arms)
-    less = {world: found[arms[0]][world] - found[arms[1]][world] for world in worlds}
-    lines = [f"| drawn | {arms[0]} less {arms[1]}, and worlds |", "|---|---|"]
+    shares, worlds = by_arm(rows), common_worlds(rows, arms)
+    less = {world: shares[arms[0]][world] - shares[arms[1]][world] for world in worlds}
     drawn = {world: _flat(draw_traits(world)) for world in worlds}
+    lines = []
     for name in next(iter(drawn.values()), {}):
         groups = _groups({world: drawn[world][name] for world in worlds})
-        told = [f"{label} {_mean(less[w] for w in own):+.3f} ({len(own)})" for label, own in groups.items() if own]
-        lines.append(f"| {name.replace('_', ' ')} | {'; '.join(told)} |")
-    return "\n".join(lines)
+        told = [
+            f"{label} {statistics.fmean(less[w] for w in own):+.3f} ({len(own)})"
+            for label, own in groups.items()
+            if own
+        ]
+        lines.append([name.replace("_", " "), "; ".join(told)])
+    return "\n".join(markdown(["drawn", f"{arms[0]} less {arms[1]}, and worlds"], iter(lines)))
 
 
 def _flat(traits: Traits) -> dict[str, Any]:
@@ -135,33 +165,3 @@ def _groups(values: Mapping[int, Any]) -> dict[str, list[int]]:
         for i, label in enumerate(THIRDS)
         if (own := order[round(i * size) : round((i + 1) * size)])
     }
-
-
-def claims(rows: Sequence[Row], arm: str) -> str:
-    """What an arm of ours claimed, against the truth, where enough examples were held out.
-
-    Args:
-        rows: Of one generator and budget; also of worlds where nothing can be gained.
-        arm: The arm.
-    """
-    own = [row for row in rows if row["arm"] == arm and (row.get("held_out") or 0) >= HELD_OUT]
-    return "\n".join(
-        [
-            f"Claims of {arm}, with at least {HELD_OUT} held-out examples ({len(own)} runs):",
-            _counted("claimed where nothing was truly gained", own, lambda row: _gain(row) <= 0),
-            _counted(
-                f"claimed where {REAL_GAIN} or more was",
-                own,
-                lambda row: _gain(row) >= REAL_GAIN,
-            ),
-        ]
-    )
-
-
-def _counted(what: str, rows: Sequence[Row], wanted: Callable[[Row], bool]) -> str:
-    chosen = [row for row in rows if wanted(row)]
-    return f"- {what}: {sum(bool(row['claimed']) for row in chosen)} of {len(chosen)}"
-
-
-def _gain(row: Row) -> float:
-    return round(float(row["score"]) - float(row["start"]), 9)

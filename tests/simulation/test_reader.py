@@ -173,11 +173,11 @@ def test_two_predictors_have_their_own_rules() -> None:
 
 
 def test_regret_is_the_distance_to_the_best() -> None:
-    landscape = Landscape("navigate")
+    landscape = Landscape("object_counting")
     assert landscape.regret(landscape.best_prompts()) == 0.0
     assert landscape.regret({}) == pytest.approx(landscape.best - landscape.accuracy({}))
     with pytest.raises(ValueError, match="at least one example"):
-        Landscape("navigate", examples=[])
+        Landscape("object_counting", examples=[])
 
 
 def test_rates_outside_zero_to_one_are_refused() -> None:

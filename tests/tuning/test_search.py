@@ -101,7 +101,7 @@ def test_a_study_refuses_another_search_and_says_what_differs(storage) -> None:
     with pytest.raises(ValueError, match=r"another budget_per_trial\. Pass the same, or another study_name"):
         tune(small_task(), n_trials=2, budget_per_trial=61, storage=storage, pulse=PULSE, pruning="none")
     with pytest.raises(ValueError, match=r"another program, data, metric or model"):
-        tune(small_task("navigate"), n_trials=2, budget_per_trial=60, storage=storage, pulse=PULSE, pruning="none")
+        tune(small_task("object_counting"), n_trials=2, budget_per_trial=60, storage=storage, pulse=PULSE, pruning="none")
 
 
 class _Nothing(Constraint):
@@ -123,7 +123,7 @@ class Sulk(Technique):
 
 @pytest.mark.slow
 def test_settings_that_are_worse_pair_by_pair_are_given_up(storage) -> None:
-    tasks = [small_task(name) for name in ("object_counting", "boolean_expressions")]
+    tasks = [small_task(name) for name in ("object_counting", "support_desk")]
     options = {"n_trials": 6, "seeds_per_trial": 3, "budget_per_trial": 200, "storage": storage, "pulse": PULSE}
     result = tune(tasks, techniques=(Sulk(),), **options)
     pruned = [each for each in trials_of(storage) if each.state == TrialState.PRUNED]
@@ -191,7 +191,7 @@ def test_a_model_that_fails_ends_the_worker(storage) -> None:
 
 
 def without_testset() -> Task:
-    known = simulated_task("navigate")
+    known = simulated_task("object_counting")
     return Task(known.program, known.metric, known.trainset, known.valset)
 
 

@@ -5,14 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dspy_dlpo.simulation.stage import Stage
-from dspy_dlpo.simulation.tasks import (
-    boolean_expressions,
-    multistep_arithmetic_two,
-    navigate,
-    object_counting,
-    support_desk,
-    word_sorting,
-)
+from dspy_dlpo.simulation.tasks import object_counting, support_desk
 
 
 @dataclass(frozen=True)
@@ -40,11 +33,10 @@ class TaskKind:
         return text
 
 
-_MODULES = (boolean_expressions, multistep_arithmetic_two, navigate, object_counting, word_sorting)
-TASKS = {
-    module.STAGE.name: TaskKind(module.STAGE.name, (("solve", module.STAGE),), module.generate) for module in _MODULES
-}
-TASKS["support_desk"] = TaskKind(
-    "support_desk", (("extract", support_desk.EXTRACT), ("decide", support_desk.DECIDE)), support_desk.generate
+_DESK = (("extract", support_desk.EXTRACT), ("decide", support_desk.DECIDE))
+_KINDS = (
+    TaskKind("object_counting", (("solve", object_counting.STAGE),), object_counting.generate),
+    TaskKind("support_desk", _DESK, support_desk.generate),
 )
+TASKS = {kind.name: kind for kind in _KINDS}
 STAGES = tuple(stage for kind in TASKS.values() for _, stage in kind.stages)
