@@ -83,22 +83,6 @@ def edits() -> str:
     return table(["judged", "edits kept", "runs an edit", "score on valset"], rows)
 
 
-def tokens() -> str:
-    """Tokens of the prompt model an edit."""
-    rows = [
-        [
-            name.replace("default", "**DLPO** (default)"),
-            f"{each['tokens']:,.0f}",
-            f"{each['edits']:.1f}",
-            f"{each['tokens an edit']:,.0f}",
-            f"{each['ours to this']:.2f}",
-            f"{each['score']:.2f}",
-        ]
-        for name, each in stored("tokens")["found"].items()
-    ]
-    return table(["", "tokens", "edits", "tokens an edit", "ours to this", "test score"], rows)
-
-
 def growth() -> str:
     """Time and memory by size."""
     rows = []
@@ -136,7 +120,7 @@ def storages() -> str:
 
 TABLES = {
     each.__name__: each
-    for each in (overhead, imports, concurrency, speculation, judging, edits, tokens, growth, machines, storages)
+    for each in (overhead, imports, concurrency, speculation, judging, edits, growth, machines, storages)
 }
 
 

@@ -2,81 +2,111 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 from dspy_dlpo.tuning import search_parameters
-from evaluations.grid import Rows
 from evaluations.report.local import local_figures
-from evaluations.report.tables import OURS, START, Table, ablation, arms_of, goals
-from evaluations.statistics import Row, difference, mean_of, mean_score, pick, spread
+from evaluations.worlds.command import REPORT, RESULTS, TECHNIQUES
+from evaluations.worlds.ledger import FIRST
+from evaluations.worlds.report import OURS, interval, markdown, missed
+from evaluations.worlds.techniques import technique_table
 
 ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "evaluations" / "results"
-TUNING = ROOT / "docs" / "tuning.md"
+TUNING, SETTINGS = ROOT / "docs" / "tuning.md", ROOT / "docs" / "choosing_settings.md"
+# The budget at which arms are compared in more than their share.
+RUNS = "600"
 
 
 def figures() -> str:
     """The README's tables, as Markdown."""
-    rows = pick(Rows(RESULTS / "simulated").read(), noise=0.0, forgetting=True, usd=None)
-    more = Rows(RESULTS / "ablation").read()
-    seeds = len({row["seed"] for row in rows})
+    report = _kept(REPORT)
+    if report is None:
+        return ""
+    results, techniques = report["results"], _kept(TECHNIQUES)
     parts = [
-        f"Share of 150 untouched questions answered right, mean over six tasks and {seeds} seeds (standard deviation "
-        "over seeds); every arm had the same hard cap on runs of the program, counted at the model:",
-        _markdown(_arms(rows)),
+        f"Share of the possible gain, mean over {_worlds(report)}; every arm had the same hard cap on runs of the "
+        f"program, counted at the model. Differences, words and tokens at {RUNS} runs, 95 % intervals over worlds:",
+        _arms(results),
     ]
-    if more:
-        count = len({row["seed"] for row in more})
+    if techniques is not None:
         parts += [
-            f"Each technique alone and left out, 600 runs, six tasks, {count} seeds (intervals: 95 %):",
-            _markdown(_techniques(more)),
+            f"Each technique alone and left out, {techniques['runs']} runs, {_worlds(techniques)}; all techniques "
+            f"{techniques['shipped']:.3f}, none {techniques['bare']:.3f}:",
+            technique_table(techniques),
         ]
-    missed = [f"- {line[0]}: {line[1]}" for line in goals(rows).rows if line[2] == "no"]
-    if missed:
-        parts += ["What we set out to show and could not (yet):", "\n".join(missed)]
+    if lines := missed(results):
+        parts += ["What we set out to show and could not (yet):", "\n".join(f"- {line}" for line in lines)]
     return "\n\n".join(parts) + "\n"
 
 
-def tuning_figures() -> str:
-    """What tuning and scheduling bring, as a Markdown list."""
-    shown = []
-    for suite, arm, what in (
-        (
-            "tuning",
-            "tuned on other tasks",
-            "Settings found best by `python -m evaluations.tuning` on the other half of the tasks, with other seeds",
-        ),
-        ("controller", "Optuna controller", "`OptunaController()`"),
-    ):
-        rows = Rows(RESULTS / suite).read()
-        found = difference(pick(rows, arm=arm), pick(rows, arm=OURS))
-        if found is None:
-            continue
-        scores = f"{mean_score(pick(rows, arm=arm)):.3f}, shipped {mean_score(pick(rows, arm=OURS)):.3f}"
-        gain = f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
-        if found.low > 0:
-            verdict = "Reliably better."
-        elif found.high < 0:
-            verdict = "Reliably worse: the shipped settings stay the default."
-        else:
-            verdict = "The interval holds 0: the shipped settings stay the default."
-        by_task = ", ".join(f"{task} {mean:+.3f}" for task, mean in sorted(found.tasks.items()))
-        shown.append(f"- {what}: {scores}; {gain}. {verdict} By task: {by_task}.")
-    return "\n".join(shown)
+def _kept(path: Path) -> dict[str, Any] | None:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def _worlds(found: dict[str, Any]) -> str:
+    """Which worlds figures are of, and whether something was chosen on them."""
+    count = found["worlds"] if "worlds" in found else found["results"][RUNS]["worlds"]
+    kind = "which nothing was chosen on" if found["from"] >= FIRST else "on which settings were chosen"
+    return f"{count} drawn worlds ({found['from']} to {found['to'] - 1}, {kind})"
+
+
+def _arms(results: dict[str, Any]) -> str:
+    budgets = sorted(results, key=int)
+    rows = []
+    for arm, own in results[RUNS]["arms"].items():
+        shares = [f"{results[runs]['arms'][arm]['share']:.3f}" for runs in budgets]
+        versus = interval(own["less"]) if "less" in own else ""
+        name = f"**DLPO** ({arm} settings)" if arm == OURS else arm
+        rows.append([name, *shares, versus, f"{own['words']:.0f}", f"{own['prompt_tokens']:,.0f}"])
+    head = ["optimizer", *(f"{int(runs):,} runs" for runs in budgets), "DLPO less it", "words", "prompt-model tokens"]
+    return "\n".join(markdown(head, iter(rows)))
+
+
+def presets() -> str:
+    """The presets on worlds: share of the possible gain, calls of the prompt model, words; as a Markdown table."""
+    report = _kept(REPORT)
+    if report is None:
+        return ""
+    rows = []
+    named = {
+        "default_settings": OURS,
+        "paper_settings": "paper settings",
+        "tgd_settings": "plain textual gradient descent",
+    }
+    budgets = sorted(report["results"], key=int)
+    for preset, arm in named.items():
+        cells = []
+        for own in (report["results"][runs]["arms"].get(arm) for runs in budgets):
+            told = [] if own is None else [f"{own['share']:.3f}", f"{own['prompt_calls']:.0f}", f"{own['words']:.0f}"]
+            cells += told or [""] * 3
+        rows.append([f"`{preset}()`", *cells])
+    head = ["preset", *(cell for runs in budgets for cell in (f"{int(runs):,} runs", "calls", "words"))]
+    return "\n".join(markdown(head, iter(rows))) + f"\n\nOver {_worlds(report)}.\n"
+
+
+def techniques() -> str:
+    """What each technique brings on worlds, as a Markdown table."""
+    found = _kept(TECHNIQUES)
+    if found is None:
+        return ""
+    return f"{technique_table(found)}\n\nAt {found['runs']} runs, over {_worlds(found)}.\n"
 
 
 def space() -> str:
     """The search space of the shipped settings, as a Markdown table."""
     known = search_parameters()
-    rows = tuple((f"`{each.name}`", each.values, "" if each.shipped is None else str(each.shipped)) for each in known)
-    return _markdown(Table("", "", ("parameter", "values", "shipped"), rows))
+    rows = ([f"`{each.name}`", each.values, "" if each.shipped is None else str(each.shipped)] for each in known)
+    return "\n".join(markdown(["parameter", "values", "shipped"], rows))
 
 
 def main() -> None:
     """Put everything between its marks."""
     _put(ROOT / "README.md", "figures", figures())
     _put(ROOT / "README.md", "small models", local_figures(RESULTS / "local"))
-    _put(TUNING, "figures", tuning_figures())
+    _put(SETTINGS, "presets", presets())
+    _put(SETTINGS, "techniques", techniques())
     _put(TUNING, "space", space())
 
 
@@ -92,33 +122,6 @@ def _put(path: Path, name: str, content: str) -> None:
     shown = f"\n{content.strip()}\n\n" if content.strip() else ""
     page = f"{before}<!-- {name} -->\n{shown}<!-- end of {name} -->{after}"
     path.write_text(page, encoding="utf-8")
-
-
-def _arms(rows: list[Row]) -> Table:
-    lines = []
-    small, large = pick(rows, runs=600), pick(rows, runs=2000)
-    for arm in arms_of(small):
-        name = f"**DLPO** ({arm} settings)" if arm == OURS else arm
-        cells = [
-            f"{mean_score(pick(each, arm=arm)):.2f} ({spread(pick(each, arm=arm)):.2f})" for each in (small, large)
-        ]
-        found = difference(pick(small, arm=OURS), pick(small, arm=arm)) if arm != OURS else None
-        versus = "" if found is None else f"{found.mean:+.2f} [{found.low:+.2f}, {found.high:+.2f}]"
-        words = "" if arm == START else f"{mean_of(pick(small, arm=arm), 'words'):.0f}"
-        demos = mean_of(pick(small, arm=arm), "demo_words")
-        lines.append((name, *cells, versus, words + (f" + {demos:.0f} of demos" if demos else "")))
-    head = ("optimizer", "600 runs", "2,000 runs", "DLPO less it at 600 [95 %]", "words")
-    return Table("", "", head, tuple(lines))
-
-
-def _techniques(rows: list[Row]) -> Table:
-    table = ablation(rows)
-    return Table("", "", table.head[1:6], tuple(row[1:6] for row in table.rows))
-
-
-def _markdown(table: Table) -> str:
-    lines = [table.head, ("---",) * len(table.head), *table.rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 if __name__ == "__main__":

@@ -21,9 +21,9 @@ from waiting import PATIENCE, wait_until
 from dspy_dlpo.simulation import engine_of, simulated_lm
 from evaluations import data
 from evaluations.__main__ import main
-from evaluations.arms import ABLATION, CONTROLLER, MAIN, SEARCH, TUNING, arms
+from evaluations.arms import ABLATION, CONTROLLER, MAIN, SEARCH, arms
 from evaluations.cell import Cell, measure
-from evaluations.gauge import CapReached, Gauge, GaugedLM, Purse
+from evaluations.gauge import CapReached, Gauge, GaugedLM
 from evaluations.grid import Planner, Rows
 from evaluations.report import write_report
 from evaluations.suites import SUITES, cells_of
@@ -59,23 +59,6 @@ def test_a_cap_on_calls_stops_at_the_next():
     assert gauged.gauge.was_cut
 
 
-def test_money_is_capped_over_both_models():
-    purse = Purse(0.001)
-    first, second = (GaugedLM(simulated_lm(seed), Gauge(price=(1.0, 1.0), purse=purse)) for seed in (0, 1))
-
-    def spend():
-        for i in range(100):
-            for lm in (first, second):
-                with dspy.context(lm=lm):
-                    dspy.Predict("question -> answer")(question=str(i))
-
-    with pytest.raises(CapReached):
-        spend()
-    assert purse.spent == pytest.approx(0.001, rel=0.5)
-    assert first.gauge.usd > 0
-    assert second.gauge.usd > 0
-
-
 # --- arms ---
 
 
@@ -109,10 +92,7 @@ def test_a_cell_is_the_same_twice():
     assert first == second
 
 
-def test_what_an_arm_returns_is_scored_on_untouched_questions_by_a_noise_free_model():
-    row = measure(Cell("object_counting", "start prompt", seed=0, runs=10, noise=0.5))
-    quiet = measure(Cell("object_counting", "start prompt", seed=0, runs=10))
-    assert row["test"] == quiet["test"]
+def test_no_arm_sees_the_questions_that_it_is_scored_on():
     task = bench_task("object_counting", 0)
     asked = [{example.question for example in part} for part in (task.trainset, task.valset, task.testset)]
     assert not asked[2] & (asked[0] | asked[1])
@@ -129,7 +109,7 @@ def test_every_technique_has_an_arm_alone_and_one_without_it():
     for name in ("TLR", "TLRD", "TDO", "TSA", "TMnt", "TCL", "TRegu"):
         assert any(arm.startswith("only") and f"({name})" in arm for arm in ABLATION)
         assert any(arm.startswith("without") and f"({name})" in arm for arm in ABLATION)
-    assert set(MAIN) | set(ABLATION) | set(CONTROLLER) | set(SEARCH) | set(TUNING) == set(arms())
+    assert set(MAIN) | set(ABLATION) | set(CONTROLLER) | set(SEARCH) == set(arms())
     assert set(ABLATION) & set(CONTROLLER) == {"default"}
 
 
@@ -317,7 +297,7 @@ def test_the_report_has_tables_charts_and_what_went_against_us(tmp_path):
         for seed in (0, 1)
         for runs in (60, 100, 150, 600)
     ]
-    files = write_report(found, [], tmp_path)
+    files = write_report(found, tmp_path)
     assert {path.name for path in files} == {"report.md", "report.html", "curves.svg", "cost.svg"}
     text, page = (tmp_path / "report.md").read_text(), (tmp_path / "report.html").read_text()
     for part in (text, page):
@@ -327,20 +307,7 @@ def test_the_report_has_tables_charts_and_what_went_against_us(tmp_path):
     assert "<script" not in page
     assert "http" not in page.replace("http://www.w3.org", "")
     assert page.count("<svg") == 2
-    paid = [{**row, "runs": 0, "usd": 0.1} for row in found if row["runs"] == 600]
-    write_report(found, [], tmp_path / "with money", paid)
-    assert "Scores at the same cap on money: 0.1 dollars" in (tmp_path / "with money" / "report.md").read_text()
-    again = write_report(found, [], tmp_path / "again")
+    again = write_report(found, tmp_path / "again")
     assert [path.read_bytes() for path in again] == [path.read_bytes() for path in files], (
         "the same rows, the same pages"
     )
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("arm", ["default", "GEPA"])
-def test_a_cap_on_money_alone_is_planned_by_a_pilot_and_kept(arm):
-    row = measure(Cell("object_counting", arm, seed=0, runs=0, usd=0.06))
-    assert row["failure"] == ""
-    assert 0.02 <= row["usd_spent"] <= 0.06 + 0.01
-    assert row["key"] == Cell("object_counting", arm, seed=0, runs=0, usd=0.06).key

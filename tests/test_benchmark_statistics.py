@@ -62,12 +62,6 @@ def test_ranks_are_means_over_tasks_and_ties_share():
     assert statistics.ranks(rows, ["x", "y"]) == {"x": 1.25, "y": 1.75}
 
 
-def test_the_runs_that_are_needed_are_the_smallest_budget_that_reaches_a_score():
-    rows = [row("a", "x", 0, [0.5], runs=100), row("a", "x", 0, [0.9], runs=200), row("a", "x", 0, [0.9], runs=400)]
-    assert statistics.runs_needed(rows, "x", 0.8) == 200
-    assert statistics.runs_needed(rows, "x", 0.95) is None
-
-
 def test_gaps_and_spread():
     rows = [row("a", "x", seed, [score], shifted=[0.5]) for seed, score in enumerate((0.6, 0.8))]
     assert statistics.gap(rows) == pytest.approx(0.3)

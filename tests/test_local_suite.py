@@ -135,9 +135,10 @@ def test_the_suite_has_the_start_prompt_once_a_task_and_needs_models():
         cells_of("local", seeds=1, budgets=(300,))
 
 
-def test_the_keys_of_stored_rows_are_as_they_were():
-    known = "task=object_counting|arm=default|seed=0|runs=600|noise=0.0|forgetting=True|usd=None|task_model=None"
-    assert Cell("object_counting", "default", 0, 600).key == f"{known}|prompt_model=None"
+def test_a_key_tells_what_a_cell_has():
+    assert Cell("object_counting", "default", 0, 600).key == "task=object_counting|arm=default|seed=0|runs=600"
+    local = Cell("local/triage", "GEPA", 1, 300, task_model="openai/a", prompt_model="openai/b", max_tokens=150)
+    assert local.key.endswith("|runs=300|task_model=openai/a|prompt_model=openai/b|max_tokens=150")
 
 
 @pytest.mark.parametrize("arguments", [["--suite", "local"], ["--suite", "quick", "--api-base", "http://x"]])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from waiting import PATIENCE
 
-from evaluations.readme import RESULTS, TUNING, between, figures, space, tuning_figures
+from evaluations.readme import RESULTS, SETTINGS, TUNING, between, figures, presets, space, techniques
 from evaluations.report.local import local_figures
 
 ROOT = Path(__file__).parent.parent
@@ -35,10 +35,10 @@ def test_the_two_commands_are_make_targets():
         assert f"make {target}" in README
 
 
-@pytest.mark.slow
 def test_the_figures_are_those_of_the_stored_results():
     assert between(ROOT / "README.md", "figures").strip() == figures().strip()
-    assert between(TUNING, "figures").strip() == tuning_figures().strip()
+    assert between(SETTINGS, "presets").strip() == presets().strip()
+    assert between(SETTINGS, "techniques").strip() == techniques().strip()
 
 
 def test_the_figures_of_small_models_are_those_of_the_stored_results():

@@ -10,7 +10,9 @@ from typing import Any
 import click
 
 RESULTS = Path(__file__).parent.parent / "results"
-LEDGER, TECHNIQUES = RESULTS / "worlds" / "ledger.jsonl", RESULTS / "worlds" / "techniques.json"
+# What the README shows: the last report, and what each technique brings.
+REPORT, TECHNIQUES = RESULTS / "worlds" / "report.json", RESULTS / "worlds" / "techniques.json"
+LEDGER = RESULTS / "worlds" / "ledger.jsonl"
 BUDGETS = (150, 300, 400, 600, 2000)
 ARMS = ("default", "GEPA")
 # Of the quick form: a few minutes on two cores.
@@ -50,10 +52,18 @@ def show_world(seed: int) -> None:
 @_arms
 @_jobs
 @_out
-def run_worlds(first: int, end: int, budgets: Sequence[int], arms: Sequence[str], jobs: int, out: Path | None) -> None:
+@click.option("--into", type=click.Path(path_type=Path, dir_okay=False), help="File to keep the figures in.")
+def run_worlds(
+    first: int, end: int, budgets: Sequence[int], arms: Sequence[str], jobs: int, out: Path | None, into: Path | None
+) -> None:
     """Run arms on worlds, or go on with it, and print the tables. Without options: the quick form, a few minutes."""
+    from evaluations.worlds.ledger import signed
+
     _check(arms)
-    _told(_measured(range(first, end), budgets or (QUICK_RUNS,), arms, jobs, out), arms)
+    worlds = range(first, end)
+    results = _told(_measured(worlds, budgets or (QUICK_RUNS,), arms, jobs, out), arms)
+    if into is not None:
+        _keep(into, {**signed(worlds), "results": results})
 
 
 @click.command("worlds-fresh")
@@ -77,8 +87,8 @@ def report_fresh(budgets: Sequence[int], arms: Sequence[str], jobs: int, out: Pa
     _check(arms)
     worlds = next_worlds(ledger)
     click.echo(f"Worlds {worlds.start} to {worlds.stop - 1}", err=True)
-    ledger.parent.mkdir(parents=True, exist_ok=True)
-    add(ledger, worlds, _told(_measured(worlds, budgets or BUDGETS, arms, jobs, out), arms))
+    report = add(ledger, worlds, _told(_measured(worlds, budgets or BUDGETS, arms, jobs, out), arms))
+    _keep(ledger.parent / REPORT.name, report)
 
 
 @click.command("worlds-techniques")
@@ -98,11 +108,15 @@ def run_techniques(end: int, runs: int, jobs: int, out: Path | None, into: Path)
 
     [rows] = _measured(range(end), (runs,), OF_TECHNIQUES, jobs, out).values()
     found = technique_figures(rows)
-    into.parent.mkdir(parents=True, exist_ok=True)
-    into.write_text(json.dumps({**signed(range(end)), "runs": runs, **found}, indent=1) + "\n", encoding="utf-8")
+    _keep(into, {**signed(range(end)), "runs": runs, **found})
     click.echo(technique_table(found))
     for name, pair in PAIRS.items():
         click.echo(f"\n### {name}\n\n{by_trait(rows, pair)}")
+
+
+def _keep(path: Path, content: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def _check(arms: Sequence[str]) -> None:

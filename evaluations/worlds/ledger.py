@@ -23,21 +23,21 @@ def next_worlds(ledger: Path) -> range:
     return range(first, first + SIZE)
 
 
-def add(ledger: Path, worlds: range, results: Mapping[str, Any]) -> None:
+def add(ledger: Path, worlds: range, results: Mapping[str, Any]) -> dict[str, Any]:
     """Add a report.
 
     Args:
         ledger: The file of reports, one a line.
         worlds: The worlds that it used.
         results: What it found, by budget in runs.
+
+    Returns:
+        The report as it is kept.
     """
-    append_line(ledger, json.dumps({**signed(worlds), "results": results}) + "\n")
-
-
-def last(ledger: Path) -> dict[str, Any] | None:
-    """The last report; None if there is none."""
-    lines = read_lines(ledger) if ledger.exists() else []
-    return lines[-1] if lines else None
+    report = {**signed(worlds), "results": results}
+    ledger.parent.mkdir(parents=True, exist_ok=True)
+    append_line(ledger, json.dumps(report) + "\n")
+    return report
 
 
 def signed(worlds: range) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def test_those_who_need_validation_examples_get_the_training_ones():
 
 def test_a_world_takes_no_other_models():
     with pytest.raises(ValueError, match="brings its own models"):
-        measure(Cell("world/9", "default", 0, SMALL, noise=0.05))
+        measure(Cell("world/9", "default", 0, SMALL, task_model="openai/any"))
     with pytest.raises(ValueError, match="is no world"):
         bench_task("world/x", 0)
 
@@ -101,7 +101,7 @@ def test_worlds_run_goes_on_where_it_stopped(tmp_path):
     assert second.output.count("world/10") == 2
     assert "2 worlds" in second.output
     assert "| start prompt | 0.000 |" in second.output
-    assert "Claims of" not in second.output, "neither arm is ours"
+    assert "held out" not in second.output, "neither arm is ours"
     rows = Rows(tmp_path / "peers").read()
     assert {row["generator"] for row in rows} == {generator_hash()}
     assert json.dumps(rows)
@@ -114,6 +114,28 @@ def test_rows_of_ours_count_until_the_optimizer_changes(tmp_path, monkeypatch):
     assert list(run([cell], tmp_path)) == []
     monkeypatch.setattr("evaluations.worlds.run.optimizer_hash", lambda: "another" * 10)
     assert stored(tmp_path) == []
+
+
+@pytest.mark.slow
+def test_processes_share_the_cells(tmp_path):
+    wanted = cells(range(9, 12), ["start prompt"], 40)
+    assert {row["world"] for row in run(wanted, tmp_path, jobs=2)} == {9, 10, 11}
+    assert list(run(wanted, tmp_path, jobs=2)) == []
+
+
+@pytest.mark.slow
+def test_a_report_on_a_fresh_hundred_is_kept_in_the_ledger(tmp_path, monkeypatch):
+    monkeypatch.setattr("evaluations.worlds.ledger.SIZE", 2)
+    ledger = tmp_path / "ledger.jsonl"
+    arms = ["--arm", "default", "--arm", "start prompt"]
+    shown = CliRunner().invoke(
+        main, ["worlds-fresh", "--runs", "60", *arms, "--out", str(tmp_path / "rows"), "--ledger", str(ledger)]
+    )
+    assert shown.exit_code == 0, shown.output
+    [kept] = map(json.loads, ledger.read_text().splitlines())
+    assert kept == json.loads((tmp_path / "report.json").read_text())
+    assert (kept["from"], kept["to"]) == (1000, 1002)
+    assert set(kept["results"]["60"]["arms"]) == {"default", "start prompt"}
 
 
 def test_an_arm_that_is_none_is_told():
