@@ -31,6 +31,7 @@ from dspy_dlpo.core.judges import Judge, Rules
 from dspy_dlpo.core.judging import Bench
 from dspy_dlpo.core.parts import proposal
 from dspy_dlpo.core.plan import Plan
+from dspy_dlpo.core.reasons import Reason, Why
 from dspy_dlpo.core.roles import Row, RunRequest
 from dspy_dlpo.core.runs import Runs
 from dspy_dlpo.core.schedule import Schedule
@@ -253,6 +254,10 @@ def _check_judging(judge: Judge, edits: Edits, bar: Bar, where: str) -> None:
     prompts, judgement, ledger = result
     _require(_judged(judge, edits, bar, 10**6)[0] == result, f"{where}: the same runs give something else")
     _require([entry.edit for entry in ledger] == list(edits), f"{where}: the ledger does not tell of each edit once")
+    for each in (judgement, *ledger):
+        _require(
+            isinstance(each.reason, Reason), f"{where}: {each.reason!r} is no Reason; return Why.OTHER.because(...)"
+        )
     if judgement.passed:
         kept = tuple(entry.edit for entry in ledger if entry.kept)
         _require(_short_enough(kept, edits) == kept, f"{where}: keeps edits that the rules do not admit together")
@@ -293,16 +298,34 @@ def _records(prompt: str) -> list[Record]:
     now, before = {"solve": prompt, "check": "Check it."}, {"solve": _REWRITE, "check": "Check it."}
     gradient = TextGradient("solve", "It must count each object separately. It answers too early.", (1, 3))
     edit = Edit("add", 0, "Look at every object.", "it answers too early", predictor="solve")
-    ledger = (LedgerEntry(edit, gained=(1,), lost=(0,), kept=False, reason="loses more than it gains"),)
+    ledger = (LedgerEntry(edit, gained=(1,), lost=(0,), kept=False, reason=Why.LOSES_MORE.because()),)
     seen = {"batch": (1, 3), "gradients": (gradient,), "edits": (edit,)}
     return [
         Record("start", 0, 0.0, before, before, (0, 1, 2, 3), scores=_runs(0, 1, 0, 0), complete=True, score=0.25),
         Record("step", 1, 0.1, before, now, scores=_runs(1, 1, 0, 0), complete=True, score=0.5, accepted=True, **seen),  # type: ignore[arg-type]
-        Record("step", 2, 0.2, now, before, scores={3: (0.0,)}, ledger=ledger, reason="cannot reach the bar", **seen),  # type: ignore[arg-type]
-        Record("step", 3, 0.3, now, now, dropped=(Dropped(edit, "empty text"),), reason="no edit is admitted"),
+        Record(
+            "step",
+            2,
+            0.2,
+            now,
+            before,
+            scores={3: (0.0,)},
+            ledger=ledger,
+            reason=Why.CANNOT_REACH_BAR.because("0.500"),
+            **seen,
+        ),  # type: ignore[arg-type]
+        Record(
+            "step",
+            3,
+            0.3,
+            now,
+            now,
+            dropped=(Dropped(edit, "empty text"),),
+            reason=Why.NONE_ADMITTED.because("empty text"),
+        ),
         Record("growth", 4, 0.4, now, now, (4, 5), scores=_runs(1, 1, 0, 0, 1, 1), complete=True, score=0.66),
         Record("trial", 5, 0.4, now, {**now, "solve": "Count."}, scores=_runs(0, 0, 0, 0), complete=True, score=0.0),
-        Record("step", 6, 0.5, now, now, batch=(2,), reason="the critic gave no usable critique"),
+        Record("step", 6, 0.5, now, now, batch=(2,), reason=Why.NO_CRITIQUE.because()),
     ]
 
 

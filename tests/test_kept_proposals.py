@@ -9,7 +9,8 @@ from scripted import fields, given, scripted_lm
 from test_resume import cut, lines, story
 
 from dspy_dlpo import Budget, DLPOTeleprompter, EditJudge, Greedy
-from dspy_dlpo.core.history import BUDGET_ENDED, History, StepContext, prompts_key
+from dspy_dlpo.core.history import History, StepContext, prompts_key
+from dspy_dlpo.core.reasons import Why
 
 RULES = tuple(f"Rule {i:02d} says so." for i in range(6))
 ORDER = list(range(24))
@@ -83,7 +84,7 @@ def compared(folder) -> set[str]:
 
 
 def is_kept(result) -> bool:
-    return result.history[-1].reason == BUDGET_ENDED and result.history[-1].complete
+    return result.history[-1].reason.why is Why.BUDGET_ENDED and result.history[-1].complete
 
 
 @pytest.mark.slow

@@ -14,8 +14,8 @@ from dspy_dlpo.core.acceptance import TOLERANCE, Bar
 from dspy_dlpo.core.edits import Edit, Edits, shortens
 from dspy_dlpo.core.history import LedgerEntry, Prompts
 from dspy_dlpo.core.judging import Bench, Judgement, judge
+from dspy_dlpo.core.reasons import Why
 
-TOGETHER = "taken whole with the others"
 # So many waves go out ahead of a decision, where none has run yet whose outcome tells whether more will be needed.
 WAVES_AHEAD = 3
 # Of more edits than this, as several predictors bring them, halves are run before single ones.
@@ -33,7 +33,7 @@ class _Account:
     shortens: bool
     gained: dict[int, float] = field(default_factory=dict)
     lost: dict[int, float] = field(default_factory=dict)
-    reason: str = ""
+    why: Why | None = None  # why it goes; None while it stays
 
     @property
     def net(self) -> float:
@@ -67,7 +67,11 @@ def judge_edits(bench: Bench, edits: Edits, bar: Bar, must_pay: Callable[[Edit],
         judgement = judge(bench.trusting, together, bar)
         gains = judgement.score is not None and judgement.score > bench.mean + TOLERANCE
         if judgement.passed and (gains or not (several or any(map(must_pay, edits)))):
-            return together, judgement, tuple(LedgerEntry(edit, kept=True, reason=TOGETHER) for edit in edits)
+            return (
+                together,
+                judgement,
+                tuple(LedgerEntry(edit, kept=True, reason=Why.TAKEN_WHOLE.because()) for edit in edits),
+            )
     return judge_by_edit(bench, edits, bar, must_pay)
 
 
@@ -104,11 +108,11 @@ def judge_by_edit(
     _attribute(bench, accounts, bench.failing(), bench.passing(), likely=sure)
     for account, fine in zip(accounts, idle_is_fine, strict=True):
         if not account.gained and not fine:
-            account.reason = "repairs no failing example"
+            account.why = Why.REPAIRS_NOTHING
     alive = _without_losers(bench, _affordable(accounts, allowed), allowed)
     prompts = bench.part([account.edit for account in alive])
     if not alive:
-        judgement = Judgement(False, False, None, "no edit pays: " + _reasons(accounts))
+        judgement = Judgement(False, False, None, Why.NO_EDIT_PAYS.because(_reasons(accounts)))
     else:
         judgement = judge(bench, prompts, bar)
     return prompts, judgement, tuple(_entry(account, account in alive) for account in accounts)
@@ -140,9 +144,9 @@ def _without_losers(bench: Bench, alive: list[_Account], allowed: float) -> list
 def _affordable(accounts: list[_Account], allowed: float) -> list[_Account]:
     """The edits that are still in; those that cost more than the bar allows are told why they are not."""
     for account in accounts:
-        if not account.reason and account.net < allowed - TOLERANCE:
-            account.reason = "loses more than it gains"
-    return [account for account in accounts if not account.reason]
+        if account.why is None and account.net < allowed - TOLERANCE:
+            account.why = Why.LOSES_MORE
+    return [account for account in accounts if account.why is None]
 
 
 def _attribute(
@@ -231,10 +235,10 @@ def _book(account: _Account, example: int, change: float) -> None:
 
 
 def _reasons(accounts: list[_Account]) -> str:
-    return ", ".join(sorted({account.reason for account in accounts if account.reason}))
+    return ", ".join(sorted({account.why.sentence for account in accounts if account.why}))
 
 
 def _entry(account: _Account, kept: bool) -> LedgerEntry:
-    harmless = "shortens at no loss" if account.shortens else "no effect found; allowed while the run is hot"
-    reason = account.reason or ("pays" if account.gained else harmless)
-    return LedgerEntry(account.edit, tuple(sorted(account.gained)), tuple(sorted(account.lost)), kept, reason)
+    harmless = Why.SHORTENS if account.shortens else Why.HARMLESS
+    why = account.why or (Why.PAYS if account.gained else harmless)
+    return LedgerEntry(account.edit, tuple(sorted(account.gained)), tuple(sorted(account.lost)), kept, why.because())

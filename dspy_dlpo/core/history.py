@@ -13,12 +13,11 @@ from functools import cmp_to_key, lru_cache
 from typing import overload
 
 from dspy_dlpo.core.edits import Dropped, Edit, Edits
+from dspy_dlpo.core.reasons import NO_REASON, Reason
 from dspy_dlpo.core.sentences import words_of
 from dspy_dlpo.core.update import Note, TextGradient
 
 Prompts = dict[str, str]
-# The reason of a step that the end of the budget cut short.
-BUDGET_ENDED = "the budget ended during judging"
 
 
 class Fault(str, Enum):
@@ -37,7 +36,22 @@ class Asked:
     usable: bool
 
 
-RECORD_KINDS = ("start", "step", "trial", "growth", "prune")
+class RecordKind(str, Enum):
+    """What a record tells of."""
+
+    START = "start"
+    STEP = "step"
+    TRIAL = "trial"
+    GROWTH = "growth"
+    PRUNE = "prune"
+
+    def __str__(self) -> str:
+        return self.value
+
+    @property
+    def enlarges(self) -> bool:
+        """Whether examples came to the judging set, and nothing was decided."""
+        return self in (RecordKind.START, RecordKind.GROWTH)
 
 
 @dataclass(frozen=True)
@@ -56,7 +70,7 @@ class LedgerEntry:
     gained: tuple[int, ...] = ()
     lost: tuple[int, ...] = ()
     kept: bool = False
-    reason: str = ""
+    reason: Reason = NO_REASON
 
 
 @dataclass(frozen=True)
@@ -64,7 +78,7 @@ class Record:
     """One thing the run did: the start, a step, a trial, a growth of the judging set, or a pruning.
 
     Args:
-        kind: One of `RECORD_KINDS`.
+        kind: What it tells of.
         step: Number of the record, from 0 (the start).
         progress: The run's clock when it began, 0 to 1.
         prompts: The prompts in force before, by predictor.
@@ -82,7 +96,7 @@ class Record:
         score: Mean score of the proposal on the judging set; None when it was cut short.
         base: Mean score of the prompts in force on the same examples, before; None if nothing was judged.
         accepted: Whether the proposal is now in force.
-        reason: Why, in words.
+        reason: Why; ``str(record.reason)`` says it in words.
         cost: Program runs spent when it ended, from the start of the run.
         spent: Running totals when it ended: ``metric_calls``, and calls and tokens by role.
         seconds: How long it took.
@@ -91,7 +105,7 @@ class Record:
         asked: What the writer was asked, in order.
     """
 
-    kind: str
+    kind: RecordKind
     step: int
     progress: float
     prompts: Prompts
@@ -108,13 +122,16 @@ class Record:
     score: float | None = None
     base: float | None = None
     accepted: bool = False
-    reason: str = ""
+    reason: Reason = NO_REASON
     cost: int = 0
     spent: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     chosen: Mapping[str, float] = field(default_factory=dict)
     fault: Fault | None = None
     asked: tuple[Asked, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", RecordKind(self.kind))
 
     @property
     def gained(self) -> bool:
@@ -173,12 +190,12 @@ class History(Sequence[Record]):
 
     def current(self, start: Prompts) -> Prompts:
         """The prompts in force: the proposal last accepted, or `start`."""
-        accepted = (record for record in reversed(self._records) if record.accepted and record.kind != "prune")
+        accepted = (record for record in reversed(self._records) if record.accepted and record.kind != RecordKind.PRUNE)
         return next((record.proposal for record in accepted), start)
 
     def steps(self) -> tuple[Record, ...]:
-        """The records of kind ``"step"``."""
-        return tuple(record for record in self._records if record.kind == "step")
+        """The records of steps."""
+        return tuple(record for record in self._records if record.kind == RecordKind.STEP)
 
     def gradients(self, predictor: str, last: int) -> tuple[tuple[int, TextGradient], ...]:
         """What the critic wrote of a predictor in the last steps.

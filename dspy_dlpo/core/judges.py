@@ -15,9 +15,8 @@ from dspy_dlpo.core.edits import Edit, Edits
 from dspy_dlpo.core.history import LedgerEntry
 from dspy_dlpo.core.judging import Bench, Judgement, judge
 from dspy_dlpo.core.keeping import best_part, or_better
+from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.space import tunable
-
-WHOLE = "judged as a whole"
 
 
 @dataclass(frozen=True)
@@ -139,7 +138,7 @@ class EditJudge(Judge):
         if judgement.passed and legal != survivors:
             # A part of the edits may break a rule that all of them together kept, such as a limit of words.
             prompts = bench.part(legal)
-            refused = Judgement(False, False, None, "what pays breaks a rule")
+            refused = Judgement(False, False, None, Why.PART_BREAKS_RULE.because())
             judgement = judge(bench, prompts, bar) if legal else refused
             ledger = tuple(replace(entry, kept=entry.kept and entry.edit in legal) for entry in ledger)
         return or_better((prompts, judgement, ledger), best_part(bench, bar, rules.admit))
@@ -163,7 +162,11 @@ class WholeJudge(Judge):
         """Take all edits or none."""
         prompts = bench.part(edits)
         judgement = judge(bench, prompts, bar)
-        return prompts, judgement, tuple(LedgerEntry(edit, kept=judgement.passed, reason=WHOLE) for edit in edits)
+        return (
+            prompts,
+            judgement,
+            tuple(LedgerEntry(edit, kept=judgement.passed, reason=Why.JUDGED_WHOLE.because()) for edit in edits),
+        )
 
 
 def Judging(by: str = "edit", **settings: Any) -> Judge:

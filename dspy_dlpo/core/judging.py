@@ -10,6 +10,7 @@ from dspy_dlpo.core.acceptance import TOLERANCE, Bar
 from dspy_dlpo.core.edits import Edit
 from dspy_dlpo.core.history import Prompts
 from dspy_dlpo.core.parts import Parts
+from dspy_dlpo.core.reasons import Reason, Why
 from dspy_dlpo.core.runs import Pair, Runs
 from dspy_dlpo.core.sentences import words_of
 
@@ -115,14 +116,14 @@ class Judgement:
         passed: Whether it reaches the bar.
         complete: Whether it has run on the whole judging set; False when it was cut short or is void.
         score: Mean score on the judging set, comparable with the incumbent's; None unless complete.
-        reason: In words.
+        reason: Why it passed or not.
         scores: Real runs, by example.
     """
 
     passed: bool
     complete: bool
     score: float | None
-    reason: str
+    reason: Reason
     scores: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
 
 
@@ -150,14 +151,14 @@ def judge(bench: Bench, prompts: Prompts, bar: Bar, order: Sequence[int] | None 
         bench.changes(pairs[start:done], pairs[done:], likely=max(ran, start))
         best_possible = _best_possible(bench, prompts, order, done)
         if not Bar(margin, bar.strict).passes(best_possible, shorter=shorter):
-            return judgement_of(bench, prompts, False, f"cannot reach the bar of {bar.lowest:.3f} any more")
+            return judgement_of(bench, prompts, False, Why.CANNOT_REACH_BAR.because(f"{bar.lowest:.3f}"))
     return _concluded(bench, prompts, bar, margin)
 
 
 def known(bench: Bench, prompts: Prompts, bar: Bar) -> Judgement:
     """The judgement of prompts by the runs made so far; complete only if they were tried on the whole judging set."""
     if not all(bench.runs.rows(prompts, x) for x in bench.examples):
-        return judgement_of(bench, prompts, False, "not run on the whole judging set")
+        return judgement_of(bench, prompts, False, Why.NOT_RUN_ON_ALL.because())
     return _concluded(bench, prompts, bar, _margin(bench, bar))
 
 
@@ -171,12 +172,12 @@ def _concluded(bench: Bench, prompts: Prompts, bar: Bar, margin: float) -> Judge
     answered = [x for x in bench.examples if bench.runs.scores(bench.incumbent, x)]
     present = [x for x in answered if bench.runs.scores(prompts, x)]
     if len(present) < len(answered) * (1 - MOST_MISSING):
-        return judgement_of(bench, prompts, False, "void: too many calls failed")
+        return judgement_of(bench, prompts, False, Why.VOID.because())
     difference = _mean_difference(bench, prompts, present)
     passed = Bar(margin, bar.strict).passes(difference, shorter=is_shorter(prompts, bench.incumbent))
     score = bench.mean + difference
-    verb = "reaches" if passed else "misses"
-    return judgement_of(bench, prompts, passed, f"{score:.3f} {verb} the bar of {bar.lowest:.3f}", score)
+    why = Why.REACHES_BAR if passed else Why.MISSES_BAR
+    return judgement_of(bench, prompts, passed, why.because(f"{score:.3f}", f"{bar.lowest:.3f}"), score)
 
 
 def is_shorter(prompts: Prompts, than: Prompts) -> bool:
@@ -223,6 +224,6 @@ def _most_gained(bench: Bench, example: int, old: Mapping[int, float]) -> float:
     return high - score
 
 
-def judgement_of(bench: Bench, prompts: Prompts, passed: bool, reason: str, score: float | None = None) -> Judgement:
+def judgement_of(bench: Bench, prompts: Prompts, passed: bool, reason: Reason, score: float | None = None) -> Judgement:
     """A judgement with the runs made so far; cut short without a score."""
     return Judgement(passed, score is not None, score, reason, bench.runs.all_scores(prompts, bench.examples))

@@ -7,13 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from dspy_dlpo.core.acceptance import TOLERANCE, Bar
-from dspy_dlpo.core.attribution import TOGETHER, Judged
+from dspy_dlpo.core.attribution import Judged
 from dspy_dlpo.core.edits import Edits
 from dspy_dlpo.core.history import LedgerEntry, Prompts
 from dspy_dlpo.core.judging import Bench, Judgement, known
+from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.sentences import words_of
-
-OUTDONE = "the others gain more without it"
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Kept:
 
     def ledger(self) -> tuple[LedgerEntry, ...]:
         """Its edits, where nothing more is known of them."""
-        return tuple(LedgerEntry(edit, kept=True, reason=TOGETHER) for edit in self.edits)
+        return tuple(LedgerEntry(edit, kept=True, reason=Why.TAKEN_WHOLE.because()) for edit in self.edits)
 
 
 def best_part(bench: Bench, bar: Bar, is_legal: Callable[[Edits], bool], *, cut: bool = False) -> Kept | None:
@@ -68,4 +67,8 @@ def or_better(judged: Judged, best: Kept | None) -> Judged:
 
 
 def _kept_instead(entry: LedgerEntry, kept: bool) -> LedgerEntry:
-    return entry if entry.kept == kept else replace(entry, kept=kept, reason=TOGETHER if kept else OUTDONE)
+    return (
+        entry
+        if entry.kept == kept
+        else replace(entry, kept=kept, reason=(Why.TAKEN_WHOLE if kept else Why.OUTDONE).because())
+    )

@@ -17,12 +17,13 @@ from dspy_dlpo.core.controller import controlled
 from dspy_dlpo.core.edits import Edit, Edits
 from dspy_dlpo.core.ending import EndedBy, Ending
 from dspy_dlpo.core.errors import ControllerError, DLPOError, MetricError, ModelError, ProgramError
-from dspy_dlpo.core.history import BUDGET_ENDED, History, Prompts, Record, StepContext
+from dspy_dlpo.core.history import History, Prompts, Record, RecordKind, StepContext
 from dspy_dlpo.core.judges import Rules
 from dspy_dlpo.core.judging import Bench, Judgement
 from dspy_dlpo.core.keeping import best_part, or_better
 from dspy_dlpo.core.observed import judge_observed
 from dspy_dlpo.core.plan import Plan
+from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.request import admit, fault_of, request, why_nothing
 from dspy_dlpo.core.restoring import next_restorations, try_restorations
 from dspy_dlpo.core.roles import Critique, Feedback, Observation, Observe, Row, RunRequest, Write
@@ -104,7 +105,7 @@ class Run:
     @property
     def judging_set(self) -> tuple[int, ...]:
         """The judging set: what the start and the growths drew."""
-        return tuple(x for record in self.history if record.kind in ("start", "growth") for x in record.batch)
+        return tuple(x for record in self.history if record.kind.enlarges for x in record.batch)
 
     @property
     def has_enough(self) -> bool:
@@ -217,7 +218,7 @@ class Run:
         logger.info("%s", line_of(record))
         self.on_record(record)
 
-    def _record(self, kind: str, **fields: object) -> Record:
+    def _record(self, kind: RecordKind, **fields: object) -> Record:
         base = Record(kind, len(self.history), self.progress, self.prompts, self.prompts)
         return replace(base, **fields)  # type: ignore[arg-type]
 
@@ -229,13 +230,13 @@ class Run:
     # --- the judging set -------------------------------------------------------------------------------------------
 
     def _opening(self) -> Record:
-        return self._enlarged("start", self.plan.judging.first_examples(len(self.plan.examples)))
+        return self._enlarged(RecordKind.START, self.plan.judging.first_examples(len(self.plan.examples)))
 
     def _growth(self) -> Record:
         size, all_examples = 2 * len(self.judging_set), len(self.plan.examples)
-        return self._enlarged("growth", size if size < NEARLY_ALL * all_examples else all_examples)
+        return self._enlarged(RecordKind.GROWTH, size if size < NEARLY_ALL * all_examples else all_examples)
 
-    def _enlarged(self, kind: str, size: int) -> Record:
+    def _enlarged(self, kind: RecordKind, size: int) -> Record:
         """Draw more examples, and run the prompts in force, and the best ever, on them."""
         began = self.progress
         order = list(range(len(self.plan.examples)))
@@ -244,7 +245,7 @@ class Run:
         judging_set = (*self.judging_set, *batch)
         best = self.history.best()
         kept = [self.prompts] if best is None or best.prompts == self.prompts else [self.prompts, best.prompts]
-        if kind == "start":
+        if kind == RecordKind.START:
             self._try_out(batch)
         self.runs.ask([(prompts, x) for prompts in kept for x in batch])
         means = self.runs.means(self.prompts, judging_set)
@@ -253,9 +254,10 @@ class Run:
         score = math.fsum(means.values()) / max(1, len(means))
         scores = self.runs.all_scores(self.prompts, judging_set)
         silent = len(self._unanswered(judging_set))
-        reason = f"{len(judging_set)} examples, {score:.3f}" + (f", {silent} unanswered" if silent else "")
+        unanswered = f", {silent} unanswered" if silent else ""
+        reason = Why.JUDGING_SET.because(len(judging_set), f"{score:.3f}", unanswered)
         record = self._record(kind, batch=batch, scores=scores, complete=True, score=score, reason=reason)
-        return replace(record, progress=began, accepted=kind == "start")
+        return replace(record, progress=began, accepted=kind == RecordKind.START)
 
     def _try_out(self, batch: Sequence[int]) -> None:
         """Make the first runs: a metric or a program that does not work shows before more is paid for.
@@ -289,9 +291,9 @@ class Run:
             return False
         since = 0
         for record in reversed(self.history):
-            if record.kind in ("start", "growth") or (record.kind == "step" and record.gained):
+            if record.kind.enlarges or (record.kind == RecordKind.STEP and record.gained):
                 break
-            since += record.kind == "step"
+            since += record.kind == RecordKind.STEP
         target = self.plan.stopping.target
         aimed = target is not None and bench.mean >= target - TOLERANCE  # on few examples that may be luck
         return aimed or not bench.failing() or since >= STALLED
@@ -307,7 +309,7 @@ class Run:
         if not self._trials_may_run():
             return False
         slow = sum(not record.gained for record in self.history.steps()[-3:]) >= SLOW
-        return not bench.failing() or (slow and self.history[-1].kind != "trial")
+        return not bench.failing() or (slow and self.history[-1].kind != RecordKind.TRIAL)
 
     def _deletions(self, prompts: Prompts, since: int | None = None) -> Edits:
         own = len(self.judging_set) >= ENOUGH_FOR_OWN
@@ -322,12 +324,12 @@ class Run:
             if moved is not None:
                 prompts, judgement, ledger = moved[0], moved[1], (*ledger, *moved[2])
         bar = Bar(bench.mean, strict=False)
-        return self._judged("trial", prompts, judgement, bar, progress=began, base=bench.mean, ledger=ledger)
+        return self._judged(RecordKind.TRIAL, prompts, judgement, bar, progress=began, base=bench.mean, ledger=ledger)
 
     def _tried(self, bench: Bench, make: Callable[[], Judged], **known: object) -> Judged:
         """What a trial comes to; the best part of it if that is more, or if the budget ends."""
         bar = Bar(bench.mean, strict=False)
-        with self._kept("trial", bench, self._admitted, bar, progress=self.progress, **known):
+        with self._kept(RecordKind.TRIAL, bench, self._admitted, bar, progress=self.progress, **known):
             made = make()
         return or_better(made, best_part(bench, bar, self._admitted))
 
@@ -347,7 +349,9 @@ class Run:
         bench, began = self.bench(), self.progress
         prompts, judgement, ledger = self._tried(bench, lambda: make(bench), **known)
         bar = Bar(bench.mean, strict=False)
-        return self._judged("trial", prompts, judgement, bar, progress=began, base=bench.mean, ledger=ledger, **known)
+        return self._judged(
+            RecordKind.TRIAL, prompts, judgement, bar, progress=began, base=bench.mean, ledger=ledger, **known
+        )
 
     def _lasting(self) -> Mapping[str, tuple[Constraint, ...]]:
         """What holds in trials, too, by predictor: what may never be changed, and limits of words."""
@@ -385,7 +389,9 @@ class Run:
         bench, began_at = self._bench(prompts), self.progress
         shorter, judgement, ledger = try_deletions(bench, deletions)
         bar = Bar(bench.mean, strict=False)
-        record = self._judged("prune", shorter, judgement, bar, progress=began_at, base=bench.mean, ledger=ledger)
+        record = self._judged(
+            RecordKind.PRUNE, shorter, judgement, bar, progress=began_at, base=bench.mean, ledger=ledger
+        )
         self._add(lambda: replace(record, prompts=prompts))
         return shorter if judgement.passed else prompts
 
@@ -423,15 +429,15 @@ class Run:
         }
         if not edits:
             seen["fault"] = fault_of(gradients, replies)
-            return self._record("step", reason=why_nothing(gradients, replies, answer.dropped), **seen)
+            return self._record(RecordKind.STEP, reason=why_nothing(gradients, replies, answer.dropped), **seen)
         bench = self.bench()
         bar = plan.acceptance.bar(list(bench.scores.values()), ctx)
         seen["base"] = bench.mean
         rules = Rules(lambda part: _legal(updates, part), self._touches_own)
-        with self._kept("step", bench, rules.admit, bar, **seen):
+        with self._kept(RecordKind.STEP, bench, rules.admit, bar, **seen):
             prompts, judgement, ledger = plan.judging.judge(bench, edits, bar, rules)
         seen["base"] = bench.mean  # the prompts in force may have run again
-        return self._judged("step", prompts, judgement, bar, ledger=ledger, **seen)
+        return self._judged(RecordKind.STEP, prompts, judgement, bar, ledger=ledger, **seen)
 
     def _gradients(self, examples: Sequence[int], ctx: StepContext) -> Sequence[TextGradient]:
         """What a critic, if there is one, says of failed examples."""
@@ -441,7 +447,7 @@ class Run:
 
     @contextmanager
     def _kept(
-        self, kind: str, bench: Bench, is_legal: Callable[[Edits], bool], bar: Bar, **fields: object
+        self, kind: RecordKind, bench: Bench, is_legal: Callable[[Edits], bool], bar: Bar, **fields: object
     ) -> Iterator[None]:
         """Where the budget ends in between, record the best of what has run to its end: it competes like any other.
 
@@ -453,11 +459,11 @@ class Run:
         except BudgetSpent:
             best = best_part(bench, bar, is_legal, cut=True)
             if best is not None:
-                judgement = replace(best.judgement, reason=BUDGET_ENDED)
+                judgement = replace(best.judgement, reason=Why.BUDGET_ENDED.because())
                 fields = {**fields, "base": bench.mean, "ledger": best.ledger()}
                 self._add(lambda: self._judged(kind, best.prompts, judgement, bar, **fields))
-            elif kind == "step":
-                self._add(lambda: self._record("step", reason=BUDGET_ENDED, **fields))
+            elif kind == RecordKind.STEP:
+                self._add(lambda: self._record(kind, reason=Why.BUDGET_ENDED.because(), **fields))
             raise
 
     def _touches_own(self, edit: Edit) -> bool:
@@ -467,7 +473,7 @@ class Run:
         own = {sentence.strip() for sentence in split(self.start[edit.predictor])}
         return split(self.prompts[edit.predictor])[edit.at].strip() in own
 
-    def _judged(self, kind: str, prompts: Prompts, judgement: Judgement, bar: Bar, **fields: object) -> Record:
+    def _judged(self, kind: RecordKind, prompts: Prompts, judgement: Judgement, bar: Bar, **fields: object) -> Record:
         accepted = judgement.passed and prompts != self.prompts
         return self._record(
             kind,
@@ -477,7 +483,7 @@ class Run:
             complete=judgement.complete,
             score=judgement.score,
             accepted=accepted,
-            reason=judgement.reason if accepted or not judgement.passed else "nothing changes",
+            reason=judgement.reason if accepted or not judgement.passed else Why.NOTHING_CHANGES.because(),
             **fields,
         )
 
@@ -511,8 +517,13 @@ def line_of(record: Record) -> str:
     score = "" if record.score is None else f"{record.score:.3f}"
     if record.base is not None and score:
         score = f"{record.base:.3f} -> {score}"
-    decided = record.kind not in ("start", "growth")
-    said = [score, ("kept" if record.accepted else "not kept") if decided else "", record.reason, f"{record.cost} runs"]
+    decided = not record.kind.enlarges
+    said = [
+        score,
+        ("kept" if record.accepted else "not kept") if decided else "",
+        str(record.reason),
+        f"{record.cost} runs",
+    ]
     return f"{record.kind} {record.step}: {'; '.join(filter(None, said))}"
 
 
@@ -520,7 +531,7 @@ def idle_ending(recent: Sequence[Record], steps: Sequence[Record]) -> Ending:
     """The ending of a run that goes round in circles, with the causes; a failure if no reply was ever usable."""
     if steps and all(step.fault for step in steps):
         return unusable(steps)
-    told = _causes([record for record in recent if record.kind == "step"])
+    told = _causes([record for record in recent if record.kind == RecordKind.STEP])
     return Ending(EndedBy.IDLE, f"{len(recent)} steps in a row came to nothing{told and ': '}{told}")
 
 
@@ -531,4 +542,4 @@ def unusable(steps: Sequence[Record]) -> Ending:
 
 def _causes(steps: Sequence[Record]) -> str:
     """Why steps came to nothing, the commonest reasons first, each with how often."""
-    return "; ".join(f"{n} times {why}" for why, n in Counter(step.reason for step in steps).most_common(TOLD))
+    return "; ".join(f"{n} times {why}" for why, n in Counter(str(step.reason) for step in steps).most_common(TOLD))

@@ -19,14 +19,15 @@ from typing import Any
 from dspy_dlpo.core.budget import Budget, BudgetSpent
 from dspy_dlpo.core.ending import EndedBy, Ending
 from dspy_dlpo.core.errors import ResumeError, RunDirectoryError
-from dspy_dlpo.core.history import BUDGET_ENDED, Record
+from dspy_dlpo.core.history import Record, RecordKind
 from dspy_dlpo.core.json_lines import mend_last_line, parse_lines, to_json
 from dspy_dlpo.core.reading import record_from_json, row_from_data
+from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.roles import Row
 from dspy_dlpo.core.storage import CALLS, HISTORY, SETTINGS, RunDirectory
 
-# How the settings tell data, programs and metrics apart: raised when the same ones get other names than before.
-IDENTITY = 2
+# How settings and records are told: raised when a run of before cannot be gone on with.
+IDENTITY = 3
 # Names of one run of the program: set of examples, prompts, example, repetition.
 RunKey = tuple[str, str, int, int]
 Line = dict[str, Any]
@@ -99,8 +100,8 @@ def open_run(directory: RunDirectory, settings: Mapping[str, Any], budget: Budge
     if stored.get("identity") != new["settings"].get("identity"):
         raise ResumeError(
             f"log_dir={str(directory.path)!r} holds a run of dspy_dlpo {stored.get('package', 'unknown')}, which told "
-            "data, programs and metrics apart in another way, so that this version cannot tell whether it is the same "
-            "run. Pass another directory, or go on with that version."
+            "data, programs and metrics apart, or why edits were kept, in another way, so that this version cannot go "
+            "on with it. Pass another directory, or go on with that version."
         )
     differences = _differences({key: stored.get(key) for key in new["settings"]}, new["settings"])
     differences = [each for each in differences if each.split(".")[0].split(" ")[0] not in MAY_DIFFER]
@@ -140,7 +141,9 @@ def _gone_on(directory: RunDirectory, stored: Mapping[str, Any], lines: Sequence
     records = read_records(directory.path)
     kept = list(records)
     marked = max((line["record"] for line in lines if line["role"] == "mark"), default=-1)
-    while kept and (kept[-1].kind == "prune" or len(kept) - 1 > marked):  # a record that rests on no calls is none
+    while kept and (
+        kept[-1].kind == RecordKind.PRUNE or len(kept) - 1 > marked
+    ):  # a record that rests on no calls is none
         kept.pop()
     if len(kept) < len(records):
         directory.write_history(kept)
@@ -195,7 +198,7 @@ def _remembered(lines: Sequence[Line], records: Sequence[Record]) -> Memory:
         memory.spent = anchor["spent"]
         if anchor["role"] == "ended":
             memory.ended = ending_of(anchor)
-        elif anchor["role"] == "mark" and records and records[-1].reason == BUDGET_ENDED:
+        elif anchor["role"] == "mark" and records and records[-1].reason.why is Why.BUDGET_ENDED:
             memory.ended = BudgetSpent().ending
     memory.since = max((line["records"] for line in lines if _is_ended(line, for_good=False)), default=0)
     for line in lines[position:]:

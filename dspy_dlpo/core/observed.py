@@ -9,6 +9,7 @@ from dspy_dlpo.core.acceptance import Bar
 from dspy_dlpo.core.attribution import Judged
 from dspy_dlpo.core.history import LedgerEntry
 from dspy_dlpo.core.judging import Bench, judge, judgement_of
+from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.roles import Observation
 
 
@@ -28,7 +29,7 @@ def judge_observed(bench: Bench, seen: Observation) -> Judged:
     if max(bench.changes([(prompts, x) for x in first]), default=0.0) > 0.0:
         judgement = judge(bench, prompts, bar, [*about, *(x for x in bench.examples if x not in about)])
     else:
-        judgement = judgement_of(bench, prompts, False, f"repairs none of the first {len(first)} that it is about")
+        judgement = judgement_of(bench, prompts, False, Why.REPAIRS_NONE_FIRST.because(len(first)))
     changes = {x: bench.change(prompts, x) for x in sorted(bench.examples)}
     gained, lost = (tuple(x for x, change in changes.items() if sign * change > 0) for sign in (1, -1))
     return prompts, judgement, (LedgerEntry(seen.edit, gained, lost, judgement.passed, judgement.reason),)

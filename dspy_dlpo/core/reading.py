@@ -8,7 +8,8 @@ from typing import Any
 
 from dspy_dlpo.core.edits import Dropped, Edit
 from dspy_dlpo.core.history import Asked, Fault, LedgerEntry, Record
-from dspy_dlpo.core.roles import Row, TraceStep
+from dspy_dlpo.core.reasons import reason_from_data
+from dspy_dlpo.core.roles import Failure, Row, TraceStep
 from dspy_dlpo.core.update import Note, TextGradient
 
 
@@ -39,6 +40,7 @@ def record_from_data(data: Mapping[str, Any]) -> Record:
             "edits": tuple(Edit(**edit) for edit in data["edits"]),
             "dropped": tuple(Dropped(Edit(**each["edit"]), each["reason"]) for each in data["dropped"]),
             "ledger": tuple(_entry(entry) for entry in data["ledger"]),
+            "reason": reason_from_data(data["reason"]),
             "scores": {int(x): tuple(scores) for x, scores in data["scores"].items()},
             "fault": Fault(data["fault"]) if data.get("fault") else None,  # not in records of older versions
             "asked": tuple(Asked(**each) for each in data.get("asked", ())),
@@ -54,9 +56,11 @@ def row_from_data(data: Mapping[str, Any]) -> Row:
     """
     newer: dict[str, Any] = {"feedbacks": {}, "values": {}, "mistake": ""}  # not in records of older versions
     fields = {each: data.get(each, newer[each]) if each in newer else data[each] for each in Row.__dataclass_fields__}
-    return Row(**{**fields, "trace": tuple(TraceStep(**step) for step in data["trace"])})
+    trace = tuple(TraceStep(**step) for step in data["trace"])
+    return Row(**{**fields, "trace": trace, "failure": Failure(data["failure"])})
 
 
 def _entry(data: dict[str, Any]) -> LedgerEntry:
     lists = {name: tuple(data[name]) for name in ("gained", "lost")}
-    return LedgerEntry(**{**data, **lists, "edit": Edit(**data["edit"])})
+    reason = reason_from_data(data["reason"])
+    return LedgerEntry(**{**data, **lists, "edit": Edit(**data["edit"]), "reason": reason})

@@ -8,6 +8,7 @@ from dataclasses import replace
 from dspy_dlpo.core.edits import Dropped, Edit, Edits, sound
 from dspy_dlpo.core.history import Fault, History, StepContext
 from dspy_dlpo.core.plan import Plan
+from dspy_dlpo.core.reasons import Reason, Why
 from dspy_dlpo.core.roles import Reply
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.technique import apply_all
@@ -70,16 +71,16 @@ def fault_of(gradients: Sequence[TextGradient], replies: Sequence[Reply]) -> Fau
     return Fault.NO_USABLE_REPLY if unreadable else None
 
 
-def why_nothing(gradients: Sequence[TextGradient], replies: Sequence[Reply], dropped: Sequence[Dropped]) -> str:
-    """In words, why there is no edit to judge."""
+def why_nothing(gradients: Sequence[TextGradient], replies: Sequence[Reply], dropped: Sequence[Dropped]) -> Reason:
+    """Why there is no edit to judge."""
     if not gradients:
-        return "the critic gave no usable critique"
+        return Why.NO_CRITIQUE.because()
     errors = sorted({reply.error for reply in replies if reply.error})
     if errors:
-        return "the writer's reply is unusable: " + "; ".join(errors)
+        return Why.UNUSABLE_REPLY.because("; ".join(errors))
     if dropped:
-        return "no edit is admitted: " + "; ".join(sorted({each.reason for each in dropped}))
-    return "the writer proposed nothing"
+        return Why.NONE_ADMITTED.because("; ".join(sorted({each.reason for each in dropped})))
+    return Why.NOTHING_PROPOSED.because()
 
 
 def _refused(history: History, predictor: str) -> str:

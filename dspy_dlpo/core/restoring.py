@@ -11,17 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dspy_dlpo.core.acceptance import TOLERANCE, Bar
-from dspy_dlpo.core.attribution import TOGETHER, Judged, judge_by_edit
+from dspy_dlpo.core.attribution import Judged, judge_by_edit
 from dspy_dlpo.core.edits import Edit, Edits, sound
-from dspy_dlpo.core.history import History, LedgerEntry, Prompts, Record
+from dspy_dlpo.core.history import History, LedgerEntry, Prompts, Record, RecordKind
 from dspy_dlpo.core.judging import Bench, Judgement, judge
+from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.trials import TOGETHER as MOST
 from dspy_dlpo.core.trials import losses
 from dspy_dlpo.core.update import Constraint, admit_all
-
-RESTORED = "the user's own words, at no loss"
-WORSE = "the user's own words lose what the new ones gained"
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ def _taken(name: str, history: History) -> tuple[_Taken, ...]:
             edit = entry.edit
             if edit.predictor != name:
                 continue
-            if record.kind == "trial" and edit.op in ("add", "replace"):
+            if record.kind == RecordKind.TRIAL and edit.op in ("add", "replace"):
                 taken.pop(edit.text.strip(), None)
             elif edit.op in ("replace", "delete") and _is_whole(entry, record):
                 sentence = split(record.prompts[name])[edit.at]
@@ -75,7 +73,7 @@ def _taken(name: str, history: History) -> tuple[_Taken, ...]:
 
 def _is_whole(entry: LedgerEntry, record: Record) -> bool:
     """Whether an edit came into force with all others of a proposal, and not for what it was found to do."""
-    return record.kind == "step" and record.accepted and entry.kept and entry.reason == TOGETHER
+    return record.kind == RecordKind.STEP and record.accepted and entry.kept and entry.reason.why is Why.TAKEN_WHOLE
 
 
 def _back(taken: Sequence[_Taken], prompt: str, start: str) -> Edits:
@@ -114,12 +112,12 @@ def try_restorations(bench: Bench, edits: Edits, start: Prompts) -> Judged:
     bar = Bar(bench.mean, strict=False)
     if len(edits) > 1:
         prompts, judgement, ledger = judge_by_edit(bench, edits, bar, idle=True)
-        said = (entry.reason if entry.gained or not entry.kept else RESTORED for entry in ledger)
+        said = (entry.reason if entry.gained or not entry.kept else Why.RESTORED.because() for entry in ledger)
         return prompts, judgement, tuple(replace(entry, reason=why) for entry, why in zip(ledger, said, strict=True))
     prompts = bench.part(edits)
     judgement = _no_worse(bench, prompts, bar, start)
     lost = () if judgement.passed else losses(bench, prompts)
-    reason = RESTORED if judgement.passed else judgement.reason
+    reason = Why.RESTORED.because() if judgement.passed else judgement.reason
     return prompts, judgement, (LedgerEntry(edits[0], (), lost, judgement.passed, reason),)
 
 
@@ -134,5 +132,7 @@ def _no_worse(bench: Bench, prompts: Prompts, bar: Bar, start: Prompts) -> Judge
     for i in range(0, len(passing), bench.runs.wave):
         change += math.fsum(bench.changes([(prompts, x) for x in passing[i : i + bench.runs.wave]]))
         if change < -TOLERANCE:
-            return Judgement(False, False, None, WORSE, bench.runs.all_scores(prompts, bench.examples))
+            return Judgement(
+                False, False, None, Why.OWN_WORDS_LOSE.because(), bench.runs.all_scores(prompts, bench.examples)
+            )
     return judge(bench, prompts, bar, [*passing, *bench.failing()])

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, Protocol
 
 from dspy_dlpo.core.edits import Dropped, Edit, Edits
 from dspy_dlpo.core.history import Prompts
 from dspy_dlpo.core.update import TextGradient, Update
+
+
+class Failure(str, Enum):
+    """What went wrong in a run of the program."""
+
+    NONE = ""
+    PROGRAM = "program"  # an exception, or an unreadable reply: it scores the low end
+    METRIC = "metric"  # the metric raised
+    NO_SCORE = "no_score"  # it returned what is no score: None, NaN
+    RANGE = "range"  # it left its range
+    TRANSPORT = "transport"  # a call was not answered, which says nothing of the prompts
 
 
 @dataclass(frozen=True)
@@ -39,8 +51,7 @@ class Row:
         outputs: What the program answered, as text by field.
         feedback: What the metric said.
         feedbacks: What it said of single predictors, by name; empty if it says nothing of them, or was not asked yet.
-        failure: ``""``, ``"program"`` (an exception or an unreadable reply: scores the low end), ``"metric"`` (the
-            metric raised, or returned what is no score: None, NaN), ``"range"`` (it left its range) or ``"transport"``.
+        failure: What went wrong.
         error: The failure in words.
         trace: The predictors' calls in order.
         mistake: Where the program's own code fails by a mistake that no instructions could mend, in words; empty if it
@@ -54,7 +65,7 @@ class Row:
     expected: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
     feedback: str = ""
-    failure: str = ""
+    failure: Failure = Failure.NONE
     error: str = ""
     trace: tuple[TraceStep, ...] = ()
     feedbacks: Mapping[str, str] = field(default_factory=dict)
@@ -64,7 +75,7 @@ class Row:
     @property
     def is_unscored(self) -> bool:
         """Whether the score is missing by the metric's doing."""
-        return self.score is None and self.failure in ("metric", "range")
+        return self.score is None and self.failure in (Failure.METRIC, Failure.NO_SCORE, Failure.RANGE)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from dspy_dlpo.core.budget import Account, BudgetSpent, RunEnds
 from dspy_dlpo.core.history import Prompts, prompts_key
-from dspy_dlpo.core.roles import Forward, Row, RunRequest
+from dspy_dlpo.core.roles import Failure, Forward, Row, RunRequest
 from dspy_dlpo.core.unscored import Unscored
 
 # Prompts, and an example that they run on; and the same by the key of the prompts.
@@ -65,7 +65,7 @@ class Runs:
 
     def failures(self) -> Counter[str]:
         """How many runs the program failed in, by the exception, and where if it is a mistake of its own code."""
-        rows = [row for rows in self._rows.values() for row in rows if row.failure == "program"]
+        rows = [row for rows in self._rows.values() for row in rows if row.failure == Failure.PROGRAM]
         return Counter(row.mistake or row.error.partition(":")[0] for row in rows)
 
     def __len__(self) -> int:

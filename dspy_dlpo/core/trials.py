@@ -14,7 +14,7 @@ from itertools import islice
 from dspy_dlpo.core.acceptance import TOLERANCE, Bar
 from dspy_dlpo.core.attribution import Judged, judge_edits
 from dspy_dlpo.core.edits import Edit, Edits, sound
-from dspy_dlpo.core.history import History, LedgerEntry, Prompts, Record, StepContext
+from dspy_dlpo.core.history import History, LedgerEntry, Prompts, Record, RecordKind, StepContext
 from dspy_dlpo.core.judging import Bench, judge
 from dspy_dlpo.core.parts import proposal
 from dspy_dlpo.core.sentences import split
@@ -51,7 +51,7 @@ def next_deletions(
     """
     found = [each for name in sorted(constraints) for each in _evidence(name, prompts, history)]
     found = [each for each in found if own or not each.known.own]
-    grown = max((record.step for record in history if record.kind in ("start", "growth")), default=-1)
+    grown = max((record.step for record in history if record.kind.enlarges), default=-1)
     steps = [record.step for record in history.steps()]
     due = [each for each in found if (each.is_due(grown, steps) if since is None else each.known.tried < since)]
     suspects = sorted((each for each in due if each.known.mattered < 0), key=lambda each: each.known.tried)
@@ -139,7 +139,7 @@ def _learn(known: Mapping[str, _Known], entry: LedgerEntry, record: Record, prom
         facts = known.get(split(record.prompts[edit.predictor])[edit.at].strip())
         if facts is not None:
             facts.mattered = record.step if entry.lost else facts.mattered
-            if record.kind in ("trial", "prune"):
+            if record.kind in (RecordKind.TRIAL, RecordKind.PRUNE):
                 facts.tried, facts.same = record.step, record.prompts == prompts
 
 

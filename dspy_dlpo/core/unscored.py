@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from dspy_dlpo.core.errors import MetricError
-from dspy_dlpo.core.roles import Row
+from dspy_dlpo.core.roles import Failure, Row
 
 # On so many examples, and on more than half of those that ran, and the metric is at fault, not a label.
 FEW, MOST = 3, 0.5
@@ -48,7 +48,7 @@ class Unscored:
         self.total += 1
         self._counts[key, example] += 1
         self._last = row.error
-        if row.failure == "range":
+        if row.failure == Failure.RANGE:
             self._out.add(example)
         if key == self._first:
             self._first_missed.add(example)

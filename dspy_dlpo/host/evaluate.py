@@ -11,7 +11,7 @@ import dspy
 from dspy.utils.exceptions import is_retryable_lm_error
 
 from dspy_dlpo.core.errors import MetricError, ModelError
-from dspy_dlpo.core.roles import Row, RunRequest, TraceStep
+from dspy_dlpo.core.roles import Failure, Row, RunRequest, TraceStep
 from dspy_dlpo.host.breakage import place_of
 from dspy_dlpo.host.dead import behind, is_dead, one_line
 from dspy_dlpo.host.feedback import PredictorFeedback
@@ -162,7 +162,7 @@ class Evaluator:
         Raises:
             ModelError: After too many lost runs in a row.
         """
-        self._lost = self._lost + 1 if row.failure == "transport" else 0
+        self._lost = self._lost + 1 if row.failure == Failure.TRANSPORT else 0
         if self._lost >= LOST_IN_A_ROW:
             raise ModelError(f"No call of the task model was answered: {row.error} ({self._lost} runs in a row)")
 
@@ -177,7 +177,7 @@ class Evaluator:
             raise self._never_worked(unscored[0])
 
     def _never_worked(self, row: Row) -> MetricError:
-        said = row.error if row.error.startswith("The metric") else f"{_raised(row.error).rstrip('.')}."
+        said = f"{_raised(row.error).rstrip('.')}." if row.failure == Failure.METRIC else row.error
         shown = ", ".join(f"{name}={one_line(text)[:60]!r}" for name, text in row.inputs.items())
         return MetricError(" ".join(filter(None, [said, self._advice, f"The example was: {shown[:200]}."])))
 
@@ -189,12 +189,14 @@ class Evaluator:
                 prediction = call(program, given.inputs)
             except Exception as error:  # noqa: BLE001 - one example may fail; the error is kept in its row
                 row = self._row(request, trace=self._trace(program))
-                return self._failed(row, "program", behind(error, task.error, task.handled)), {"task": task.tally}
+                return self._failed(row, Failure.PROGRAM, behind(error, task.error, task.handled)), {"task": task.tally}
             task.note_usage(prediction)
             trace = list(dspy.settings.trace or ())
             found = {"outputs": as_text(prediction, self._redact), "trace": self._trace(program)}
         if prediction is None and task.error is not None:  # `dspy.BestOfN` keeps the errors of its attempts to itself
-            return self._failed(self._row(request, **found), "program", behind(task.error, None)), {"task": task.tally}
+            return self._failed(self._row(request, **found), Failure.PROGRAM, behind(task.error, None)), {
+                "task": task.tally
+            }
         # Not None: modules such as `dspy.BestOfN` extend the trace, in a metric too.
         with self._meter.role("metric", trace=[]) as judge:
             spent = {"task": task.tally, "metric": judge.tally}
@@ -202,11 +204,11 @@ class Evaluator:
             try:
                 verdict = self._metric(example, prediction)
             except MetricError as error:
-                failure = "range" if isinstance(error, RangeError) else "metric"
+                failure = Failure.RANGE if isinstance(error, RangeError) else Failure.NO_SCORE
                 return self._row(request, **found, failure=failure, error=self._redact.error(error)), spent
             except Exception as error:  # noqa: BLE001 - the metric is the user's; one example may fail
                 cause = behind(error, judge.error, judge.handled)
-                row = self._failed(self._row(request, **found), "metric", cause)
+                row = self._failed(self._row(request, **found), Failure.METRIC, cause)
                 if row.is_unscored and self._metric.lowest is None and not self._advice:
                     self._advice = self._metric.advice(example, prediction)
                 return row, spent
@@ -238,7 +240,7 @@ class Evaluator:
 
     def _abandoned(self, request: RunRequest, error: AbandonedError) -> tuple[Row, Spent]:
         """The row of a run that hung, which says nothing of the prompts, and what it had used by then."""
-        row = replace(self._row(request), failure="transport", error=f"abandoned: {error}")
+        row = replace(self._row(request), failure=Failure.TRANSPORT, error=f"abandoned: {error}")
         return row, {role: replace(tally) for role, tally in error.pulse.spent}
 
     def _trace(self, program: dspy.Module) -> tuple[TraceStep, ...]:
@@ -247,7 +249,7 @@ class Evaluator:
             for predictor, inputs, outputs in dspy.settings.trace or ()
         )
 
-    def _failed(self, row: Row, where: str, error: Exception) -> Row:
+    def _failed(self, row: Row, where: Failure, error: Exception) -> Row:
         """The row of a run that failed: in transport, or by the prompt's or the metric's doing.
 
         Raises:
@@ -255,12 +257,12 @@ class Evaluator:
         """
         said = self._redact.error(error)
         if is_dead(error):
-            asked = "task model" if where == "program" else "model that the metric asks"
+            asked = "task model" if where == Failure.PROGRAM else "model that the metric asks"
             raise ModelError(f"The {asked} cannot be used: {one_line(said)}") from self._redact.cause(error)
         transport = is_retryable_lm_error(error)
-        low = None if transport or where == "metric" else self._low
-        failure = "transport" if transport else where
-        mistake = place_of(error) if failure == "program" else ""
+        low = None if transport or where == Failure.METRIC else self._low
+        failure = Failure.TRANSPORT if transport else where
+        mistake = place_of(error) if failure == Failure.PROGRAM else ""
         return replace(row, score=low, failure=failure, error=f"{type(error).__name__}: {said}", mistake=mistake)
 
     def _settle(self, requests: Sequence[RunRequest], rows: list[Row | None], spent: Mapping[int, Spent]) -> None:
@@ -280,7 +282,7 @@ class Evaluator:
             door.unscored.note(row)
         low = (door.lowest or 0.0) if self._low is None else self._low
         for i, row in enumerate(rows):
-            if row is None or row.score is not None or row.failure != "program":
+            if row is None or row.score is not None or row.failure != Failure.PROGRAM:
                 continue
             rows[i] = settled = replace(row, score=low)
             self._hooks.on_row(requests[i], settled, spent[i])

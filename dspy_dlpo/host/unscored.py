@@ -6,7 +6,7 @@ import logging
 import re
 from collections import Counter
 
-from dspy_dlpo.core.roles import Row
+from dspy_dlpo.core.roles import Failure, Row
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class UnscoredRuns:
 
 
 def _cause(row: Row) -> str:
-    if row.failure == "range":
+    if row.failure == Failure.RANGE:
         return "out of range"
     head = re.split(r"[:(]", row.error, maxsplit=1)[0]
-    return head[:CAUSE] if row.error.startswith("The metric") else head
+    return head[:CAUSE] if row.failure == Failure.NO_SCORE else head

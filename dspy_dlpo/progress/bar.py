@@ -60,12 +60,12 @@ class ProgressBar:
         self._begin()
         self._pace.add(record.spent, time.monotonic(), fresh=record.step == 0)
         self._runs = int(record.spent.get("metric_calls", 0))
-        if record.score is not None and (record.accepted or record.kind in ("start", "growth")):
+        if record.score is not None and (record.accepted or record.kind.enlarges):
             self._score = f"score {record.score:.2f}"
         doing = {"start": "start", "prune": "choosing"}.get(record.kind, f"{record.kind} {record.step}")
         if worth_telling(record):
             self._line(record.kind, record.step, news(record))
-            if self._shows_edits and record.kind not in ("start", "growth"):
+            if self._shows_edits and not record.kind.enlarges:
                 self._indented(edit_lines(record))
         if self._progress is not None:
             self._show(f"{self._score}  {doing}")

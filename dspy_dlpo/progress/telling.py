@@ -7,22 +7,22 @@ from collections.abc import Callable
 from rich.markup import escape
 
 from dspy_dlpo.core.edits import Edit, diff
-from dspy_dlpo.core.history import LedgerEntry, Record
+from dspy_dlpo.core.history import LedgerEntry, Record, RecordKind
 from dspy_dlpo.core.sentences import split
 
 
 def worth_telling(record: Record) -> bool:
     """Whether a record is told of: the start, a growth of the judging set, and what was accepted on the way."""
-    return record.kind in ("start", "growth") or (record.accepted and record.kind != "prune")
+    return record.kind.enlarges or (record.accepted and record.kind != RecordKind.PRUNE)
 
 
 def news(record: Record) -> str:
     """What a record brought, in a few words."""
     score = f"score [bold]{record.score:.2f}[/bold]" if record.score is not None else "no score"
-    if record.kind in ("start", "growth"):
+    if record.kind.enlarges:
         return f"{score} on {len(record.scores)} examples"
     kept = sum(entry.kept for entry in record.ledger)
-    edits = f", {kept} edit{'s' * (kept != 1)} kept" if record.kind == "step" and kept else ""
+    edits = f", {kept} edit{'s' * (kept != 1)} kept" if record.kind == RecordKind.STEP and kept else ""
     gain = f" ({record.score - record.base:+.2f})" if None not in (record.score, record.base) else ""  # type: ignore[operator]
     return f"{score}{gain}{edits}"
 
@@ -34,7 +34,7 @@ def edit_lines(record: Record) -> list[str]:
     for name in sorted(record.proposal):
         for line in diff_lines(record.prompts.get(name, ""), record.proposal[name]):
             entry = effects.get(line[2:])
-            lines.append(coloured(line) + (_effect(entry) if entry and record.kind == "step" else ""))
+            lines.append(coloured(line) + (_effect(entry) if entry and record.kind == RecordKind.STEP else ""))
     return lines
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from dspy_dlpo.core.history import Record
+from dspy_dlpo.core.history import Record, RecordKind
 from dspy_dlpo.report.extras import extra
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _in_force(axes: Any, history: Sequence[Record], palette: Palette) -> None:
 
 
 def _start(axes: Any, history: Sequence[Record], palette: Palette) -> None:
-    scores = [(each.cost, each.score) for each in history if each.kind == "start" and each.score is not None]
+    scores = [(each.cost, each.score) for each in history if each.kind == RecordKind.START and each.score is not None]
     if scores:
         style = {"marker": "^", "markersize": 8, "color": palette.line, "label": "your prompts", "zorder": 3}
         axes.plot(*zip(*scores, strict=True), linestyle="", **style)
@@ -111,9 +111,7 @@ def in_force(history: Sequence[Record]) -> Points:
     return [
         (float(record.cost), record.score)
         for record in history
-        if record.score is not None
-        and record.kind != "prune"
-        and (record.accepted or record.kind in ("start", "growth"))
+        if record.score is not None and record.kind != RecordKind.PRUNE and (record.accepted or record.kind.enlarges)
     ]
 
 
@@ -121,9 +119,9 @@ def best_so_far(history: Sequence[Record]) -> Points:
     """Program runs and the best score up to there, on the judging set of the time."""
     points: Points = []
     for record in history:
-        if record.score is None or not record.complete or record.kind == "prune":
+        if record.score is None or not record.complete or record.kind == RecordKind.PRUNE:
             continue
-        fresh = record.kind in ("start", "growth") or not points
+        fresh = record.kind.enlarges or not points
         points.append((float(record.cost), record.score if fresh else max(points[-1][1], record.score)))
     return points
 
@@ -132,7 +130,7 @@ def _bars(axes: Any, history: Sequence[Record], palette: Palette) -> None:
     spans = [
         (before.cost, max(record.cost, before.cost + 1), record.bar)
         for before, record in pairwise(history)
-        if record.bar is not None and math.isfinite(record.bar) and record.kind != "prune"
+        if record.bar is not None and math.isfinite(record.bar) and record.kind != RecordKind.PRUNE
     ]
     for n, (start, end, bar) in enumerate(spans):
         label = "bar of acceptance" if n == 0 else None
@@ -170,7 +168,7 @@ def _cut_short(axes: Any, history: Sequence[Record], palette: Palette) -> None:
 
 
 def _growths(axes: Any, history: Sequence[Record], palette: Palette) -> None:
-    growths = [record for record in history if record.kind == "growth"]
+    growths = [record for record in history if record.kind == RecordKind.GROWTH]
     for n, record in enumerate(growths):
         style = {"color": palette.muted, "linewidth": 1, "linestyle": (0, (1, 3))}
         axes.axvline(record.cost, label="judging set grows" if n == 0 else None, zorder=0, **style)

@@ -68,14 +68,14 @@ class DLPOResult:
         """Program runs spent and judged score of the prompts in force, after each record that has a score."""
         points: list[tuple[int, float]] = []
         for record in self.history:
-            if record.score is not None and (record.accepted or record.kind in ("start", "growth")):
+            if record.score is not None and (record.accepted or record.kind.enlarges):
                 points.append((int(record.spent.get("metric_calls", 0)), record.score))
         return tuple(points)
 
     @property
     def steps(self) -> tuple[tuple[int, str, bool, str], ...]:
         """Number, kind, whether it was accepted, and reason of every record."""
-        return tuple((record.step, record.kind, record.accepted, record.reason) for record in self.history)
+        return tuple((record.step, record.kind.value, record.accepted, str(record.reason)) for record in self.history)
 
     @property
     def ledger(self) -> tuple[LedgerEntry, ...]:

@@ -5,24 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dspy_dlpo.core.attribution import TOGETHER
 from dspy_dlpo.core.edits import Dropped, Edit
-from dspy_dlpo.core.history import History, LedgerEntry, Record
-from dspy_dlpo.core.judges import WHOLE
+from dspy_dlpo.core.history import History, LedgerEntry, Record, RecordKind
+from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.update import Note, TextGradient
 from dspy_dlpo.report.diffs import Sentence, folded, sentence_diff
 from dspy_dlpo.report.examples import flips
 
 KINDS = {
-    "start": "Start",
-    "step": "Step",
-    "trial": "Trial",
-    "growth": "Growth of the judging set",
-    "prune": "Pruning",
+    RecordKind.START: "Start",
+    RecordKind.STEP: "Step",
+    RecordKind.TRIAL: "Trial",
+    RecordKind.GROWTH: "Growth of the judging set",
+    RecordKind.PRUNE: "Pruning",
 }
 # Why an edit was kept or not that was judged together with all others of its record.
-JUDGED_TOGETHER = (TOGETHER, WHOLE)
+JUDGED_TOGETHER = (Why.TAKEN_WHOLE, Why.JUDGED_WHOLE)
 # The forms in which the writer is asked to answer, in words.
 FORMS = {
     "edits": "edits as fields",
@@ -143,19 +142,19 @@ def chapters(history: History) -> list[Chapter]:
 
 
 def _chapter(record: Record, cost: int, whole: tuple[tuple[int, ...], tuple[int, ...]]) -> Chapter:
-    decided = record.kind in ("step", "trial", "prune")
+    decided = not record.kind.enlarges
     judged = tuple(_judged(entry, record) for entry in record.ledger)
     in_ledger = [entry.edit for entry in record.ledger]
     changed = _changed(record, judged) if record.accepted and decided else ()
     shown = [line.edit for prompt in changed for line in prompt.lines if line.edit is not None]
     return Chapter(
         step=record.step,
-        kind=KINDS.get(record.kind, record.kind),
+        kind=KINDS[record.kind],
         state=("accepted" if record.accepted else "refused") if decided else "neutral",
         outcome=("kept" if record.accepted else "not kept") if decided else "",
         scores=_scores(record),
         bar="" if record.bar is None or not decided else f"{record.bar:.3f}",
-        reason=record.reason,
+        reason=str(record.reason),
         together=_together(record),
         cost=max(0, cost),
         critiques=tuple(each for each in record.gradients if each.text),
@@ -227,7 +226,7 @@ def _judged(entry: LedgerEntry, record: Record) -> TriedEdit:
         kept=entry.kept,
         in_force=entry.kept and record.accepted,
         effect=_effect(entry, record),
-        reason=entry.reason,
+        reason=str(entry.reason),
     )
 
 
@@ -252,9 +251,9 @@ def _together(record: Record) -> str:
 
 def _is_told_apart(entry: LedgerEntry, record: Record) -> bool:
     """Whether each change of an example was booked on the edits behind it."""
-    if record.kind in ("trial", "prune"):
+    if record.kind in (RecordKind.TRIAL, RecordKind.PRUNE):
         return len(record.ledger) > 1 and all(each.edit.op != "move" for each in record.ledger)
-    return entry.reason not in JUDGED_TOGETHER
+    return entry.reason.why not in JUDGED_TOGETHER
 
 
 def _dropped(dropped: Dropped, record: Record) -> TriedEdit:
@@ -271,7 +270,7 @@ def tried(edit: Edit, record: Record, **found: object) -> TriedEdit:
         "predictor": edit.predictor,
         "deleted": old.strip(),
         "added": edit.text.strip(),
-        "why": edit.why if record.kind == "step" else "",  # a trial's is no writer's
+        "why": edit.why if record.kind == RecordKind.STEP else "",  # a trial's is no writer's
     }
     return TriedEdit(**{**fields, **found})  # type: ignore[arg-type]
 

@@ -48,7 +48,7 @@ def _row(record: Record) -> dict[str, Any]:
     in_force = record.proposal if record.accepted else record.prompts
     return {
         "step": record.step,
-        "kind": record.kind,
+        "kind": record.kind.value,
         "accepted": record.accepted,
         "score": record.score,
         "base": record.base,
@@ -63,5 +63,5 @@ def _row(record: Record) -> dict[str, Any]:
         "usd": record.spent.get("usd"),
         "progress": record.progress,
         "seconds": record.seconds,
-        "reason": record.reason,
+        "reason": str(record.reason),
     }

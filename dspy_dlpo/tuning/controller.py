@@ -14,8 +14,9 @@ from optuna.trial import FrozenTrial, create_trial
 
 from dspy_dlpo.core.checks import check_real, check_whole
 from dspy_dlpo.core.controller import Controller, step_numbers
-from dspy_dlpo.core.history import BUDGET_ENDED, History, Record, StepContext
+from dspy_dlpo.core.history import History, Record, RecordKind, StepContext
 from dspy_dlpo.core.plan import Plan
+from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.space import TunableNumber
 
 # What is searched, for every number: how far a step departs from the plan, down to -1 and up to 1.
@@ -146,8 +147,8 @@ def _outcomes(history: History, high: float | None) -> Iterator[_Outcome]:
     """What came of the past steps, less those that the end of the budget cut short."""
     size, before = 0, 0
     for record in history:
-        size += len(record.batch) if record.kind in ("start", "growth") else 0
-        if record.kind == "step" and record.reason != BUDGET_ENDED:
+        size += len(record.batch) if record.kind.enlarges else 0
+        if record.kind == RecordKind.STEP and record.reason.why is not Why.BUDGET_ENDED:
             # A step that came to nothing before any run still took a critique: it counts as one run.
             yield _Outcome(record, _gain(record, high), max(1, record.cost - before) / max(1, size))
         before = record.cost

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from dspy_dlpo.core.history import Record
+from dspy_dlpo.core.history import Record, RecordKind
 from dspy_dlpo.tuning.svg_text import CELL, LINE, MARGIN, Run, document, draw_line, draw_text, shorten
 from dspy_dlpo.tuning.word_diff import lines_of, word_diff
 
@@ -55,9 +55,9 @@ def _record_parts(record: Record) -> list[Part]:
     texts = [
         (record.prompts.get(name, ""), text, name if several else "")
         for name, text in record.proposal.items()
-        if record.kind == "start" or text != record.prompts.get(name, "")
+        if record.kind == RecordKind.START or text != record.prompts.get(name, "")
     ]
-    if record.kind == "start":
+    if record.kind == RecordKind.START:
         return [_bar(record, "start"), *_text_parts(texts, changed=False)]
     if not record.accepted or not texts:
         return [_thin(record)]
@@ -112,13 +112,13 @@ def _bar(record: Record, label: str) -> Part:
 def _score(record: Record) -> str:
     if record.score is None:
         return ""
-    gain = "" if record.base is None or record.kind == "start" else f" ({record.score - record.base:+.2f})"
+    gain = "" if record.base is None or record.kind == RecordKind.START else f" ({record.score - record.base:+.2f})"
     return f"score {record.score:.2f}{gain}"
 
 
 def _thin(record: Record) -> Part:
-    outcome = "judging set" if record.kind == "growth" else "kept" if record.accepted else "not kept"
-    line = f"{record.kind} {record.step}  {outcome}: {record.reason or 'no reason given'}"
+    outcome = "judging set" if record.kind == RecordKind.GROWTH else "kept" if record.accepted else "not kept"
+    line = f"{record.kind} {record.step}  {outcome}: {str(record.reason) or 'no reason given'}"
     return Part(_note(shorten(line, COLUMNS + 14), 0), LINE)
 
 

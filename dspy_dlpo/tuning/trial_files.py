@@ -17,7 +17,7 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna_dashboard.artifact import get_artifact_path
 
 from dspy_dlpo.core.edits import Edit
-from dspy_dlpo.core.history import Record
+from dspy_dlpo.core.history import Record, RecordKind
 from dspy_dlpo.tuning.evolution import evolution_svg
 from dspy_dlpo.tuning.outcome import Outcome
 from dspy_dlpo.tuning.svg_text import clean
@@ -87,16 +87,16 @@ def _line(content: Mapping[str, Any], indent: int | None = None) -> str:
 def _row(record: Record) -> dict[str, Any]:
     """A record as a flat row of a table; the prompts of those that were kept only."""
     several = len(record.proposal) > 1
-    kept = record.accepted or record.kind == "start"
+    kept = record.accepted or record.kind == RecordKind.START
     return {
         "step": record.step,
-        "kind": record.kind,
+        "kind": record.kind.value,
         "accepted": record.accepted,
         "score": "" if record.score is None else round(record.score, 4),
         "base": "" if record.base is None else round(record.base, 4),
         "runs": record.cost,
         "edits": _cell([(each.predictor, _edit(each)) for each in record.edits], named=several),
-        "reason": _cell([("", record.reason)], named=False),
+        "reason": _cell([("", str(record.reason))], named=False),
         "critique": _cell([(each.predictor, each.text) for each in record.gradients if each.text], named=several),
         "prompts": _cell(list(record.proposal.items()) if kept else [], named=several),
     }

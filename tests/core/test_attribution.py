@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from world import bench_of, has, rule
 
 from dspy_dlpo.core.acceptance import Bar
-from dspy_dlpo.core.attribution import MANY, TOGETHER, judge_by_edit, judge_edits
+from dspy_dlpo.core.attribution import MANY, judge_by_edit, judge_edits
 from dspy_dlpo.core.edits import Edit
 from dspy_dlpo.core.keeping import best_part
 from dspy_dlpo.core.parts import proposal
+from dspy_dlpo.core.reasons import Why
 
 # What an example needs: "right" and "wrong" never change; ("repaired", i) and ("broken", i) hang on rule i alone;
 # ("pair", i, j) is repaired by both rules together only.
@@ -59,9 +60,9 @@ def test_each_change_is_booked_on_the_edit_that_causes_it(needs, wave: int, conf
         assert list(entry.gained) == repaired[i]
         assert set(entry.lost) <= set(broken[i])
         if not repaired[i]:
-            assert (entry.kept, entry.reason) == (False, "repairs no failing example")
+            assert (entry.kept, entry.reason.why) == (False, Why.REPAIRS_NOTHING)
         elif len(broken[i]) > len(repaired[i]):
-            assert (entry.kept, entry.reason) == (False, "loses more than it gains")
+            assert (entry.kept, entry.reason.why) == (False, Why.LOSES_MORE)
         else:
             assert entry.kept
             assert list(entry.lost) == broken[i]
@@ -135,7 +136,7 @@ def test_an_edit_that_loses_more_than_it_gains_is_dropped_and_the_good_one_stays
     needs = [("repaired", 0)] * 2 + [("repaired", 1)] * 2 + [("broken", 1)] * 3 + [("right",)] * 5
     _, prompts, judgement, ledger = judged(needs)
     assert [entry.kept for entry in ledger] == [True, False, False, False, False]
-    assert ledger[1].reason == "loses more than it gains"
+    assert ledger[1].reason.why is Why.LOSES_MORE
     assert prompts["solve"].strip() == "Start. Rule 00."
     assert judgement.score == pytest.approx(10 / 12)
     assert judgement.passed
@@ -155,7 +156,7 @@ def test_nothing_is_run_on_passing_examples_when_nothing_is_repaired() -> None:
     assert not judgement.passed
     assert prompts == bench.incumbent
     assert bench.runs.account.spent == 23 + 3
-    assert "no edit pays" in judgement.reason
+    assert judgement.reason.why is Why.NO_EDIT_PAYS
     assert not any(entry.kept for entry in ledger)
 
 
@@ -165,7 +166,7 @@ def test_a_shortening_edit_need_not_repair_anything() -> None:
     prompts, judgement, ledger = judge_edits(bench, (edit,), Bar(bench.mean))
     assert prompts == {"solve": "Start."}
     assert judgement.passed
-    assert (ledger[0].kept, ledger[0].reason) == (True, "shortens at no loss")
+    assert (ledger[0].kept, ledger[0].reason.why) == (True, Why.SHORTENS)
 
 
 def test_a_shortening_edit_that_breaks_something_is_dropped() -> None:
@@ -173,7 +174,7 @@ def test_a_shortening_edit_that_breaks_something_is_dropped() -> None:
     bench = bench_of(lambda text, x, rollout: float("Needed" in text), 8, prompt="Start. Needed words here.")
     _, judgement, ledger = judge_edits(bench, (edit,), Bar(bench.mean))
     assert not judgement.passed
-    assert (ledger[0].kept, ledger[0].reason) == (False, "loses more than it gains")
+    assert (ledger[0].kept, ledger[0].reason.why) == (False, Why.LOSES_MORE)
 
 
 def test_attribution_costs_little_where_changes_are_few() -> None:
@@ -246,7 +247,7 @@ def test_what_reaches_the_bar_is_taken_whole_without_a_run_for_attribution() -> 
     assert judgement.passed
     assert judgement.complete
     assert judgement.score == pytest.approx(11 / 12)
-    assert all(entry.kept and entry.reason == TOGETHER and not entry.gained for entry in ledger)
+    assert all(entry.kept and entry.reason.why is Why.TAKEN_WHOLE and not entry.gained for entry in ledger)
     assert all(has(prompts["solve"], i) for i in range(N_RULES))
 
 
@@ -263,8 +264,8 @@ def test_what_is_taken_whole_is_what_a_full_evaluation_would_take(needs, wave: i
     bench, prompts, judgement, ledger = judged(needs, wave=wave, how=judge_edits)
     together = proposal(bench.incumbent, [rule(i) for i in range(N_RULES)])
     truth = math.fsum(scorer(needs)(together["solve"], x) for x in range(len(needs))) / len(needs)
-    assert (ledger[0].reason == TOGETHER) == (truth > bench.mean + 1e-9)
-    if ledger[0].reason == TOGETHER:
+    assert (ledger[0].reason.why is Why.TAKEN_WHOLE) == (truth > bench.mean + 1e-9)
+    if ledger[0].reason.why is Why.TAKEN_WHOLE:
         assert (prompts, judgement.score) == (together, pytest.approx(truth))
 
 
@@ -295,7 +296,7 @@ def test_losses_by_chance_do_not_hinder_a_gain_once_a_second_run_disagrees() -> 
     bench = bench_of(score, len(needs), prompt="Start. ", wave=4, confirm=True)
     _, judgement, ledger = judge_edits(bench, tuple(map(rule, range(N_RULES))), Bar(bench.mean - 0.01, strict=False))
     assert judgement.passed
-    assert ledger[0].reason == TOGETHER
+    assert ledger[0].reason.why is Why.TAKEN_WHOLE
 
 
 def test_with_an_edit_that_must_pay_a_proposal_that_gains_nothing_is_judged_by_edit() -> None:
@@ -306,4 +307,4 @@ def test_with_an_edit_that_must_pay_a_proposal_that_gains_nothing_is_judged_by_e
     _, _, ledger = judge_edits(bench, edits, bar, must_pay=lambda edit: edit == rule(2))
     assert not ledger[2].kept
     assert ledger[1].kept
-    assert ledger[1].reason != TOGETHER
+    assert ledger[1].reason.why is not Why.TAKEN_WHOLE

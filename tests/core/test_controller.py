@@ -17,6 +17,7 @@ from dspy_dlpo.core.json_lines import to_json
 from dspy_dlpo.core.judges import EditJudge, WholeJudge
 from dspy_dlpo.core.plan import Plan, Stopping
 from dspy_dlpo.core.reading import record_from_json
+from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.roles import Reply
 
 QUIET = EditJudge(first=16, wave=4, confirm=False)
@@ -138,13 +139,13 @@ def test_the_controller_is_given_the_plan_as_it_was_made_and_the_history_so_far(
 
 def test_a_step_that_comes_to_nothing_shows_what_was_chosen_too() -> None:
     run = run_with(Fixed({"batch_size": 3}), reply=lambda step, prompt: Reply())
-    assert run.history.steps()[0].reason == "the writer proposed nothing"
+    assert run.history.steps()[0].reason.why is Why.NOTHING_PROPOSED
     assert run.history.steps()[0].chosen == {"batch_size": 3}
 
 
 def test_a_step_that_the_budget_cuts_shows_what_was_chosen_too() -> None:
     run = run_with(Fixed({"batch_size": 3}), limit=20)
-    assert run.history[-1].reason == "the budget ended during judging"
+    assert run.history[-1].reason.why is Why.BUDGET_ENDED
     assert run.history[-1].chosen == {"batch_size": 3}
 
 

@@ -11,6 +11,7 @@ from dspy_dlpo import Bar, EditJudge, Judge, Judging, Stopping, WholeJudge
 from dspy_dlpo.core.budget import BudgetSpent
 from dspy_dlpo.core.history import LedgerEntry
 from dspy_dlpo.core.judging import Judgement, judge
+from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.roles import Reply
 from dspy_dlpo.testing import check_judge
 
@@ -25,7 +26,7 @@ class OneByOne(Judge):
         if self.how == "ignores the budget":
             with contextlib.suppress(BudgetSpent):
                 return self._judged(bench, edits, bar, rules)
-            return dict(bench.incumbent), Judgement(False, False, None, "no money"), ()
+            return dict(bench.incumbent), Judgement(False, False, None, Why.OTHER.because("no money")), ()
         return self._judged(bench, edits, bar, rules)
 
     def _judged(self, bench, edits, bar, rules):
@@ -36,7 +37,9 @@ class OneByOne(Judge):
         judgement = judge(bench, prompts, bar)
         match self.how:
             case "chance":
-                judgement = dataclasses.replace(judgement, reason=str(random.random()))
+                judgement = dataclasses.replace(judgement, reason=Why.OTHER.because(random.random()))
+            case "says why in a sentence":
+                judgement = dataclasses.replace(judgement, reason="it pays")
             case "scores too well":
                 judgement = dataclasses.replace(judgement, score=1.0)
             case "keeps more than it says":
@@ -46,7 +49,7 @@ class OneByOne(Judge):
         return prompts, judgement, self._ledger(edits, kept)
 
     def _ledger(self, edits, kept):
-        return tuple(LedgerEntry(edit, kept=edit in kept, reason="one by one") for edit in edits)
+        return tuple(LedgerEntry(edit, kept=edit in kept, reason=Why.OTHER.because("one by one")) for edit in edits)
 
     def first_examples(self, count):
         return 0 if self.how == "begins with none" else count
@@ -61,6 +64,7 @@ def test_judges_that_keep_the_contract_pass() -> None:
     ("how", "message"),
     [
         ("chance", "the same runs give something else"),
+        ("says why in a sentence", "'it pays' is no Reason"),
         ("ignores the rules", "the rules do not admit together"),
         ("ignores the budget", "let BudgetSpent through"),
         ("scores too well", "its score is 1.0, not"),
@@ -81,7 +85,7 @@ def test_a_judge_of_ones_own_judges_a_run() -> None:
     script = Script(lambda step, prompt: Reply((rule(0), rule(9), rule(1))))
     run = run_of(World(score), script, judging=OneByOne(wave=4), stopping=Stopping(max_steps=1))
     run.go()
-    assert [entry.reason for entry in run.history[1].ledger] == ["one by one"] * 3
+    assert [str(entry.reason) for entry in run.history[1].ledger] == ["one by one"] * 3
     assert [has(run.prompts["solve"], number) for number in (0, 1, 9)] == [True, True, True]
 
 

@@ -11,6 +11,7 @@ from world import bench_of
 from dspy_dlpo.core.acceptance import TOLERANCE, Bar
 from dspy_dlpo.core.judges import EditJudge
 from dspy_dlpo.core.judging import Bench, is_shorter, judge
+from dspy_dlpo.core.reasons import Why
 
 BINARY = st.sampled_from([0.0, 1.0])
 CONTINUOUS = st.integers(0, 8).map(lambda eighths: eighths / 8)
@@ -128,7 +129,7 @@ def test_a_prompt_that_repairs_nothing_is_refused_after_the_failing_examples() -
     assert not judgement.complete
     assert judgement.score is None
     assert set(judgement.scores) == {20, 21, 22, 23}
-    assert "cannot reach" in judgement.reason
+    assert judgement.reason.why is Why.CANNOT_REACH_BAR
     assert bench.runs.account.spent == 24 + 4
 
 
@@ -164,7 +165,7 @@ def test_too_many_lost_runs_make_a_judgement_void() -> None:
     judgement = judge(bench, NEW, Bar(bench.mean))
     assert not judgement.passed
     assert not judgement.complete
-    assert "void" in judgement.reason
+    assert judgement.reason.why is Why.VOID
 
 
 def test_a_few_lost_runs_are_left_out_on_both_sides() -> None:

@@ -14,6 +14,7 @@ from dspy_dlpo.core.freezing import FreezeText
 from dspy_dlpo.core.judges import EditJudge, Judge, WholeJudge
 from dspy_dlpo.core.loop import MOST_TRIES
 from dspy_dlpo.core.plan import Stopping
+from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.roles import Reply
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.trials import try_deletions
@@ -95,7 +96,7 @@ def test_a_refused_proposal_is_remembered_with_its_reason() -> None:
     step = run.history.steps()[0]
     assert not step.accepted
     assert step.edits
-    assert step.reason
+    assert str(step.reason)
     assert [(entry.edit, entry.kept) for entry in step.ledger] == [(rule(9), False)]
     assert run.prompts == run.start
     told = [note.body for note in script.updates[1].notes if note.title == "Tried before and refused"]
@@ -171,7 +172,7 @@ def test_an_unusable_reply_is_a_recorded_refused_step(reply: Reply, said: str) -
     run = run_of(World(rewards), script, judging=NO_TRIALS, stopping=Stopping(max_steps=2))
     run.go()
     step = run.history.steps()[0]
-    assert (step.accepted, step.reason, step.proposal) == (False, said, run.start)
+    assert (step.accepted, str(step.reason), step.proposal) == (False, said, run.start)
     assert step.gradients
 
 
@@ -179,7 +180,7 @@ def test_a_critic_that_says_nothing_is_a_recorded_refused_step() -> None:
     script = Script(proposes(0), gradients=lambda step: ())
     run = run_of(World(rewards), script, judging=NO_TRIALS, stopping=Stopping(max_steps=2))
     run.go()
-    assert run.history.steps()[0].reason == "the critic gave no usable critique"
+    assert run.history.steps()[0].reason.why is Why.NO_CRITIQUE
 
 
 @pytest.mark.parametrize("reply", [Reply(error="no JSON"), Reply(), Reply((rule(7),))], ids=["broken", "none", "same"])
@@ -372,7 +373,7 @@ def test_a_budget_that_ends_while_judging_leaves_a_record() -> None:
     run = run_of(World(rewards), Script(proposes(0)), limit=10, judging=NO_TRIALS)
     run.go()
     assert str(run.ended) == "the budget is spent"
-    assert run.history[-1].reason == "the budget ended during judging"
+    assert run.history[-1].reason.why is Why.BUDGET_ENDED
     assert not run.history[-1].accepted
     assert run.history[-1].gradients
     accounted(run)
@@ -486,7 +487,7 @@ def test_calls_that_were_lost_at_the_start_are_made_later(judging, lost):
 
     run = run_of(World(score), Script(proposes(0, 1, 2, 3)), limit=600, examples=24, judging=judging)
     run.go()
-    assert f"{lost} unanswered" in run.history[0].reason
+    assert f"{lost} unanswered" in str(run.history[0].reason)
     assert all(has(run.prompts["solve"], number) for number in range(4))
     accounted(run)
 

@@ -9,11 +9,11 @@ from world import Script, World, has, rule, run_of
 
 from dspy_dlpo import selection
 from dspy_dlpo.core.acceptance import Greedy
-from dspy_dlpo.core.attribution import TOGETHER
 from dspy_dlpo.core.edits import Edit
 from dspy_dlpo.core.freezing import FreezeText
-from dspy_dlpo.core.history import BUDGET_ENDED, Scored, paired_difference
+from dspy_dlpo.core.history import Scored, paired_difference
 from dspy_dlpo.core.judges import EditJudge
+from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.roles import Reply
 from dspy_dlpo.core.sentences import count_words, split
 from dspy_dlpo.core.update import TextGradient
@@ -166,12 +166,12 @@ def test_what_is_kept_at_the_end_says_so_and_may_be_gone_on_with() -> None:
         if len(run.history) > 2 or not record.accepted:
             continue
         kept += 1
-        assert record.reason == BUDGET_ENDED
+        assert record.reason.why is Why.BUDGET_ENDED
         assert record.complete
         assert record.score == pytest.approx(record.base + 1 / EXAMPLES)
         assert record.proposal == run.prompts == returned(run).prompts
         assert set(record.scores) == set(order)
-        assert all(entry.kept and entry.reason == TOGETHER for entry in record.ledger)
+        assert all(entry.kept and entry.reason.why is Why.TAKEN_WHOLE for entry in record.ledger)
     assert kept >= 3
     run = cut(400)
     assert has(run.history[1].proposal["solve"], 5)

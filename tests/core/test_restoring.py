@@ -4,14 +4,14 @@ import pytest
 from world import Script, World, bench_of, run_of
 
 from dspy_dlpo.core.acceptance import Bar
-from dspy_dlpo.core.attribution import TOGETHER
 from dspy_dlpo.core.edits import Edit
 from dspy_dlpo.core.freezing import FreezeText
 from dspy_dlpo.core.history import History, LedgerEntry, Record
 from dspy_dlpo.core.judges import EditJudge
 from dspy_dlpo.core.parts import proposal
 from dspy_dlpo.core.plan import Stopping
-from dspy_dlpo.core.restoring import RESTORED, next_restorations, try_restorations
+from dspy_dlpo.core.reasons import Why
+from dspy_dlpo.core.restoring import next_restorations, try_restorations
 from dspy_dlpo.core.roles import Reply
 from dspy_dlpo.techniques import Regularization
 
@@ -24,10 +24,10 @@ EDITS = (
 FREE = {"solve": ()}
 
 
-def after(edits=EDITS, *, start=START, reason=TOGETHER, accepted=True) -> History:
+def after(edits=EDITS, *, start=START, reason=Why.TAKEN_WHOLE, accepted=True) -> History:
     """A run whose first step was `edits`, taken whole."""
     before = {"solve": start}
-    ledger = tuple(LedgerEntry(edit, kept=True, reason=reason) for edit in edits)
+    ledger = tuple(LedgerEntry(edit, kept=True, reason=reason.because()) for edit in edits)
     opening = Record("start", 0, 0.0, before, before, batch=tuple(range(24)), accepted=True)
     step = Record("step", 1, 0.1, before, proposal(before, edits), ledger=ledger, accepted=accepted)
     return History([opening, step])
@@ -67,7 +67,7 @@ def test_a_sentence_whose_successor_has_gone_is_added_at_its_place() -> None:
     assert again["solve"] == "Sort the mail. Be kind. Answer briefly. Refunds go to billing."
 
 
-@pytest.mark.parametrize("fields", [{"reason": "pays"}, {"accepted": False}])
+@pytest.mark.parametrize("fields", [{"reason": Why.PAYS}, {"accepted": False}])
 def test_only_what_came_into_force_as_a_whole_is_tried_back(fields) -> None:
     history = after(**fields)
     assert next_restorations(history[-1].proposal, history, FREE) == ()
@@ -99,7 +99,7 @@ def test_what_is_no_worse_stays_and_what_matters_does_not() -> None:
     edits = next_restorations(bench.incumbent, after(), FREE)
     prompts, judgement, ledger = try_restorations(bench, edits, {"solve": START})
     assert judgement.passed
-    assert [(entry.kept, entry.reason == RESTORED) for entry in ledger] == [(False, False), (True, True)]
+    assert [(entry.kept, entry.reason.why is Why.RESTORED) for entry in ledger] == [(False, False), (True, True)]
     assert ledger[0].lost
     assert prompts["solve"] == "Name the queue. Be kind. Answer briefly. Refunds go to billing."
 
@@ -142,7 +142,7 @@ def test_the_run_tries_them_back_before_its_next_step(matters: bool) -> None:
     run = run_on(matters=matters, stopping=Stopping(max_steps=3))
     kinds = [record.kind for record in run.history]
     assert kinds[:4] == ["start", "step", "trial", "step"]
-    assert all(entry.reason == TOGETHER for entry in run.history[1].ledger)
+    assert all(entry.reason.why is Why.TAKEN_WHOLE for entry in run.history[1].ledger)
     assert ("Sort the mail." in run.prompts["solve"]) is not matters
     assert "Be kind." in run.prompts["solve"]
     assert run.history[2].bar == Bar(run.history[2].base).lowest
@@ -154,7 +154,7 @@ def test_sentences_added_by_a_whole_proposal_come_to_their_trial() -> None:
     judging = EditJudge(first=24, confirm=False)
     run = run_of(World(mail), script, start=START, examples=24, limit=400, judging=judging)
     run.go()
-    assert all(entry.reason == TOGETHER for entry in run.history[1].ledger)
+    assert all(entry.reason.why is Why.TAKEN_WHOLE for entry in run.history[1].ledger)
     assert "Smile" in run.history[1].proposal["solve"]
     trial = next(record for record in run.history if record.kind == "trial" and record.ledger[0].edit.op == "delete")
     assert trial.accepted

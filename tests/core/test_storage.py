@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from dspy_dlpo.core.edits import Dropped, Edit
 from dspy_dlpo.core.errors import RunDirectoryError
-from dspy_dlpo.core.history import RECORD_KINDS, LedgerEntry, Record
+from dspy_dlpo.core.history import LedgerEntry, Record, RecordKind
 from dspy_dlpo.core.json_lines import to_json
 from dspy_dlpo.core.reading import record_from_json
+from dspy_dlpo.core.reasons import Reason, Why
 from dspy_dlpo.core.roles import Row, RunRequest, TraceStep
 from dspy_dlpo.core.storage import RunDirectory, read_history
 from dspy_dlpo.core.update import Note, TextGradient
@@ -20,9 +21,10 @@ text = st.text(max_size=12) | st.just("\ud800 lone surrogate") | st.just("line\u
 number = st.floats(allow_nan=False, allow_infinity=False)
 examples = st.lists(st.integers(0, 999), max_size=3).map(tuple)
 edits = st.builds(Edit, op=text, at=st.integers(), text=text, why=text, to=st.none() | st.integers(), predictor=text)
+reasons = st.builds(Reason, st.sampled_from(Why), st.tuples(text, text, text))
 records = st.builds(
     Record,
-    kind=st.sampled_from(RECORD_KINDS),
+    kind=st.sampled_from(RecordKind),
     step=st.integers(0, 99),
     progress=st.floats(0, 1),
     prompts=st.dictionaries(text, text, max_size=2),
@@ -32,13 +34,13 @@ records = st.builds(
     notes=st.dictionaries(text, st.lists(st.builds(Note, text, text), max_size=2).map(tuple), max_size=2),
     edits=st.lists(edits, max_size=2).map(tuple),
     dropped=st.lists(st.builds(Dropped, edits, text), max_size=2).map(tuple),
-    ledger=st.lists(st.builds(LedgerEntry, edits, examples, examples, st.booleans(), text), max_size=2).map(tuple),
+    ledger=st.lists(st.builds(LedgerEntry, edits, examples, examples, st.booleans(), reasons), max_size=2).map(tuple),
     bar=st.none() | number,
     scores=st.dictionaries(st.integers(0, 99), st.lists(number, min_size=1, max_size=3).map(tuple), max_size=3),
     complete=st.booleans(),
     score=st.none() | number,
     accepted=st.booleans(),
-    reason=text,
+    reason=reasons,
     spent=st.dictionaries(text, number, max_size=2),
     seconds=number,
 )

@@ -104,7 +104,7 @@ def test_what_repairs_nothing_where_it_must_help_is_tried_on_one_wave_and_never_
     assert len(better.detailed_results.history.steps()) > 2
     (trial,) = tried(better)
     assert not trial.accepted
-    assert trial.reason == "repairs none of the first 8 that it is about"
+    assert str(trial.reason) == "repairs none of the first 8 that it is about"
     assert len(trial.scores) == 8
     assert better.signature.instructions == "Name it."
 

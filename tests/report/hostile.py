@@ -9,6 +9,7 @@ from browser import ATTACK
 from dspy_dlpo import DLPOResult, History
 from dspy_dlpo.core.edits import Dropped, Edit
 from dspy_dlpo.core.json_lines import to_json
+from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.update import Note
 
 # Arabic, a right-to-left override, halves of a pair, a null, other control characters, a closing tag, template code.
@@ -49,12 +50,12 @@ def _record(record):
     edit = Edit("add", 0, text=f"edit {EVIL}", why=f"why {EVIL}", predictor=next(iter(record.prompts)))
     return replace(
         record,
-        reason=f"reason {EVIL}",
+        reason=Why.OTHER.because(f"reason {EVIL}"),
         gradients=tuple(replace(each, text=f"critique {EVIL}") for each in record.gradients),
         notes={name: (*notes, Note(f"title {EVIL}", f"body {EVIL}")) for name, notes in record.notes.items()},
         dropped=(Dropped(edit, f"dropped {EVIL}"),) if record.kind == "step" else (),
         ledger=tuple(
-            replace(entry, reason=f"{entry.reason} {EVIL}", edit=replace(entry.edit, why=EVIL))
+            replace(entry, reason=Why.OTHER.because(f"{entry.reason} {EVIL}"), edit=replace(entry.edit, why=EVIL))
             for entry in record.ledger
         ),
         chosen={f"number {EVIL}": 1.0} if record.kind == "step" else {},

@@ -10,9 +10,9 @@ from hypothesis import given
 from texts import texts
 
 from dspy_dlpo import DLPOResult, History, Record
-from dspy_dlpo.core.attribution import TOGETHER
 from dspy_dlpo.core.edits import Dropped, Edit
 from dspy_dlpo.core.history import LedgerEntry
+from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.result import Comparison
 from dspy_dlpo.core.sentences import join, split
 from dspy_dlpo.core.update import Note, TextGradient
@@ -118,9 +118,9 @@ def test_an_edit_says_what_it_gained_and_lost() -> None:
     assert (told.outcome, told.scores) == ("kept", "0.500 → 0.600 on 0 training examples")
 
 
-@pytest.mark.parametrize("reason", [TOGETHER, "judged as a whole"])
+@pytest.mark.parametrize("reason", [Why.TAKEN_WHOLE, Why.JUDGED_WHOLE])
 def test_edits_that_were_taken_together_show_what_they_gained_together(reason) -> None:
-    entries = tuple(LedgerEntry(edit, kept=True, reason=reason) for edit in (ADD, DELETE))
+    entries = tuple(LedgerEntry(edit, kept=True, reason=reason.because()) for edit in (ADD, DELETE))
     told = chapter(ledger=entries, proposal={"solve": "Do it. Count twice."}, accepted=True, score=0.75, base=0.5)
     assert [edit.effect for edit in told.edits] == ["together 0.500 → 0.750"] * 2
     assert told.together == "0.500 → 0.750"
@@ -129,7 +129,7 @@ def test_edits_that_were_taken_together_show_what_they_gained_together(reason) -
 
 
 def test_what_a_refused_trial_did_is_unknown_rather_than_nothing() -> None:
-    entry = LedgerEntry(DELETE, reason="cannot reach the bar of 1.000 any more")
+    entry = LedgerEntry(DELETE, reason=Why.CANNOT_REACH_BAR.because("1.000"))
     told = chapter(kind="trial", ledger=(entry,), base=1.0, bar=1.0)
     assert [edit.effect for edit in told.edits] == [""]
     assert told.scores == "1.000 before; cut short, so it has no full score"
@@ -137,14 +137,16 @@ def test_what_a_refused_trial_did_is_unknown_rather_than_nothing() -> None:
 
 
 def test_what_was_dropped_or_not_judged_is_told() -> None:
-    told = chapter(edits=(ADD,), dropped=(Dropped(DELETE, "the sentence is frozen"),), reason="the budget ended")
+    told = chapter(
+        edits=(ADD,), dropped=(Dropped(DELETE, "the sentence is frozen"),), reason=Why.OTHER.because("the budget ended")
+    )
     assert [edit.added for edit in told.unjudged] == ["Count twice."]
     assert [(edit.deleted, edit.reason) for edit in told.dropped] == [("Be kind.", "the sentence is frozen")]
 
 
 def test_an_edit_of_a_sentence_or_a_predictor_that_is_not_there_is_told_without_it() -> None:
     lost = replace(DELETE, at=99), replace(DELETE, predictor="gone"), replace(DELETE, op="shout")
-    told = chapter(ledger=tuple(LedgerEntry(edit, reason="odd") for edit in lost))
+    told = chapter(ledger=tuple(LedgerEntry(edit, reason=Why.OTHER.because("odd")) for edit in lost))
     assert [edit.deleted for edit in told.edits] == ["", "", "Be kind."]
 
 
@@ -294,7 +296,7 @@ def long_run(records: int, size: int, parts: int) -> DLPOResult:
                 notes={name: (Note("Earlier", text(n)), Note("Past", text(n))) for name in names}, edits=edits,
                 ledger=tuple(LedgerEntry(edit, (1, 2), (3,), accepted, text(n)) for edit in edits),
                 scores=dict.fromkeys(range(60), (1.0,)), score=0.5, base=0.4, bar=0.3, accepted=accepted,
-                reason=text(n)[:200], cost=n * 20,
+                reason=Why.OTHER.because(text(n)[:200]), cost=n * 20,
             )
         )  # fmt: skip
         prompts = after if accepted else prompts

@@ -14,6 +14,7 @@ from optuna.artifacts import upload_artifact
 from optuna_dashboard import get_note
 from waiting import PATIENCE
 
+from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.tuning.dashboard import DashboardServer
 from dspy_dlpo.tuning.display import show_trial
 from dspy_dlpo.tuning.figures import show_study
@@ -65,7 +66,7 @@ def hostile(tmp_path_factory, outcomes):
                     record,
                     prompts={name: f"{record.prompts[name]} {ATTACK}"},
                     proposal={name: f"{record.proposal[name]} {ATTACK} {number}"},
-                    reason=ATTACK,
+                    reason=Why.OTHER.because(ATTACK),
                     gradients=tuple(replace(each, text=f"critique {ATTACK}") for each in record.gradients),
                 )
                 for record in result.history

@@ -24,8 +24,9 @@ from dspy_dlpo import (
     step_numbers,
 )
 from dspy_dlpo.core.controller import controlled
-from dspy_dlpo.core.history import BUDGET_ENDED, History, Record, StepContext
+from dspy_dlpo.core.history import History, Record, StepContext
 from dspy_dlpo.core.plan import Plan
+from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.simulation import engine_of, simulated_lm, simulated_task
 from dspy_dlpo.testing import check_controller
 from dspy_dlpo.tuning import OptunaController
@@ -170,14 +171,14 @@ def test_a_score_that_was_not_accepted_is_no_gain():
 
 
 def test_a_step_that_the_budget_cut_short_teaches_nothing():
-    cut_short = step(2, cost=60, reason=BUDGET_ENDED)
-    whole = step(2, cost=60, reason="cannot reach the bar")
+    cut_short = step(2, cost=60, reason=Why.BUDGET_ENDED.because())
+    whole = step(2, cost=60, reason=Why.CANNOT_REACH_BAR.because("0.5"))
     before = step(1, score=0.5, accepted=True)
     assert choice_after(before, cut_short) == choice_after(before) != choice_after(before, whole)
 
 
 def test_a_step_that_cost_no_run_is_no_division_by_nothing():
-    nothing = step(1, cost=10, reason="the writer proposed nothing")
+    nothing = step(1, cost=10, reason=Why.NOTHING_PROPOSED.because())
     assert set(choice_after(nothing, step(2, cost=10))) == set(OptunaController().numbers)
 
 

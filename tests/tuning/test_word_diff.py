@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from dspy_dlpo.core.edits import Edit
 from dspy_dlpo.core.history import Record
+from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.tuning.evolution import LARGEST, evolution_svg
 from dspy_dlpo.tuning.svg_text import clean, cut, width
 from dspy_dlpo.tuning.word_diff import lines_of, word_diff
@@ -34,7 +35,7 @@ def records(*prompts, accepted=True, kind="step", reason="because"):
             {"solve": before},
             {"solve": after},
             accepted=accepted,
-            reason=reason,
+            reason=Why.OTHER.because(reason),
             score=0.5 + 0.08 * n,
             base=0.42 + 0.08 * n,
             cost=100 * n,

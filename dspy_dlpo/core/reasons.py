@@ -1,0 +1,85 @@
+"""Why a proposal, or one edit of it, was kept or not: an enumeration for code, with a sentence for people.
+
+Nothing decides by a sentence, and none is stored, so each may be reworded at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+
+class Why(str, Enum):
+    """Why something was kept or not; `sentence` says it to people, with the details where the braces stand."""
+
+    sentence: str
+
+    # Of prompts that were judged.
+    REACHES_BAR = "reaches_bar", "{} reaches the bar of {}"
+    MISSES_BAR = "misses_bar", "{} misses the bar of {}"
+    CANNOT_REACH_BAR = "cannot_reach_bar", "cannot reach the bar of {} any more"
+    NOT_RUN_ON_ALL = "not_run_on_all", "not run on the whole judging set"
+    VOID = "void", "void: too many calls failed"
+    NO_EDIT_PAYS = "no_edit_pays", "no edit pays: {}"
+    PART_BREAKS_RULE = "part_breaks_rule", "what pays breaks a rule"
+    REPAIRS_NONE_FIRST = "repairs_none_first", "repairs none of the first {} that it is about"
+    OWN_WORDS_LOSE = "own_words_lose", "the user's own words lose what the new ones gained"
+    NOTHING_CHANGES = "nothing_changes", "nothing changes"
+    BUDGET_ENDED = "budget_ended", "the budget ended during judging"
+    # Of one edit.
+    TAKEN_WHOLE = "taken_whole", "taken whole with the others"
+    JUDGED_WHOLE = "judged_whole", "judged as a whole"
+    PAYS = "pays", "pays"
+    SHORTENS = "shortens", "shortens at no loss"
+    HARMLESS = "harmless", "no effect found; allowed while the run is hot"
+    REPAIRS_NOTHING = "repairs_nothing", "repairs no failing example"
+    LOSES_MORE = "loses_more", "loses more than it gains"
+    OUTDONE = "outdone", "the others gain more without it"
+    RESTORED = "restored", "the user's own words, at no loss"
+    # Of a step without an edit to judge.
+    NO_CRITIQUE = "no_critique", "the critic gave no usable critique"
+    UNUSABLE_REPLY = "unusable_reply", "the writer's reply is unusable: {}"
+    NONE_ADMITTED = "none_admitted", "no edit is admitted: {}"
+    NOTHING_PROPOSED = "nothing_proposed", "the writer proposed nothing"
+    # Of the judging set.
+    JUDGING_SET = "judging_set", "{} examples, {}{}"
+    # Of a judge of one's own, or a run of an earlier version: in its own words.
+    OTHER = "other", "{}"
+
+    def __new__(cls, value: str, sentence: str = "") -> Why:
+        """A member with its sentence; on disk it is its value."""
+        member = str.__new__(cls, value)
+        member._value_, member.sentence = value, sentence
+        return member
+
+    def because(self, *details: object) -> Reason:
+        """A reason with what its sentence needs beside."""
+        return Reason(self, tuple(map(str, details)))
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why something was kept or not; ``str(reason)`` is a sentence.
+
+    Args:
+        why: What a program decides by.
+        details: What the sentence needs beside: numbers, errors, other sentences.
+    """
+
+    why: Why = Why.OTHER
+    details: tuple[str, ...] = ("",)
+
+    def __str__(self) -> str:
+        return self.why.sentence.format(*self.details)
+
+
+NO_REASON = Reason()
+
+
+def reason_from_data(data: Any) -> Reason:
+    """The reason that plain data hold; a sentence, as earlier versions stored it, is one in its own words."""
+    if not isinstance(data, Mapping):
+        return Why.OTHER.because(data)
+    return Reason(Why(data["why"]), tuple(data["details"]))
