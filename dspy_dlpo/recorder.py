@@ -146,7 +146,7 @@ class Recorder:
     def on_record(self, record: Record) -> None:
         """Write a record down, and tell of it."""
         if self._directory and self._account:
-            self._directory.append_call(mark(record.step, self._account.spent))
+            self._directory.append_call(mark(record.index, self._account.spent))
             self._directory.append_record(record)
         if self._told:
             self._told(record)

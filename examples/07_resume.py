@@ -24,7 +24,7 @@ class PowerCut(Exception):
 
 def cut(record: Record) -> None:
     """End the run after step 3."""
-    if record.step == 3:
+    if record.index == 3:
         raise PowerCut
 
 

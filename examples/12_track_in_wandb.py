@@ -33,11 +33,11 @@ run = None
 def track(record: Record) -> None:
     """Send a record to the tracker."""
     if run is not None:
-        run.log(numbers(record), step=record.step)
+        run.log(numbers(record), step=record.index)
     elif record.accepted:
         kept = numbers(record)
         score = f"{kept['judged_score']:.2f}" if "judged_score" in kept else "-"
-        print(f"step {record.step:3} {record.kind:6} judged {score} after {record.cost} program runs")
+        print(f"step {record.index:3} {record.kind:6} judged {score} after {record.cost} program runs")
 
 
 optimizer = DLPOTeleprompter(task.metric, budget=Budget(metric_calls=300), on_record=track)

@@ -371,7 +371,7 @@ def test_on_record_is_told_only_of_what_is_new(tmp_path):
     compiled(tmp_path / "run", calls=300, on_record=later.append)
     assert told == list(result.history)
     assert later
-    assert min(record.step for record in later) == len([record for record in told if record.kind != "prune"])
+    assert min(record.index for record in later) == len([record for record in told if record.kind != "prune"])
 
 
 def test_a_range_of_scores_that_is_unknown_is_gone_on_with_too(tmp_path):

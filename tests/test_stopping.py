@@ -55,7 +55,7 @@ def test_a_stop_file_ends_the_run_and_the_run_goes_on_without_it(tmp_path, kind)
     stopping = Stopping() if kind == "default" else Stopping(stop_file=file)
 
     def stop(record):
-        if record.step == 2:
+        if record.index == 2:
             file.touch()
 
     result, *_ = compiled(tmp_path / "run", stopping=stopping, on_record=stop)
@@ -75,7 +75,7 @@ def press(times, after):
     """An `on_record` that presses Ctrl-C at a record."""
 
     def on_record(record):
-        if record.step == after:
+        if record.index == after:
             for _ in range(times):
                 os.kill(os.getpid(), signal.SIGINT)
 

@@ -103,7 +103,7 @@ class Wild(Controller):
     """Chooses what no step can work with."""
 
     def choose(self, plan, ctx):
-        return {} if ctx.step < 2 else {"batch_size": -1.0}
+        return {} if ctx.index < 2 else {"batch_size": -1.0}
 
 
 def program() -> dspy.Module:

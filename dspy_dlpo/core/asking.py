@@ -62,7 +62,7 @@ def written(write: Write, updates: Sequence[Update], forms: Sequence[str], ctx: 
     for form in in_order(forms, ctx.history):
         sent = [replace(update, form=form) for update in asks.values()]
         refused: dict[int, tuple[Dropped, ...]] = {}
-        for i, update, reply in zip(list(asks), sent, write(sent, ctx.step) if sent else [], strict=True):
+        for i, update, reply in zip(list(asks), sent, write(sent, ctx.index) if sent else [], strict=True):
             edits[i], dropped = admit_reply(update, reply)
             usable = bool(sound(reply.edits, update.prompt)[0])
             said = reply.critique or found.replies[i].critique

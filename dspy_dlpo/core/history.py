@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import random
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -79,7 +80,7 @@ class Record:
 
     Args:
         kind: What it tells of.
-        step: Number of the record, from 0 (the start).
+        index: Number of the record, from 0 (the start).
         progress: The run's clock when it began, 0 to 1.
         prompts: The prompts in force before, by predictor.
         proposal: The prompts that were judged, after constraints and attribution.
@@ -106,7 +107,7 @@ class Record:
     """
 
     kind: RecordKind
-    step: int
+    index: int
     progress: float
     prompts: Prompts
     proposal: Prompts
@@ -132,6 +133,12 @@ class Record:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "kind", RecordKind(self.kind))
+
+    @property
+    def step(self) -> int:
+        """The former name of `index`, which goes with the next version."""
+        warnings.warn("Record.step is now Record.index. Use that.", DeprecationWarning, stacklevel=2)
+        return self.index
 
     @property
     def gained(self) -> bool:
@@ -250,19 +257,25 @@ class StepContext:
     """What a technique, a schedule's user or an acceptance may know of the step at hand.
 
     Args:
-        step: Number of the step, from 0.
+        index: Number of the record to come, from 0.
         progress: The run's clock, 0 to 1.
         history: All that was done before.
         seed: The run's seed.
         examples: The training examples in words, in order, for those who show some to the writer.
     """
 
-    step: int
+    index: int
     progress: float
     history: History
     seed: int = 0
     examples: Sequence[str] = ()
 
+    @property
+    def step(self) -> int:
+        """The former name of `index`, which goes with the next version."""
+        warnings.warn("StepContext.step is now StepContext.index. Use that.", DeprecationWarning, stacklevel=2)
+        return self.index
+
     def rng(self, *labels: str) -> random.Random:
-        """A source of randomness of this step's own: the same for the same seed, step and labels."""
-        return random.Random("/".join([str(self.seed), str(self.step), *labels]))
+        """A source of randomness of this step's own: the same for the same seed, index and labels."""
+        return random.Random("/".join([str(self.seed), str(self.index), *labels]))

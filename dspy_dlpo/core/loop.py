@@ -443,7 +443,7 @@ class Run:
         """What a critic, if there is one, says of failed examples."""
         shown = [self._failed_run(x) for x in examples]
         rows = self.feedback([request for request, _ in shown], [row for _, row in shown])
-        return self.critique(self.prompts, rows, ctx.step)
+        return self.critique(self.prompts, rows, ctx.index)
 
     @contextmanager
     def _kept(
@@ -524,7 +524,7 @@ def line_of(record: Record) -> str:
         str(record.reason),
         f"{record.cost} runs",
     ]
-    return f"{record.kind} {record.step}: {'; '.join(filter(None, said))}"
+    return f"{record.kind} {record.index}: {'; '.join(filter(None, said))}"
 
 
 def idle_ending(recent: Sequence[Record], steps: Sequence[Record]) -> Ending:

@@ -29,9 +29,11 @@ def record_from_data(data: Mapping[str, Any]) -> Record:
     Raises:
         KeyError: If a field is missing.
     """
+    older = {"index": data["step"]} if "step" in data else {}  # as earlier versions named it
     return Record(
         **{
-            **data,
+            **{name: value for name, value in data.items() if name != "step"},
+            **older,
             "batch": tuple(data["batch"]),
             "gradients": tuple(
                 TextGradient(g["predictor"], g["text"], tuple(g["examples"])) for g in data["gradients"]

@@ -51,8 +51,8 @@ def next_deletions(
     """
     found = [each for name in sorted(constraints) for each in _evidence(name, prompts, history)]
     found = [each for each in found if own or not each.known.own]
-    grown = max((record.step for record in history if record.kind.enlarges), default=-1)
-    steps = [record.step for record in history.steps()]
+    grown = max((record.index for record in history if record.kind.enlarges), default=-1)
+    steps = [record.index for record in history.steps()]
     due = [each for each in found if (each.is_due(grown, steps) if since is None else each.known.tried < since)]
     suspects = sorted((each for each in due if each.known.mattered < 0), key=lambda each: each.known.tried)
     together = _first_admitted(suspects, TOGETHER, constraints, prompts)
@@ -133,14 +133,14 @@ def _learn(known: Mapping[str, _Known], entry: LedgerEntry, record: Record, prom
     edit = entry.edit
     for sentence in split(edit.text) if edit.op in ("add", "replace") else ():
         if (facts := known.get(sentence.strip())) is not None:
-            facts.added = record.step if entry.kept and record.accepted else facts.added
-            facts.mattered = record.step if entry.gained else facts.mattered
+            facts.added = record.index if entry.kept and record.accepted else facts.added
+            facts.mattered = record.index if entry.gained else facts.mattered
     if edit.op == "delete":
         facts = known.get(split(record.prompts[edit.predictor])[edit.at].strip())
         if facts is not None:
-            facts.mattered = record.step if entry.lost else facts.mattered
+            facts.mattered = record.index if entry.lost else facts.mattered
             if record.kind in (RecordKind.TRIAL, RecordKind.PRUNE):
-                facts.tried, facts.same = record.step, record.prompts == prompts
+                facts.tried, facts.same = record.index, record.prompts == prompts
 
 
 def try_deletions(bench: Bench, deletions: Edits) -> Judged:

@@ -44,7 +44,7 @@ def whose_turn(update: str, gradients: Sequence[TextGradient], history: History)
     if update == "most_blamed":
         texts = {name: [each.text for each in gradients if each.predictor == name] for name in names}
         return frozenset([max(names, key=lambda name: (_points(texts[name]), sum(map(len, texts[name]))))])
-    last = {each.predictor: record.step for record in history.steps() for each in record.gradients}
+    last = {each.predictor: record.index for record in history.steps() for each in record.gradients}
     return frozenset([min(names, key=lambda name: last.get(name, -1))])
 
 

@@ -58,13 +58,13 @@ class ProgressBar:
     def __call__(self, record: Record) -> None:
         """Show a record; made for ``on_record=``."""
         self._begin()
-        self._pace.add(record.spent, time.monotonic(), fresh=record.step == 0)
+        self._pace.add(record.spent, time.monotonic(), fresh=record.index == 0)
         self._runs = int(record.spent.get("metric_calls", 0))
         if record.score is not None and (record.accepted or record.kind.enlarges):
             self._score = f"score {record.score:.2f}"
-        doing = {"start": "start", "prune": "choosing"}.get(record.kind, f"{record.kind} {record.step}")
+        doing = {"start": "start", "prune": "choosing"}.get(record.kind, f"{record.kind} {record.index}")
         if worth_telling(record):
-            self._line(record.kind, record.step, news(record))
+            self._line(record.kind, record.index, news(record))
             if self._shows_edits and not record.kind.enlarges:
                 self._indented(edit_lines(record))
         if self._progress is not None:

@@ -86,7 +86,7 @@ def changed_examples(history: History, calls: Calls) -> list[ChangedExample]:
             tried = _Tried(record, entry)
             for x, gained in links:
                 before, after = tried.runs(x, gained, calls)
-                changes.setdefault(x, []).append(Change(record.step, gained, in_force, edit, before, after))
+                changes.setdefault(x, []).append(Change(record.index, gained, in_force, edit, before, after))
     examples = (_example(x, each) for x, each in sorted(changes.items()))
     return [each for each in examples if each is not None]
 

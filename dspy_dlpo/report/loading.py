@@ -49,8 +49,8 @@ def _history(path: Path) -> History:
 
 def _same(first: History, second: History) -> bool:
     """Whether two histories tell of the same records."""
-    return [(each.kind, each.step, each.cost) for each in first] == [
-        (each.kind, each.step, each.cost) for each in second
+    return [(each.kind, each.index, each.cost) for each in first] == [
+        (each.kind, each.index, each.cost) for each in second
     ]
 
 

@@ -94,7 +94,7 @@ def make_page(result: DLPOResult) -> Page:
         headline=shown,
         notes=(*_simulated(settings), *notes),
         prompts=prompt_pairs(result.start_prompts, result.best_prompts),
-        returned=next((each.step for each in result.history if each.proposal == result.best_prompts), None),
+        returned=next((each.index for each in result.history if each.proposal == result.best_prompts), None),
         chapters=tuple(told),
         ledger=tuple(ledger(told)),
         examples=tuple(changed_examples(result.history, calls)),

@@ -75,7 +75,7 @@ class DLPOResult:
     @property
     def steps(self) -> tuple[tuple[int, str, bool, str], ...]:
         """Number, kind, whether it was accepted, and reason of every record."""
-        return tuple((record.step, record.kind.value, record.accepted, str(record.reason)) for record in self.history)
+        return tuple((record.index, record.kind.value, record.accepted, str(record.reason)) for record in self.history)
 
     @property
     def ledger(self) -> tuple[LedgerEntry, ...]:

@@ -148,7 +148,7 @@ def _chapter(record: Record, cost: int, whole: tuple[tuple[int, ...], tuple[int,
     changed = _changed(record, judged) if record.accepted and decided else ()
     shown = [line.edit for prompt in changed for line in prompt.lines if line.edit is not None]
     return Chapter(
-        step=record.step,
+        step=record.index,
         kind=KINDS[record.kind],
         state=("accepted" if record.accepted else "refused") if decided else "neutral",
         outcome=("kept" if record.accepted else "not kept") if decided else "",
@@ -265,7 +265,7 @@ def tried(edit: Edit, record: Record, **found: object) -> TriedEdit:
     sentences = split(record.prompts.get(edit.predictor, ""))
     old = sentences[edit.at] if edit.op != "add" and 0 <= edit.at < len(sentences) else ""
     fields: dict[str, object] = {
-        "step": record.step,
+        "step": record.index,
         "operation": OPERATIONS.get(edit.op, edit.op),
         "predictor": edit.predictor,
         "deleted": old.strip(),

@@ -47,7 +47,7 @@ def _row(record: Record) -> dict[str, Any]:
     has_gain = record.score is not None and record.base is not None
     in_force = record.proposal if record.accepted else record.prompts
     return {
-        "step": record.step,
+        "step": record.index,
         "kind": record.kind.value,
         "accepted": record.accepted,
         "score": record.score,

@@ -90,7 +90,7 @@ class Attempt:
         task, records = self._job.tasks[pair.task], []
 
         def on_record(record: Record) -> None:
-            records[record.step :] = [record]  # pruning is done anew after a restart
+            records[record.index :] = [record]  # pruning is done anew after a restart
             checkpoint.save()
             if self._is_lost():
                 raise TrialLost

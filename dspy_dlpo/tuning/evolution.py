@@ -61,7 +61,7 @@ def _record_parts(record: Record) -> list[Part]:
         return [_bar(record, "start"), *_text_parts(texts, changed=False)]
     if not record.accepted or not texts:
         return [_thin(record)]
-    return [_bar(record, f"{record.kind} {record.step}  kept"), *_text_parts(texts, changed=True)]
+    return [_bar(record, f"{record.kind} {record.index}  kept"), *_text_parts(texts, changed=True)]
 
 
 def _text_parts(texts: Sequence[tuple[str, str, str]], *, changed: bool) -> list[Part]:
@@ -118,7 +118,7 @@ def _score(record: Record) -> str:
 
 def _thin(record: Record) -> Part:
     outcome = "judging set" if record.kind == RecordKind.GROWTH else "kept" if record.accepted else "not kept"
-    line = f"{record.kind} {record.step}  {outcome}: {str(record.reason) or 'no reason given'}"
+    line = f"{record.kind} {record.index}  {outcome}: {str(record.reason) or 'no reason given'}"
     return Part(_note(shorten(line, COLUMNS + 14), 0), LINE)
 
 

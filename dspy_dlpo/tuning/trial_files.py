@@ -89,7 +89,7 @@ def _row(record: Record) -> dict[str, Any]:
     several = len(record.proposal) > 1
     kept = record.accepted or record.kind == RecordKind.START
     return {
-        "step": record.step,
+        "step": record.index,
         "kind": record.kind.value,
         "accepted": record.accepted,
         "score": "" if record.score is None else round(record.score, 4),

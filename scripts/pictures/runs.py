@@ -30,7 +30,7 @@ def contrastive() -> tuple[Figure, Any]:
     """Which past prompts are shown beside the one in force."""
     history = _run("object_counting", acceptance=Greedy()).history
     records = [record for record in history if record.kind == "step"][:8]
-    context = StepContext(records[-1].step + 1, 0.5, History(history[: records[-1].step + 1]))
+    context = StepContext(records[-1].index + 1, 0.5, History(history[: records[-1].index + 1]))
     prompt = context.history.current(history[0].prompts)["solve"]
     now, technique, update = prompt, Contrastive(margin=0.1), Update("solve", prompt)
     [note] = technique.apply(update, context).notes
@@ -41,7 +41,7 @@ def contrastive() -> tuple[Figure, Any]:
             continue
         difference, _ = paired_difference(each.scores, scored[now].scores)
         pair = [record for record in context.history if record.complete and record.proposal["solve"] in (now, other)]
-        said = technique.apply(update, StepContext(context.step, 0.5, History(pair))).notes
+        said = technique.apply(update, StepContext(context.index, 0.5, History(pair))).notes
         shown = bool(said) and said[0].body in note.body
         points.append((distance(now, other), round(difference, 4), shown))
     figure, axes = paper(7.2, 3.4)

@@ -131,8 +131,8 @@ def test_the_controller_is_given_the_plan_as_it_was_made_and_the_history_so_far(
     controller = Counting()
     run = run_with(controller)
     assert [plan for plan, _ in controller.asked] == [run.plan] * len(run.history.steps())
-    steps = [record.step for record in run.history.steps()]
-    assert [ctx.step for _, ctx in controller.asked] == steps
+    steps = [record.index for record in run.history.steps()]
+    assert [ctx.index for _, ctx in controller.asked] == steps
     assert [len(ctx.history) for _, ctx in controller.asked] == steps
     assert [ctx.progress for _, ctx in controller.asked] == [record.progress for record in run.history.steps()]
 

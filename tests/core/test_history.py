@@ -127,3 +127,10 @@ def test_chance_is_a_function_of_seed_step_and_labels(labels) -> None:
 
     assert draw(3, 5, *labels) == draw(3, 5, *labels)
     assert len({draw(3, 5, *labels), draw(4, 5, *labels), draw(3, 6, *labels), draw(3, 5, *labels, "more")}) == 4
+
+
+def test_the_former_name_of_a_records_number_still_works() -> None:
+    with pytest.warns(DeprecationWarning, match="Record.index"):
+        assert record("a", step=3).step == 3
+    with pytest.warns(DeprecationWarning, match="StepContext.index"):
+        assert StepContext(4, 0.5, History()).step == 4

@@ -50,7 +50,7 @@ def accounted(run) -> None:
     """What every run must satisfy, however it went."""
     assert run.runs.account.spent <= run.runs.account.limit - run.runs.account.reserved
     assert len(run.runs._forward.requests) == run.runs.account.spent
-    assert [record.step for record in run.history] == list(range(len(run.history)))
+    assert [record.index for record in run.history] == list(range(len(run.history)))
     progress = [record.progress for record in run.history]
     assert progress == sorted(progress)
     assert all(0 <= each <= 1 for each in progress)
@@ -152,7 +152,7 @@ def test_where_runs_do_not_differ_the_prompts_in_force_never_get_worse(seed: int
 def test_every_record_is_told_as_it_is_made() -> None:
     told = []
     run = run_of(World(rewards), Script(proposes(0, 1)), judging=QUIET, stopping=Stopping(max_steps=6))
-    run.on_record = lambda record: told.append((record.step, len(run.history)))
+    run.on_record = lambda record: told.append((record.index, len(run.history)))
     run.go()
     assert told == [(i, i + 1) for i in range(len(run.history))]
 
@@ -316,7 +316,7 @@ def test_frozen_text_outlives_steps_trials_and_moves() -> None:
         run.go()
         assert any(record.kind == "trial" for record in run.history)
         for record in run.history:
-            assert FROZEN in record.proposal["solve"], (seed, record.kind, record.step, record.ledger)
+            assert FROZEN in record.proposal["solve"], (seed, record.kind, record.index, record.ledger)
 
 
 @given(st.integers(1, 3), st.lists(st.integers(0, 9), min_size=1, max_size=6), st.booleans())

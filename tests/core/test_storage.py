@@ -25,7 +25,7 @@ reasons = st.builds(Reason, st.sampled_from(Why), st.tuples(text, text, text))
 records = st.builds(
     Record,
     kind=st.sampled_from(RecordKind),
-    step=st.integers(0, 99),
+    index=st.integers(0, 99),
     progress=st.floats(0, 1),
     prompts=st.dictionaries(text, text, max_size=2),
     proposal=st.dictionaries(text, text, max_size=2),

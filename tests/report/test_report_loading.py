@@ -223,7 +223,7 @@ def test_the_table_has_a_row_for_every_record(one, two, empty) -> None:
         for name in table.columns:
             assert f"``{name}``" in DLPOResult.to_pandas.__doc__, name
         for row, record in zip(table.to_dict("records"), result.history, strict=True):
-            assert (row["step"], row["kind"], row["reason"]) == (record.step, record.kind, str(record.reason))
+            assert (row["step"], row["kind"], row["reason"]) == (record.index, record.kind, str(record.reason))
             assert row["score"] == record.score or record.score is None
         assert [str(kind) for kind in table.dtypes[["score", "metric_calls", "accepted"]]] == [
             "float64",

@@ -35,7 +35,7 @@ def test_numbers_files_and_a_note(study, store, outcomes) -> None:
     files = files_of(study, trial, store)
     assert {name.rpartition(".")[2] for name in files} == {"svg", "jsonl", "json"}
     rows = [json.loads(line) for line in files["steps-object_counting-seed0.jsonl"].splitlines()]
-    assert [row["step"] for row in rows] == [record.step for record in outcomes[0].result.history]
+    assert [row["step"] for row in rows] == [record.index for record in outcomes[0].result.history]
     assert json.loads(files["program-object_counting-seed0.json"]) == outcomes[0].result.best_prompts
     note = note_of(study, trial)
     assert "**better**" in note
