@@ -18,7 +18,7 @@ from dspy_dlpo import Budget, DLPOTeleprompter, EditJudge, Judge, WholeJudge
 from dspy_dlpo.core import attribution, judges, judging, trials
 from dspy_dlpo.core.budget import Account
 from dspy_dlpo.core.history import prompts_key
-from dspy_dlpo.core.runs import Runs
+from dspy_dlpo.core.runs import RunCache
 from dspy_dlpo.simulation import simulated_lm, simulated_task, task_names
 
 RUNS = 600
@@ -45,7 +45,7 @@ class Watched:
     def _afresh(self, bench, prompts, bar, order, high):
         """The judgement with none of the prompt's runs made, and how many it makes."""
         account = Account(Budget(metric_calls=10**6))
-        runs = Runs(bench.runs._forward, account, bench.runs.wave, ahead=None)  # as in a run
+        runs = RunCache(bench.runs._forward, account, bench.runs.wave, ahead=None)  # as in a run
         for x in bench.examples:
             for row in bench.runs.rows(bench.incumbent, x):
                 runs.restore(prompts_key(bench.incumbent), x, row)

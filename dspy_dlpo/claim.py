@@ -11,10 +11,10 @@ from dspy_dlpo import selection
 from dspy_dlpo.core.budget import Account, Budget
 from dspy_dlpo.core.history import Prompts, Scored
 from dspy_dlpo.core.result import Comparison
-from dspy_dlpo.core.runs import Runs
+from dspy_dlpo.core.runs import RunCache
 from dspy_dlpo.host.evaluate import Evaluator
 from dspy_dlpo.host.meter import Meter
-from dspy_dlpo.host.metric import MetricDoor
+from dspy_dlpo.host.metric import MetricAdapter
 from dspy_dlpo.host.parameters import INSTRUCTIONS, Kinds
 from dspy_dlpo.host.program import EvaluationCopies
 from dspy_dlpo.report.result import DLPOResult
@@ -86,12 +86,12 @@ def score_prompts(
     evaluator = Evaluator(
         EvaluationCopies(student, parameters),
         list(testset),
-        MetricDoor(metric, None),
+        MetricAdapter(metric, None),
         Meter(),
         task_model=task_model,
         num_threads=num_threads,
     )
-    runs = Runs(evaluator, Account(Budget(2 * len(prompts) * len(testset))), max(8, num_threads), low=None)
+    runs = RunCache(evaluator, Account(Budget(2 * len(prompts) * len(testset))), max(8, num_threads), low=None)
     for each in prompts:
-        runs.ask([(each, x) for x in range(len(testset))])
+        runs.ensure([(each, x) for x in range(len(testset))])
     return [runs.means(each, range(len(testset))) for each in prompts]

@@ -27,19 +27,18 @@ from dspy_dlpo.core.memory import Memory, open_run
 from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.result import Comparison
 from dspy_dlpo.core.roles import Row
-from dspy_dlpo.core.runs import Runs
+from dspy_dlpo.core.runs import RunCache
 from dspy_dlpo.core.storage import RESULT, RunDirectory
-from dspy_dlpo.door import Door
 from dspy_dlpo.fingerprint import fingerprint
 from dspy_dlpo.host.answer_forms import answer_forms
 from dspy_dlpo.host.answers import expected_answers
 from dspy_dlpo.host.critic import Critic
 from dspy_dlpo.host.evaluate import Evaluator
-from dspy_dlpo.host.evaluation import Told
+from dspy_dlpo.host.evaluation import EvaluateCallbacks
 from dspy_dlpo.host.feedback import PredictorFeedback
 from dspy_dlpo.host.languages import keep_language
 from dspy_dlpo.host.meter import Meter, Tally, summary
-from dspy_dlpo.host.metric import MetricDoor
+from dspy_dlpo.host.metric import MetricAdapter
 from dspy_dlpo.host.observing import Observer, label_lists
 from dspy_dlpo.host.parameters import explained
 from dspy_dlpo.host.prices import Prices
@@ -50,6 +49,7 @@ from dspy_dlpo.host.values import as_text
 from dspy_dlpo.host.writer import Writer
 from dspy_dlpo.interrupt import Interrupted, StopSignals
 from dspy_dlpo.log import log_shown
+from dspy_dlpo.preflight import Preflight
 from dspy_dlpo.recorder import Recorder
 from dspy_dlpo.report.result import DLPOResult
 from dspy_dlpo.reserve import check_budget, planned_selection
@@ -76,31 +76,31 @@ class Compilation:
 
     def __init__(self, settings: Settings, student: dspy.Module, data: Data) -> None:
         self._settings, self._student, self._data = settings, student, data
-        door = Door(settings, student, data)
+        preflight = Preflight(settings, student, data)
         check_budget(settings, student, data)
-        self._start, self._predictors = door.prompts, door.predictors
-        self._plan = self._planned(door)
-        self._warnings = door.without_room()
+        self._start, self._predictors = preflight.prompts, preflight.predictors
+        self._plan = self._planned(preflight)
+        self._warnings = preflight.without_room()
         controlled(self._plan, StepContext(0, 0.0, History(), self._plan.seed, self._plan.examples))
-        self._redact, self._task_models = Redactor(door.models), door.task_models
+        self._redact, self._task_models = Redactor(preflight.models), preflight.task_models
         self._meter = Meter(Prices(settings.budget.prices))
         self._copies = EvaluationCopies(student, settings.parameters, self._meter.listening)
-        self._metric = MetricDoor(settings.metric, settings.score_range)
+        self._metric = MetricAdapter(settings.metric, settings.score_range)
         self._signals = StopSignals(self._stop_file())
         self._began, self._ran_before = time.monotonic(), 0.0
-        self._directory, self._all_runs = None, list[Runs]()
+        self._directory, self._all_runs = None, list[RunCache]()
         if settings.log_dir is not None:
             self._directory = RunDirectory(settings.log_dir)
         try:
-            self._wire(door)
+            self._wire(preflight)
         except BaseException:
             self._close()
             raise
 
-    def _wire(self, door: Door) -> None:
+    def _wire(self, preflight: Preflight) -> None:
         settings, memory = self._settings, Memory()
         if self._directory:
-            known = fingerprint(settings, self._student, self._data, door.prompt_model, self._languages)
+            known = fingerprint(settings, self._student, self._data, preflight.prompt_model, self._languages)
             memory = open_run(self._directory, known, settings.budget)
         self._memory = memory
         self._recorder = Recorder(self._directory, memory, self._meter, settings.on_record)
@@ -109,7 +109,7 @@ class Compilation:
         self._n_finalists, self._n_val = planned_selection(settings, self._data)
         self._account = self._opened_account()
         self._model = PromptModel(
-            door.prompt_model,
+            preflight.prompt_model,
             self._meter,
             settings.seed,
             num_threads=settings.threads,
@@ -223,7 +223,9 @@ class Compilation:
         if examples:
             runs = self._runs("val", self._data.val)
             failures: list[DLPOError] = []
-            told = Told(self._program, {x: self._data.val[x] for x in examples}, runs, self._settings.threads)
+            told = EvaluateCallbacks(
+                self._program, {x: self._data.val[x] for x in examples}, runs, self._settings.threads
+            )
             scored = selection.compare(self._start, candidates, runs, examples, failures.append, told)
             if failures:  # how the steps ended is in the log already: a later call selects anew
                 self._run.ended, self._run.error = Ending(FAILURES[type(failures[0])], str(failures[0])), failures[0]
@@ -346,13 +348,13 @@ class Compilation:
         account.reserved = max(0, account.reserved - self._recorder.count_val(self._start))
         return account
 
-    def _planned(self, door: Door) -> Plan:
+    def _planned(self, preflight: Preflight) -> Plan:
         settings = self._settings
         inputs = [" ".join(as_text(example.inputs()).values()) for example in self._data.train]
         labels = [" ".join(as_text(example.labels()).values()) for example in self._data.train]
         keeping = {name: keep_language(self._start[name], inputs) for name in self._predictors}
         self._languages = sorted({each for keep in keeping.values() for each in keep.languages})
-        frozen = {name: door.freezing(name) for name in self._predictors}
+        frozen = {name: preflight.freezing(name) for name in self._predictors}
         copying = NoCopying(inputs, labels)
         return Plan(
             techniques=settings.techniques,
@@ -438,7 +440,9 @@ class Compilation:
             hooks=self._recorder.feedback_hooks("train", self._account.may_start),
         )
 
-    def _runs(self, which: str, examples: Sequence[dspy.Example], feedback: PredictorFeedback | None = None) -> Runs:
+    def _runs(
+        self, which: str, examples: Sequence[dspy.Example], feedback: PredictorFeedback | None = None
+    ) -> RunCache:
         settings = self._settings
         evaluator = Evaluator(
             self._copies,
@@ -454,7 +458,7 @@ class Compilation:
             feedback=feedback,
         )
         judging = settings.judging
-        runs = Runs(
+        runs = RunCache(
             evaluator,
             self._account,
             judging.wave,

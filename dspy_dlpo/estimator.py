@@ -17,7 +17,6 @@ from typing import Any
 import dspy
 
 from dspy_dlpo.core.budget import Budget
-from dspy_dlpo.door import Door, word_limit
 from dspy_dlpo.estimate import Estimate, ModelEstimate, Span
 from dspy_dlpo.hidden_tokens import hidden_notes, image_tokens, thinking_tokens
 from dspy_dlpo.host.adapters import PlainAdapter
@@ -28,11 +27,12 @@ from dspy_dlpo.host.failures import RIGHT
 from dspy_dlpo.host.fitting import LEAST_TOKENS, most_tokens
 from dspy_dlpo.host.forms import WriteLines
 from dspy_dlpo.host.meter import ModelMeter
-from dspy_dlpo.host.metric import MetricDoor
+from dspy_dlpo.host.metric import MetricAdapter
 from dspy_dlpo.host.prices import Prices
 from dspy_dlpo.host.program import call, copy_program
 from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.host.values import as_text
+from dspy_dlpo.preflight import Preflight, word_limit
 from dspy_dlpo.settings import BATCH_SIZE, Data, Settings
 
 # No end of a range is further from the other than this factor, but for tokens that no text shows.
@@ -89,7 +89,7 @@ class Estimator:
 
     def __init__(self, settings: Settings, student: dspy.Module, data: Data) -> None:
         self._settings, self._student, self._data = settings, student, data
-        self._door = Door(settings, student, data)
+        self._preflight = Preflight(settings, student, data)
         self._prices = Prices(settings.budget.prices)
         self._task_model = settings.task_model or dspy.settings.lm
 
@@ -106,7 +106,7 @@ class Estimator:
         runs = self._runs(uses, seconds)
         task = [self._task(use, runs) for use in _by_model(uses)]
         notes = [*map(_sentence, self._data.notes), *self._hidden(uses, probes), *([] if probes else self._warnings())]
-        notes += self._door.without_room()
+        notes += self._preflight.without_room()
         return Estimate(runs, (*task, self._prompt(runs.high)), min(probes, len(self._data.train)), tuple(notes))
 
     def allowed(self) -> dict[str, float]:
@@ -137,7 +137,7 @@ class Estimator:
     def _probed(self, probes: int) -> tuple[list[_Use], float]:
         """What a run of the program asks, and how many seconds it takes, measured on a few examples."""
         program, meter, began = self._fresh_program(), ModelMeter(), time.monotonic()
-        metric = MetricDoor(self._settings.metric, None)
+        metric = MetricAdapter(self._settings.metric, None)
         general = {} if self._settings.task_model is None else {"lm": self._settings.task_model}
         examples = self._data.train[:probes]
         for example in examples:
@@ -147,7 +147,7 @@ class Estimator:
                     scope.note_usage(prediction)
                     metric(example, prediction)
                 except Exception as error:  # noqa: BLE001 - whatever a user's program raises: told, not hidden
-                    said = Redactor(self._door.models).error(error)
+                    said = Redactor(self._preflight.models).error(error)
                     raise ValueError(f"The program failed on a probe: {type(error).__name__}: {said}") from None
         count, tallies = len(examples), meter.tallies()
         used = [(lm, tallies[str(i)]) for i, lm in enumerate(meter.models)]
@@ -171,8 +171,8 @@ class Estimator:
         """What is to be said of tokens that no text shows; probes measure those of the program."""
         measured = probes and all(use.thinking.high == use.images.high == 0 for use in uses)
         models = [] if measured else [use.lm for use in uses if use.thinking.high]
-        if thinking_tokens(self._door.prompt_model):
-            models.append(self._door.prompt_model)
+        if thinking_tokens(self._preflight.prompt_model):
+            models.append(self._preflight.prompt_model)
         demos = [predictor.demos for _, predictor in self._student.named_predictors()]
         values = [] if measured else [*(example.inputs() for example in self._data.train[:20]), demos]
         return hidden_notes(list(dict.fromkeys(str(lm.model) for lm in models)), values)
@@ -226,17 +226,17 @@ class Estimator:
         found = word_limit(self._settings.techniques)
         limit = math.inf if found is None else found
         words = share * GROWTH * (runs / 300) ** 0.25
-        prompts, editable = self._door.prompts, self._door.predictors
-        grown = [min(words, MOST_OF_ROOM * max(0, limit - self._door.own_words(name))) for name in editable]
+        prompts, editable = self._preflight.prompts, self._preflight.predictors
+        grown = [min(words, MOST_OF_ROOM * max(0, limit - self._preflight.own_words(name))) for name in editable]
         return TOKENS_PER_WORD * sum(grown) / len(prompts)
 
     @property
     def _gradients(self) -> int:
-        return self._settings.n_gradients(len(self._door.predictors))
+        return self._settings.n_gradients(len(self._preflight.predictors))
 
     @property
     def _asks_critic(self) -> bool:
-        return self._settings.asks_critic(len(self._door.predictors))
+        return self._settings.asks_critic(len(self._preflight.predictors))
 
     def _prompt(self, runs: float) -> ModelEstimate:
         """What is asked for each text gradient: the writer, again where a reply is of no use, and the critic if any."""
@@ -248,7 +248,7 @@ class Estimator:
         read, written = parts * (critics * critic + REPLIES * writer), parts * (critics * CRITIQUE + REPLIES * EDITS)
         asked = parts * (critics + REPLIES)
         tokens_in, tokens_out = Span(low * read, high * read), Span(low * written, high * written)
-        calls, model = Span(asked * low, asked * high), self._door.prompt_model
+        calls, model = Span(asked * low, asked * high), self._preflight.prompt_model
         tokens_out = _more(tokens_out, calls, thinking_tokens(model) or Span(0, 0))
         return self._model("prompt", model, calls, tokens_in, tokens_out)
 
@@ -256,7 +256,7 @@ class Estimator:
         """Tokens of a typical request to the critic, and to the writer."""
         batch = math.ceil((self._settings.batch_size or min(BATCH_SIZE, len(self._data.train))) / self._gradients)
         example = max((_shown(example) for example in self._data.train[:20]), key=len)
-        prompt = max(self._door.prompts.values(), key=len) + " word" * int(self._growth(runs) / TOKENS_PER_WORD)
+        prompt = max(self._preflight.prompts.values(), key=len) + " word" * int(self._growth(runs) / TOKENS_PER_WORD)
         critic = {"program": "", "module": "", "current_instructions": prompt, "failures": example * batch}
         more = {"successes": example * RIGHT}
         answers = account_of_answers(expected_answers([as_text(each.labels()) for each in self._data.train]), [])
@@ -266,7 +266,7 @@ class Estimator:
         words = "x" * (said + 150) * CHARACTERS_PER_TOKEN  # the critique, the advice of the techniques, the limits
         writer = {"module": "", "purpose": "", "current_instructions": prompt, "advice": words, "limits": ""}
         seen = {"failures": example * (min(FOR_WRITER, batch) if said else batch)}
-        bound = most_tokens(self._door.prompt_model)
+        bound = most_tokens(self._preflight.prompt_model)
         marks = dspy.ChatAdapter(use_json_adapter_fallback=False)
         asked_in = ((marks, CritiqueModule, critic), (PlainAdapter(), WriteLines, {**writer, **seen}))
         requests = [

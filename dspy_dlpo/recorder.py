@@ -10,7 +10,7 @@ from dspy_dlpo.core.ending import EndedBy, Ending
 from dspy_dlpo.core.history import Record, prompts_key
 from dspy_dlpo.core.memory import Memory, RunKey, ended, mark, planned
 from dspy_dlpo.core.roles import Row, RunRequest
-from dspy_dlpo.core.runs import Runs
+from dspy_dlpo.core.runs import RunCache
 from dspy_dlpo.core.storage import RunDirectory
 from dspy_dlpo.host.evaluate import Hooks, Spent
 from dspy_dlpo.host.feedback import FeedbackHooks
@@ -57,7 +57,7 @@ class Recorder:
         account.lost = memory.lost_runs
         self._account = account
 
-    def restore(self, which: str, runs: Runs) -> None:
+    def restore(self, which: str, runs: RunCache) -> None:
         """Give runs on a set of examples what the records rest on."""
         for (name, prompts, example, _), past in self._memory.runs.items():
             if name == which:

@@ -17,7 +17,7 @@ from dspy_dlpo.core.history import Prompts, Scored, best_first
 from dspy_dlpo.core.judging import MOST_MISSING
 from dspy_dlpo.core.loop import Run
 from dspy_dlpo.core.result import Comparison
-from dspy_dlpo.core.runs import Runs
+from dspy_dlpo.core.runs import RunCache
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,7 +67,7 @@ def finalists(run: Run, count: int) -> list[Prompts]:
     chosen = [each.prompts for each in best_first(known)][:count]
     for prompts in chosen:
         with suppress(RunEnds, ModelError, MetricError):
-            run.runs.ask([(prompts, x) for x in run.judging_set])
+            run.runs.ensure([(prompts, x) for x in run.judging_set])
     scored = [Scored(prompts, run.runs.means(prompts, run.judging_set)) for prompts in chosen]
     return [each.prompts for each in best_first(scored)]
 
@@ -75,7 +75,7 @@ def finalists(run: Run, count: int) -> list[Prompts]:
 def compare(
     start: Prompts,
     candidates: Sequence[Prompts],
-    runs: Runs,
+    runs: RunCache,
     examples: Sequence[int],
     on_failure: Callable[[DLPOError], None] = lambda error: None,
     around: Callable[[Prompts, Callable[[], None]], None] = lambda prompts, ask: ask(),
@@ -119,7 +119,7 @@ def judged(run: Run, candidates: Sequence[Prompts], *, complete: bool = False) -
     """
     if complete:
         with suppress(RunEnds, ModelError, MetricError):
-            run.runs.ask([(candidates[0], x) for x in run.judging_set])
+            run.runs.ensure([(candidates[0], x) for x in run.judging_set])
     scored = [Scored(prompts, run.runs.means(prompts, run.judging_set)) for prompts in candidates]
     return [each for each in scored if each.scores]
 

@@ -23,7 +23,7 @@ from dspy_dlpo.core.plan import Stopping
 from dspy_dlpo.core.technique import Technique
 from dspy_dlpo.core.turns import UPDATES
 from dspy_dlpo.examples import as_examples, distinct, repeated, split_holdout, unseen
-from dspy_dlpo.host.metric import MetricDoor
+from dspy_dlpo.host.metric import MetricAdapter
 from dspy_dlpo.host.parameters import KINDS
 
 
@@ -63,7 +63,7 @@ class Settings:
         if self.log_dir is not None:
             object.__setattr__(self, "log_dir", absolute_path("log_dir", self.log_dir))
         check_range(self.score_range)
-        MetricDoor(self.metric, self.score_range)
+        MetricAdapter(self.metric, self.score_range)
         _check_type("acceptance", self.acceptance, Acceptance)
         _check_type("judging", self.judging, Judge)
         _check_type("budget", self.budget, Budget)

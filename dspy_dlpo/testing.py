@@ -33,7 +33,7 @@ from dspy_dlpo.core.parts import proposal
 from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.reasons import Reason, Why
 from dspy_dlpo.core.roles import Row, RunRequest
-from dspy_dlpo.core.runs import Runs
+from dspy_dlpo.core.runs import RunCache
 from dspy_dlpo.core.schedule import Schedule
 from dspy_dlpo.core.sentences import count_words, split
 from dspy_dlpo.core.space import Choice, Dimension, Range, search_space, with_params
@@ -234,8 +234,8 @@ def _judged(judge: Judge, edits: Edits, bar: Bar, limit: int) -> tuple[Judged, B
     def forward(requests: Sequence[RunRequest]) -> list[Row]:
         return [Row(each.example, _score(each.prompts, each.example)) for each in requests]
 
-    runs = Runs(forward, Account(Budget(metric_calls=limit)), judge.wave)
-    runs.ask([(_START, x) for x in range(_EXAMPLES)])
+    runs = RunCache(forward, Account(Budget(metric_calls=limit)), judge.wave)
+    runs.ensure([(_START, x) for x in range(_EXAMPLES)])
     bench = Bench(runs, _START, tuple(range(_EXAMPLES)), confirm=judge.confirm)
     return judge.judge(bench, edits, bar, Rules(legal=lambda part: _short_enough(part, edits))), bench
 

@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "dspy_dlpo"
 # Rooms that read what others wrote in words: a provider's errors, a model's replies, a prompt to try things on, and the
 # simulated model.
-READERS = {"host/dead.py", "host/replies.py", "testing.py"}
+READERS = {"host/lm_errors.py", "host/replies.py", "testing.py"}
 FILES = [
     path
     for path in sorted(PACKAGE.rglob("*.py"))

@@ -36,9 +36,9 @@ from dspy_dlpo.core.budget import AUTO, Budget
 from dspy_dlpo.core.ending import EndedBy, Ending
 from dspy_dlpo.core.errors import DLPOError
 from dspy_dlpo.core.paths import absolute_path
-from dspy_dlpo.door import Door
 from dspy_dlpo.examples import unseen
 from dspy_dlpo.loading import load_task
+from dspy_dlpo.preflight import Preflight
 from dspy_dlpo.progress import ProgressBar
 from dspy_dlpo.progress.streams import whole_lines
 
@@ -145,7 +145,7 @@ class _Job:
     @property
     def is_simulated(self) -> bool:
         """Whether a simulated model takes part."""
-        return any(map(is_simulated, Door(self.optimizer().settings, self.task.program).models))
+        return any(map(is_simulated, Preflight(self.optimizer().settings, self.task.program).models))
 
     def outcome(self, result: DLPOResult, estimate: Estimate) -> Outcome:
         """A result, with what is needed to show it."""

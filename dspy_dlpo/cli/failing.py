@@ -12,7 +12,7 @@ import click
 
 import dspy_dlpo
 from dspy_dlpo.core.errors import DLPOError
-from dspy_dlpo.host.dead import one_line
+from dspy_dlpo.host.lm_errors import one_line
 from dspy_dlpo.host.secrets import Redactor
 
 DONE, FAILED, MISUSED, NO_GAIN, INTERRUPTED = 0, 1, 2, 3, 130

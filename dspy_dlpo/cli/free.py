@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import dspy
 
 from dspy_dlpo import Estimate
-from dspy_dlpo.door import Door
+from dspy_dlpo.preflight import Preflight
 from dspy_dlpo.settings import Settings
 from dspy_dlpo.simulation import engine_of
 
@@ -17,7 +17,7 @@ from dspy_dlpo.simulation import engine_of
 def cost_nothing(settings: Settings, program: dspy.Module, said: Estimate) -> bool:
     """Whether no model of a run asks for money."""
     known = said.usd is not None and said.usd.high == 0
-    return known or all(is_free(lm) for lm in Door(settings, program).models)
+    return known or all(is_free(lm) for lm in Preflight(settings, program).models)
 
 
 def is_free(lm: Any) -> bool:

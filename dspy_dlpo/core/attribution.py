@@ -105,7 +105,7 @@ def judge_by_edit(
     idle_is_fine = [(account.shortens or idle_may_pass) and not must_pay(account.edit) for account in accounts]
     # Where no edit need repair anything, all of them come to the passing examples.
     sure = bench.runs.wave if all(idle_is_fine) else 0
-    _attribute(bench, accounts, bench.failing(), bench.passing(), likely=sure)
+    _attribute(bench, accounts, bench.failing(), bench.passing(), expected=sure)
     for account, fine in zip(accounts, idle_is_fine, strict=True):
         if not account.gained and not fine:
             account.why = Why.REPAIRS_NOTHING
@@ -134,7 +134,7 @@ def _without_losers(bench: Bench, alive: list[_Account], allowed: float) -> list
         if not alive:
             break
         done = start + bench.runs.wave
-        _attribute(bench, alive, passing[start:done], passing[done:], likely=harmless)
+        _attribute(bench, alive, passing[start:done], passing[done:], expected=harmless)
         left = _affordable(alive, allowed)
         harmless = harmless + bench.runs.wave if len(left) == len(alive) else 0
         alive = left
@@ -150,7 +150,7 @@ def _affordable(accounts: list[_Account], allowed: float) -> list[_Account]:
 
 
 def _attribute(
-    bench: Bench, accounts: list[_Account], examples: Sequence[int], then: Sequence[int] = (), likely: int = 0
+    bench: Bench, accounts: list[_Account], examples: Sequence[int], prefetch: Sequence[int] = (), expected: int = 0
 ) -> None:
     """Run all edits together on examples, and book each change of score on the edits that cause it.
 
@@ -159,7 +159,7 @@ def _attribute(
     together = bench.part([account.edit for account in accounts])
     pairs = [(together, x) for x in examples]
     if bench.runs.can_pay_for(3 * len(pairs)):  # with every change confirmed; else the last waves matter
-        bench.ask(pairs, [(together, x) for x in then], likely)
+        bench.ensure(pairs, [(together, x) for x in prefetch], expected)
     single = cache(lambda i: bench.part([accounts[i].edit]))
     changes: list[float] = []
     for start in range(0, len(pairs), bench.runs.wave):
@@ -168,7 +168,7 @@ def _attribute(
         sure = 1 < len(accounts) <= MANY and not bench.runs.differ
         changed = [x for _, x in part if bench.change(together, x)] if sure else []
         alone = [(single(i), x) for x in changed for i in range(len(accounts))]
-        changes += bench.changes(part, alone, likely=WAVES_AHEAD * bench.runs.wave)
+        changes += bench.changes(part, alone, expected=WAVES_AHEAD * bench.runs.wave)
     pending = {x: change for x, change in zip(examples, changes, strict=True) if change}
     if len(accounts) == 1:
         for x, change in pending.items():
@@ -192,8 +192,8 @@ def _alone(
     while any(untried.values()):
         tries = {x: _likeliest(accounts, left, pending[x]) for x, left in untried.items() if left}
         pairs = [(single(i), x) for x, i in tries.items()]
-        then = [(single(i), x) for x in tries for i in untried[x] if i != tries[x]]
-        changes = bench.changes(pairs, then, likely=WAVES_AHEAD * bench.runs.wave)
+        prefetch = [(single(i), x) for x in tries for i in untried[x] if i != tries[x]]
+        changes = bench.changes(pairs, prefetch, expected=WAVES_AHEAD * bench.runs.wave)
         for (x, i), change in zip(tries.items(), changes, strict=True):
             untried[x].remove(i)
             if change * pending[x] > 0:

@@ -11,7 +11,7 @@ from dspy_dlpo.core.edits import Edit
 from dspy_dlpo.core.history import Prompts
 from dspy_dlpo.core.parts import Parts
 from dspy_dlpo.core.reasons import Reason, Why
-from dspy_dlpo.core.runs import Pair, Runs
+from dspy_dlpo.core.runs import Pair, RunCache
 from dspy_dlpo.core.sentences import words_of
 
 # A judgement with more than this share of its runs lost in transport says nothing.
@@ -32,7 +32,7 @@ class Bench:
         parts: The sets of edits that were tried together so far, and on what.
     """
 
-    runs: Runs
+    runs: RunCache
     incumbent: Prompts
     examples: tuple[int, ...]
     high: float | None = 1.0
@@ -79,22 +79,22 @@ class Bench:
         """The incumbent after edits."""
         return self.parts.of(self.incumbent, edits)
 
-    def ask(self, pairs: Sequence[Pair], then: Sequence[Pair] = (), likely: int = 0) -> None:
-        """Make the first run of each pair of prompts and example that has none, as `Runs.ask` does."""
+    def ensure(self, pairs: Sequence[Pair], prefetch: Sequence[Pair] = (), expected: int = 0) -> None:
+        """Make the first run of each pair of prompts and example that has none, as `RunCache.ensure` does."""
         self.parts.ask(pairs)
-        self.runs.ask(pairs, then, likely)
+        self.runs.ensure(pairs, prefetch, expected)
 
-    def changes(self, pairs: Sequence[Pair], then: Sequence[Pair] = (), likely: int = 0) -> list[float]:
+    def changes(self, pairs: Sequence[Pair], prefetch: Sequence[Pair] = (), expected: int = 0) -> list[float]:
         """Signed change of score against the incumbent for each pair of prompts and example; 0 within the noise.
 
         The missing runs are made. While noise is assumed, a change counts only when a second run of the proposal
-        agrees, and the incumbent is run a second time too. What will be asked `then` goes out along, as with
-        `Runs.ask`.
+        agrees, and the incumbent is run a second time too. What is in `prefetch` goes out along, as with
+        `RunCache.ensure`.
         """
-        self.ask(pairs, then, likely)
+        self.ensure(pairs, prefetch, expected)
         if self.confirms:
             flipped = [(prompts, x) for prompts, x in pairs if self.change(prompts, x)]
-            self.runs.repeat([*flipped, *((self.incumbent, x) for _, x in flipped)], then, likely)
+            self.runs.repeat([*flipped, *((self.incumbent, x) for _, x in flipped)], prefetch, expected)
         return [self.change(prompts, x) for prompts, x in pairs]
 
     def change(self, prompts: Prompts, example: int) -> float:
@@ -148,7 +148,7 @@ def judge(bench: Bench, prompts: Prompts, bar: Bar, order: Sequence[int] | None 
     ran = len(bench.runs.all_scores(prompts, order))  # as many more go out at once as have run, and it is still in
     for start in range(0, len(order), bench.runs.wave):
         done = start + bench.runs.wave
-        bench.changes(pairs[start:done], pairs[done:], likely=max(ran, start))
+        bench.changes(pairs[start:done], pairs[done:], expected=max(ran, start))
         best_possible = _best_possible(bench, prompts, order, done)
         if not Bar(margin, bar.strict).passes(best_possible, shorter=shorter):
             return judgement_of(bench, prompts, False, Why.CANNOT_REACH_BAR.because(f"{bar.lowest:.3f}"))

@@ -27,7 +27,7 @@ from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.request import admit, fault_of, request, why_nothing
 from dspy_dlpo.core.restoring import next_restorations, try_restorations
 from dspy_dlpo.core.roles import Critique, Feedback, Observation, Observe, Row, RunRequest, Write
-from dspy_dlpo.core.runs import Runs
+from dspy_dlpo.core.runs import RunCache
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.technique import apply_all
 from dspy_dlpo.core.trials import next_deletions, try_deletions, try_move
@@ -88,7 +88,7 @@ class Run:
 
     plan: Plan
     start: Prompts
-    runs: Runs
+    runs: RunCache
     critique: Critique
     write: Write
     spent: Callable[[], Mapping[str, float]] = dict
@@ -194,7 +194,7 @@ class Run:
     def _ask_again(self) -> None:
         """Try once more what the prompts in force have lost in transport; not for ever, as some may never answer."""
         lost = self._unanswered(self.judging_set)
-        self.runs.ask([(self.prompts, x) for x in lost if len(self.runs.rows(self.prompts, x)) < MOST_TRIES])
+        self.runs.ensure([(self.prompts, x) for x in lost if len(self.runs.rows(self.prompts, x)) < MOST_TRIES])
 
     def _unanswered(self, examples: Sequence[int]) -> list[int]:
         """The examples on which every run of the prompts in force was lost in transport."""
@@ -247,7 +247,7 @@ class Run:
         kept = [self.prompts] if best is None or best.prompts == self.prompts else [self.prompts, best.prompts]
         if kind == RecordKind.START:
             self._try_out(batch)
-        self.runs.ask([(prompts, x) for prompts in kept for x in batch])
+        self.runs.ensure([(prompts, x) for prompts in kept for x in batch])
         means = self.runs.means(self.prompts, judging_set)
         if not means:
             raise ModelError(f"No call of the task model was answered: {self._last_error(batch)}")
@@ -265,11 +265,11 @@ class Run:
         Raises:
             ProgramError: If all of `OUT` runs fail by the same mistake in the program's code.
         """
-        self.runs.ask([(self.prompts, batch[0])])
+        self.runs.ensure([(self.prompts, batch[0])])
         mistakes = self._mistakes(batch)
         if not (mistakes and self.plan.stopping.broken_program):
             return
-        self.runs.ask([(self.prompts, x) for x in batch[:OUT]])
+        self.runs.ensure([(self.prompts, x) for x in batch[:OUT]])
         rows = [row for x in batch[:OUT] for row in self.runs.rows(self.prompts, x) if row.score is not None]
         mistakes = self._mistakes(batch)
         if len(mistakes) == len(rows) >= min(OUT, len(batch)) and len(set(mistakes)) == 1:

@@ -19,7 +19,7 @@ Key = tuple[str, int]
 QUIET_REPEATS = 20
 
 
-class Runs:
+class RunCache:
     """The runs made so far on one set of examples.
 
     A run that the metric gave no score counts as the lowest where any prompts have a score on its example: so none wins
@@ -101,41 +101,41 @@ class Runs:
         key = prompts_key(prompts)
         return {x: scores for x in examples if (scores := self._scored((key, x)))}
 
-    def ask(self, requests: Sequence[Pair], then: Sequence[Pair] = (), likely: int = 0) -> None:
+    def ensure(self, requests: Sequence[Pair], prefetch: Sequence[Pair] = (), expected: int = 0) -> None:
         """Make the first run of each pair of prompts and example that has none, and try once more what was lost.
 
         Args:
             requests: The pairs.
-            then: What will be asked next if nothing speaks against it; some of it goes out along where that is allowed.
-            likely: How much of that is expected to be needed.
+            prefetch: What is needed next if nothing speaks against it; some of it goes out along where that is allowed.
+            expected: How much of that is expected to be needed.
 
         Raises:
             BudgetSpent: When a wave cannot be paid for; the waves before it are kept.
             MetricError: When the metric has given no score too often.
         """
-        self._until(1, requests, then, likely)
+        self._until(1, requests, prefetch, expected)
 
-    def repeat(self, requests: Sequence[Pair], then: Sequence[Pair] = (), likely: int = 0) -> None:
+    def repeat(self, requests: Sequence[Pair], prefetch: Sequence[Pair] = (), expected: int = 0) -> None:
         """Run pairs of prompts and example again, each until it has two runs.
 
         Args:
             requests: The pairs.
-            then: As for `ask`.
-            likely: As for `ask`.
+            prefetch: As for `ensure`.
+            expected: As for `ensure`.
 
         Raises:
             BudgetSpent: When a wave cannot be paid for.
         """
-        self._until(2, requests, then, likely)
+        self._until(2, requests, prefetch, expected)
 
-    def _until(self, runs: int, requests: Sequence[Pair], then: Sequence[Pair], likely: int) -> None:
+    def _until(self, runs: int, requests: Sequence[Pair], prefetch: Sequence[Pair], expected: int) -> None:
         """Try twice to have each pair run so often."""
         pairs = _by_key(requests)
         missing = [key for key in pairs if self._answered(key) < runs]
         if not missing:
             return
         first = [key for key in missing if not self._was_tried_ahead(key)]
-        self._make([*(pairs[key] for key in first), *self._ahead_of(first, then, likely)])
+        self._make([*(pairs[key] for key in first), *self._ahead_of(first, prefetch, expected)])
         self._make([pairs[key] for key in missing if self._answered(key) < runs])
 
     def _answered(self, key: Key) -> int:
@@ -146,15 +146,15 @@ class Runs:
         """Whether a pair had its first try ahead of its time, and that was lost: whatever is asked for has two."""
         return not self._answered(key) and len(self._rows.get(key, ())) == 1
 
-    def _ahead_of(self, missing: Sequence[Key], then: Sequence[Pair], likely: int) -> list[Pair]:
+    def _ahead_of(self, missing: Sequence[Key], prefetch: Sequence[Pair], expected: int) -> list[Pair]:
         """What goes out along with runs, as far as the account can pay for more than all of it."""
-        room = likely if self._most_ahead is None else self._most_ahead
+        room = expected if self._most_ahead is None else self._most_ahead
         if self._width is not None:
             room = min(room, self._width - len(missing))
         if room <= 0 or not missing:
             return []
         asked = set(missing)
-        new = [pair for key, pair in _by_key(then).items() if key not in asked and key not in self._rows]
+        new = [pair for key, pair in _by_key(prefetch).items() if key not in asked and key not in self._rows]
         found = new[:room]
         if not self.can_pay_for(len(missing) + len(found)):
             return []

@@ -13,10 +13,10 @@ from dspy.utils.exceptions import is_retryable_lm_error
 from dspy_dlpo.core.errors import MetricError, ModelError
 from dspy_dlpo.core.roles import Failure, Row, RunRequest, TraceStep
 from dspy_dlpo.host.breakage import place_of
-from dspy_dlpo.host.dead import behind, is_dead, one_line
 from dspy_dlpo.host.feedback import PredictorFeedback
+from dspy_dlpo.host.lm_errors import behind, is_permanent, one_line
 from dspy_dlpo.host.meter import Meter, Tally
-from dspy_dlpo.host.metric import MetricDoor, RangeError
+from dspy_dlpo.host.metric import MetricAdapter, RangeError
 from dspy_dlpo.host.program import EvaluationCopies, call, predictor_name, repeating
 from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.host.threads import AbandonedError, in_threads
@@ -82,7 +82,7 @@ class Evaluator:
         self,
         copies: EvaluationCopies,
         examples: Sequence[dspy.Example],
-        metric: MetricDoor,
+        metric: MetricAdapter,
         meter: Meter,
         *,
         low: float | None = 0.0,
@@ -256,7 +256,7 @@ class Evaluator:
             ModelError: If the model will never answer.
         """
         said = self._redact.error(error)
-        if is_dead(error):
+        if is_permanent(error):
             asked = "task model" if where == Failure.PROGRAM else "model that the metric asks"
             raise ModelError(f"The {asked} cannot be used: {one_line(said)}") from self._redact.cause(error)
         transport = is_retryable_lm_error(error)
@@ -270,17 +270,17 @@ class Evaluator:
 
         What it cannot score later, whether it raises, returns no number or leaves its range, is a missing score.
         """
-        door = self._metric
+        metric = self._metric
         made = [row for row in rows if row is not None]
         scores = [row.score for row in made if row.score is not None and not row.failure]
         if scores:
-            door.lowest = min(scores) if door.lowest is None else min(door.lowest, *scores)
+            metric.lowest = min(scores) if metric.lowest is None else min(metric.lowest, *scores)
         unscored = [row for row in made if row.is_unscored]
-        if unscored and door.lowest is None:
+        if unscored and metric.lowest is None:
             raise self._never_worked(unscored[0])
         for row in unscored:
-            door.unscored.note(row)
-        low = (door.lowest or 0.0) if self._low is None else self._low
+            metric.unscored.note(row)
+        low = (metric.lowest or 0.0) if self._low is None else self._low
         for i, row in enumerate(rows):
             if row is None or row.score is not None or row.failure != Failure.PROGRAM:
                 continue

@@ -10,28 +10,28 @@ from dspy.evaluate.evaluate import EvaluationResult
 from dspy.utils.callback import with_callbacks
 
 from dspy_dlpo.core.history import Prompts
-from dspy_dlpo.core.runs import Runs
+from dspy_dlpo.core.runs import RunCache
 
 # What DSPy's optimizers call an evaluation on the whole valset.
 METRIC_KEY = "eval_full"
 Results = list[tuple[dspy.Example, dspy.Prediction, float]]
 
 
-class Told:
+class EvaluateCallbacks:
     """Has callbacks hear of each evaluation of prompts on the held-out examples, while it is made.
 
     Args:
         program: Makes the program with given prompts, to show it to callbacks.
         devset: The examples, by index.
         runs: The runs on them.
-        num_threads: Told to callbacks.
+        num_threads: EvaluateCallbacks to callbacks.
     """
 
     def __init__(
         self,
         program: Callable[[Prompts], dspy.Module],
         devset: Mapping[int, dspy.Example],
-        runs: Runs,
+        runs: RunCache,
         num_threads: int | None,
     ) -> None:
         self._program, self._devset, self._runs, self._threads = program, devset, runs, num_threads

@@ -11,9 +11,9 @@ import dspy
 
 from dspy_dlpo.core.history import Prompts, prompts_key
 from dspy_dlpo.core.roles import Row, RunRequest
-from dspy_dlpo.host.dead import one_line
+from dspy_dlpo.host.lm_errors import one_line
 from dspy_dlpo.host.meter import Meter, Scope, Tally
-from dspy_dlpo.host.metric import MetricDoor
+from dspy_dlpo.host.metric import MetricAdapter
 from dspy_dlpo.host.program import EvaluationCopies, predictor_name, repeating
 from dspy_dlpo.host.replay import Step, is_step, run_of, values_of
 from dspy_dlpo.host.secrets import Redactor
@@ -73,7 +73,7 @@ class PredictorFeedback:
 
     def __init__(
         self,
-        metric: MetricDoor,
+        metric: MetricAdapter,
         examples: Sequence[dspy.Example],
         copies: EvaluationCopies,
         meter: Meter,

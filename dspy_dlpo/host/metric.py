@@ -33,7 +33,7 @@ class Verdict:
     feedback: str = ""
 
 
-class MetricDoor:
+class MetricAdapter:
     """Call a metric the way it wants to be called, and check what it returns.
 
     The example and the prediction are passed by place, as DSPy does; ``trace``, ``pred_name`` and ``pred_trace`` by

@@ -20,8 +20,8 @@ from pydantic import BaseModel
 from dspy_dlpo.core.errors import ModelError
 from dspy_dlpo.host.adapters import ADAPTERS
 from dspy_dlpo.host.cutting import is_cut, used_all
-from dspy_dlpo.host.dead import is_dead, is_too_long, one_line
 from dspy_dlpo.host.fitting import most_tokens, tokens
+from dspy_dlpo.host.lm_errors import is_permanent, is_too_long, one_line
 from dspy_dlpo.host.meter import Meter, Tally
 from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.host.threads import AbandonedError, in_threads
@@ -232,7 +232,7 @@ class PromptModel:
             except Exception as error:  # noqa: BLE001 - whatever a client raises, it costs a step and not the run
                 said = self._redact.error(error)
                 refused = ask.adapter == "schema" and isinstance(error, LMUnsupportedFeatureError)
-                if is_dead(error) and not refused:
+                if is_permanent(error) and not refused:
                     cause = self._redact.cause(error)
                     raise ModelError(f"The prompt model cannot be used: {one_line(said)}") from cause
                 error_text = f"{type(error).__name__}: {said}"

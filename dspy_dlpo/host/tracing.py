@@ -9,7 +9,7 @@ import dspy
 from dspy.utils.callback import BaseCallback
 from dspy.utils.exceptions import AdapterParseError, is_retryable_lm_error
 
-from dspy_dlpo.host.dead import is_dead
+from dspy_dlpo.host.lm_errors import is_permanent
 
 # The attribute of a watched predictor that holds what is told of its calls.
 ON_CALL = "_dlpo_on_call"
@@ -112,7 +112,7 @@ class FailedCalls(BaseCallback):
 
 def _note_failure(predictor: Any, inputs: dict[str, Any], error: Exception) -> None:
     """Put a failed call into the trace, unless it failed in transport."""
-    if dspy.settings.trace is None or is_retryable_lm_error(error) or is_dead(error):
+    if dspy.settings.trace is None or is_retryable_lm_error(error) or is_permanent(error):
         return
     given = {name: value for name, value in inputs.items() if name in predictor.signature.input_fields}
     dspy.settings.trace.append((predictor, given, _said(error)))

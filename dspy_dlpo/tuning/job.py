@@ -13,8 +13,8 @@ from dspy_dlpo.core.history import Record
 from dspy_dlpo.core.json_lines import to_json
 from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.task import Task
-from dspy_dlpo.door import Door
 from dspy_dlpo.fingerprint import digest, fingerprint, hashed
+from dspy_dlpo.preflight import Preflight
 from dspy_dlpo.presets import default_settings
 from dspy_dlpo.settings import BATCH_SIZE, Data, check_data
 from dspy_dlpo.teleprompter import DLPOTeleprompter
@@ -121,8 +121,8 @@ class Job:
 
     def _fingerprint(self, task: int) -> Mapping[str, Any]:
         settings, program = self.optimizer(self.base, task).settings, self.tasks[task].program
-        door = Door(settings, program)
-        return fingerprint(settings, program, self._data(self.tasks[task]), door.prompt_model)
+        preflight = Preflight(settings, program)
+        return fingerprint(settings, program, self._data(self.tasks[task]), preflight.prompt_model)
 
     def _data(self, task: Task) -> Data:
         settings = DLPOTeleprompter(task.metric, **{**self.options, "batch_size": None}).settings
@@ -235,4 +235,4 @@ def _check_prices(job: Job) -> None:
     """Refuse to weigh money that nobody knows."""
     for number, task in enumerate(job.tasks):
         settings = job.optimizer(job.base, number).settings
-        Door(replace(settings, budget=replace(settings.budget, usd=settings.budget.usd or 1.0)), task.program)
+        Preflight(replace(settings, budget=replace(settings.budget, usd=settings.budget.usd or 1.0)), task.program)

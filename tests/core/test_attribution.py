@@ -189,7 +189,7 @@ def test_edits_of_several_predictors_are_told_apart() -> None:
     bench = bench_of(lambda text, x, rollout: float(has(text.split("\n")[0], 1)), 6)
     bench.incumbent["check"] = "Check. "
     bench.incumbent["solve"] = "Start. "
-    bench.runs.ask([(bench.incumbent, x) for x in range(6)])
+    bench.runs.ensure([(bench.incumbent, x) for x in range(6)])
     prompts, judgement, ledger = judge_by_edit(bench, (first, second), Bar(bench.mean))
     assert judgement.passed
     assert [entry.kept for entry in ledger] == [False, True]
@@ -278,7 +278,7 @@ def test_of_one_edit_it_is_known_what_it_repaired() -> None:
 def test_edits_of_several_predictors_are_not_taken_whole() -> None:
     bench = bench_of(lambda text, x, rollout: float(has(text.split("\n")[0], 1)), 6)
     bench.incumbent.update(check="Check. ", solve="Start. ")
-    bench.runs.ask([(bench.incumbent, x) for x in range(6)])
+    bench.runs.ensure([(bench.incumbent, x) for x in range(6)])
     edits = tuple(Edit("add", 1, "Rule 01. ", predictor=name) for name in ("solve", "check"))
     prompts, judgement, _ = judge_edits(bench, edits, Bar(bench.mean))
     assert judgement.passed

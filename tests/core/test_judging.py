@@ -151,7 +151,7 @@ def test_a_complete_judgement_tells_score_and_runs() -> None:
 
 def test_runs_that_were_made_before_are_not_made_again() -> None:
     bench = bench_on([0.0] * 6, [1.0] * 6)
-    bench.runs.ask([(NEW, x) for x in range(4)])
+    bench.runs.ensure([(NEW, x) for x in range(4)])
     spent = bench.runs.account.spent
     judge(bench, NEW, Bar(bench.mean))
     assert bench.runs.account.spent == spent + 2

@@ -110,7 +110,7 @@ def test_one_sentence_that_matters_is_given_up_after_a_wave() -> None:
 
     edits = (EDITS[0], EDITS[2])
     bench = bench_of(score, 24, prompt=after(edits)[-1].proposal["solve"])
-    bench.runs.ask([({"solve": START}, x) for x in range(24)])
+    bench.runs.ensure([({"solve": START}, x) for x in range(24)])
     spent = bench.runs.account.spent
     back = next_restorations(bench.incumbent, after(edits), FREE)
     _, judgement, ledger = try_restorations(bench, back, {"solve": START})

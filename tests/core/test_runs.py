@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from world import World, runs_of
 
 from dspy_dlpo.core.budget import Account, Budget, BudgetSpent, Used
-from dspy_dlpo.core.runs import QUIET_REPEATS, Runs
+from dspy_dlpo.core.runs import QUIET_REPEATS, RunCache
 
 A, B = {"solve": "A."}, {"solve": "B."}
 
 
-def made(runs: Runs) -> list[tuple[str, int, int]]:
+def made(runs: RunCache) -> list[tuple[str, int, int]]:
     return [(request.prompts["solve"], request.example, request.rollout) for request in runs._forward.requests]
 
 
@@ -23,7 +23,7 @@ pairs = st.lists(st.tuples(st.sampled_from([A, B]), st.integers(0, 5)))
 def test_no_pair_of_prompts_and_example_runs_twice(asked, wave: int) -> None:
     runs = runs_of(lambda text, x, rollout: 0.0, wave=wave)
     for requests in asked:
-        runs.ask(requests)
+        runs.ensure(requests)
     counts = Counter(made(runs))
     assert set(counts) == {(prompts["solve"], x, 0) for requests in asked for prompts, x in requests}
     assert all(count == 1 for count in counts.values())
@@ -33,7 +33,7 @@ def test_no_pair_of_prompts_and_example_runs_twice(asked, wave: int) -> None:
 @given(pairs, pairs)
 def test_repeating_makes_each_pair_run_twice_and_no_more(first, second) -> None:
     runs = runs_of(lambda text, x, rollout: rollout / 10)
-    runs.ask(first)
+    runs.ensure(first)
     runs.repeat(second)
     counts = Counter((text, x) for text, x, _ in made(runs))
     for prompts, x in second:
@@ -44,14 +44,14 @@ def test_repeating_makes_each_pair_run_twice_and_no_more(first, second) -> None:
 
 def test_equal_texts_are_the_same_prompts() -> None:
     runs = runs_of(lambda text, x, rollout: 0.0)
-    runs.ask([({"a": "x", "b": "y"}, 0)])
-    runs.ask([({"b": "y", "a": "x"}, 0)])
+    runs.ensure([({"a": "x", "b": "y"}, 0)])
+    runs.ensure([({"b": "y", "a": "x"}, 0)])
     assert runs.account.spent == 1
 
 
 def test_a_run_lost_in_transport_is_tried_once_more() -> None:
     runs = runs_of(lambda text, x, rollout: None if rollout == 0 and x == 1 else 0.5)
-    runs.ask([(A, 0), (A, 1)])
+    runs.ensure([(A, 0), (A, 1)])
     assert made(runs) == [("A.", 0, 0), ("A.", 1, 0), ("A.", 1, 1)]
     assert runs.scores(A, 1) == (0.5,)
     assert len(runs.rows(A, 1)) == 2
@@ -59,7 +59,7 @@ def test_a_run_lost_in_transport_is_tried_once_more() -> None:
 
 def test_a_run_that_is_lost_twice_is_missing_and_costs_what_was_made() -> None:
     runs = runs_of(lambda text, x, rollout: None if x == 1 else 0.5)
-    runs.ask([(A, 0), (A, 1)])
+    runs.ensure([(A, 0), (A, 1)])
     assert runs.account.spent == 3
     assert runs.means(A, [1]) == {}
     assert runs.means(A, [0, 1, 2]) == {0: 0.5}
@@ -68,7 +68,7 @@ def test_a_run_that_is_lost_twice_is_missing_and_costs_what_was_made() -> None:
 
 def test_a_score_of_zero_is_a_score() -> None:
     runs = runs_of(lambda text, x, rollout: 0.0)
-    runs.ask([(A, 0)])
+    runs.ensure([(A, 0)])
     assert runs.means(A, [0]) == {0: 0.0}
     assert runs.account.spent == 1
 
@@ -81,9 +81,9 @@ def sizes_of(count: int, wave: int, width: int | None, limit: int = 99) -> list[
         sizes.append(len(requests))
         return world(requests)
 
-    runs = Runs(forward, Account(Budget(limit)), wave, width=width)
+    runs = RunCache(forward, Account(Budget(limit)), wave, width=width)
     with suppress(BudgetSpent):
-        runs.ask([(A, x) for x in range(count)])
+        runs.ensure([(A, x) for x in range(count)])
     return sizes
 
 
@@ -106,42 +106,42 @@ def test_what_the_budget_pays_for_does_not_hang_on_the_width(wave: int, count: i
 
 def test_what_comes_next_goes_out_along_where_that_is_allowed() -> None:
     world = World(lambda text, x, rollout: 0.0)
-    runs = Runs(world, Account(Budget(99)), 4, ahead=6)
-    runs.ask([(A, x) for x in range(4)], [(A, x) for x in range(12)])
+    runs = RunCache(world, Account(Budget(99)), 4, ahead=6)
+    runs.ensure([(A, x) for x in range(4)], [(A, x) for x in range(12)])
     assert [(request.prompts, request.example) for request in world.requests] == [(A, x) for x in range(10)]
     assert runs.speculated == 6
-    runs.ask([(A, x) for x in range(4, 10)])
+    runs.ensure([(A, x) for x in range(4, 10)])
     assert runs.account.spent == 10, "what was made ahead is not made again"
 
 
 @pytest.mark.parametrize(("ahead", "made"), [(None, 7), (0, 4), (5, 9)])
 @pytest.mark.parametrize("method", ["ask", "repeat"])
 def test_what_is_likely_to_be_needed_goes_out_along_unless_another_number_is_given(method, ahead, made: int) -> None:
-    runs = Runs(World(lambda text, x, rollout: 0.0), Account(Budget(99)), 4, ahead=ahead)
+    runs = RunCache(World(lambda text, x, rollout: 0.0), Account(Budget(99)), 4, ahead=ahead)
     before = [(A, x) for x in range(4)] if method == "repeat" else []
-    runs.ask(before)
-    getattr(runs, method)([(A, x) for x in range(4)], [(A, x) for x in range(12)], likely=3)
+    runs.ensure(before)
+    getattr(runs, method)([(A, x) for x in range(4)], [(A, x) for x in range(12)], expected=3)
     assert runs.account.spent - len(before) == made
     assert all(len(runs.scores(A, x)) == 1 for x in range(4, made)), "what goes out along is a first run"
 
 
 @pytest.mark.parametrize(("options", "made"), [({}, 4), ({"ahead": 6, "width": 4}, 4), ({"ahead": 6, "width": 8}, 8)])
 def test_nothing_goes_out_along_that_there_is_no_width_for(options, made) -> None:
-    runs = Runs(World(lambda text, x, rollout: 0.0), Account(Budget(99)), 4, **options)
-    runs.ask([(A, x) for x in range(4)], [(A, x) for x in range(4, 12)])
+    runs = RunCache(World(lambda text, x, rollout: 0.0), Account(Budget(99)), 4, **options)
+    runs.ensure([(A, x) for x in range(4)], [(A, x) for x in range(4, 12)])
     assert runs.account.spent == made
 
 
 def test_nothing_goes_out_along_where_the_budget_comes_to_its_end() -> None:
-    runs = Runs(World(lambda text, x, rollout: 0.0), Account(Budget(13)), 4, ahead=6)
-    runs.ask([(A, x) for x in range(4)], [(A, x) for x in range(4, 12)])
+    runs = RunCache(World(lambda text, x, rollout: 0.0), Account(Budget(13)), 4, ahead=6)
+    runs.ensure([(A, x) for x in range(4)], [(A, x) for x in range(4, 12)])
     assert runs.account.spent == 4
 
 
 def test_a_wave_that_cannot_be_paid_for_is_not_made() -> None:
     runs = runs_of(lambda text, x, rollout: 1.0, limit=10, wave=4)
     with pytest.raises(BudgetSpent):
-        runs.ask([(A, x) for x in range(12)])
+        runs.ensure([(A, x) for x in range(12)])
     assert len(made(runs)) == runs.account.spent == 8
     assert runs.means(A, [7]) == {7: 1.0}
 
@@ -175,8 +175,8 @@ def test_noise_is_the_deviation_of_repeated_runs() -> None:
 def test_what_an_earlier_process_made_of_a_wave_before_its_money_ended_counts() -> None:
     account = Account(Budget(usd=1.0), used=lambda: Used({"usd": 1.0}, {"usd": 0.1}))
     account.recorded = 3
-    runs = Runs(World(lambda text, x, rollout: 1.0), account, 4, lambda request: request.example < 3)
+    runs = RunCache(World(lambda text, x, rollout: 1.0), account, 4, lambda request: request.example < 3)
     prompts = {"solve": "Start."}
     with pytest.raises(BudgetSpent):
-        runs.ask([(prompts, x) for x in range(4)])
+        runs.ensure([(prompts, x) for x in range(4)])
     assert (len(runs), account.spent, account.recorded) == (3, 3, 0)

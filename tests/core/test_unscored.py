@@ -11,7 +11,7 @@ from dspy_dlpo.core.acceptance import Bar
 from dspy_dlpo.core.errors import MetricError
 from dspy_dlpo.core.judging import judge
 from dspy_dlpo.core.roles import Row
-from dspy_dlpo.core.runs import Runs
+from dspy_dlpo.core.runs import RunCache
 from dspy_dlpo.core.unscored import Unscored
 from dspy_dlpo.selection import choose, compare
 
@@ -42,8 +42,8 @@ def test_an_example_that_nobody_can_score_is_left_out() -> None:
 
 def test_a_run_that_the_metric_cannot_score_is_not_paid_for_again() -> None:
     runs = runs_of(lambda text, x, rollout: NONE if x == 3 else 1.0)
-    runs.ask([(OLD, x) for x in range(8)])
-    runs.ask([(OLD, x) for x in range(8)])
+    runs.ensure([(OLD, x) for x in range(8)])
+    runs.ensure([(OLD, x) for x in range(8)])
     assert runs.account.spent == 8
     assert runs.unscored == 1
 
@@ -131,8 +131,8 @@ def test_a_metric_is_at_fault_where_most_of_the_first_prompts_or_many_out_of_ran
 
 
 def test_the_runs_end_with_the_metric() -> None:
-    runs: Runs = runs_of(lambda text, x, rollout: 1.0 if x < 5 else NONE)
-    runs.ask([(OLD, x) for x in range(8)])
+    runs: RunCache = runs_of(lambda text, x, rollout: 1.0 if x < 5 else NONE)
+    runs.ensure([(OLD, x) for x in range(8)])
     with pytest.raises(MetricError, match="Make it return a number for every answer"):
-        runs.ask([(OLD, x) for x in range(8, 24)])
+        runs.ensure([(OLD, x) for x in range(8, 24)])
     assert runs.account.spent <= 24

@@ -14,7 +14,7 @@ from dspy_dlpo.core.judging import Bench
 from dspy_dlpo.core.loop import Run
 from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.roles import Reply, Row, RunRequest
-from dspy_dlpo.core.runs import Runs
+from dspy_dlpo.core.runs import RunCache
 from dspy_dlpo.core.update import TextGradient
 
 Score = Callable[[str, int, int], float | None]
@@ -44,8 +44,8 @@ class World:
         return Row(request.example, score, failure="" if score is not None else "transport")
 
 
-def runs_of(score: Score, limit: int = 10**6, wave: int = 8, ahead: int | None = 0) -> Runs:
-    return Runs(World(score), Account(Budget(limit)), wave, ahead=ahead)
+def runs_of(score: Score, limit: int = 10**6, wave: int = 8, ahead: int | None = 0) -> RunCache:
+    return RunCache(World(score), Account(Budget(limit)), wave, ahead=ahead)
 
 
 def bench_of(
@@ -61,7 +61,7 @@ def bench_of(
     """A bench whose incumbent has run on all examples."""
     runs = runs_of(score, wave=wave, ahead=ahead)
     incumbent = {"solve": prompt}
-    runs.ask([(incumbent, x) for x in range(examples)])
+    runs.ensure([(incumbent, x) for x in range(examples)])
     return Bench(runs, incumbent, tuple(range(examples)), high, confirm)
 
 
@@ -99,5 +99,5 @@ def run_of(world: World, script: Script, *, limit: int = 300, reserved: int = 0,
     examples = plan.pop("examples", 16)
     fields = {"constraints": {"solve": ()}, "examples": [f"example {x}" for x in range(examples)], **plan}
     settled = Plan(**fields)
-    runs = Runs(world, Account(Budget(limit), reserved), settled.judging.wave)
+    runs = RunCache(world, Account(Budget(limit), reserved), settled.judging.wave)
     return Run(settled, {"solve": start}, runs, script.critique, script.write)

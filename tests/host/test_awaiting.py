@@ -10,7 +10,7 @@ from dspy_dlpo.core.roles import RunRequest
 from dspy_dlpo.host.awaiting import awaited
 from dspy_dlpo.host.evaluate import Evaluator
 from dspy_dlpo.host.meter import Meter
-from dspy_dlpo.host.metric import MetricDoor
+from dspy_dlpo.host.metric import MetricAdapter
 from dspy_dlpo.host.parameters import read_prompts
 from dspy_dlpo.host.program import EvaluationCopies
 
@@ -70,7 +70,7 @@ def echo(system, user):
 def rows_of(program, metric, threads):
     meter, lm = Meter(), scripted_lm(echo)
     evaluate = Evaluator(
-        EvaluationCopies(program), EXAMPLES, MetricDoor(metric, (0, 1)), meter, task_model=lm, num_threads=threads
+        EvaluationCopies(program), EXAMPLES, MetricAdapter(metric, (0, 1)), meter, task_model=lm, num_threads=threads
     )
     return evaluate([RunRequest(read_prompts(program), i) for i in range(12)]), meter
 

@@ -9,7 +9,7 @@ from dspy.evaluate import SemanticF1, answer_exact_match
 from scripted import fields, scripted_lm
 
 from dspy_dlpo import MetricError
-from dspy_dlpo.host.metric import MetricDoor
+from dspy_dlpo.host.metric import MetricAdapter
 
 GOLD, PRED = Example(answer="a"), Prediction(answer="a")
 
@@ -148,12 +148,12 @@ METRICS = {
 
 @pytest.mark.parametrize("shape", METRICS)
 def test_a_metric_of_any_shape_gets_what_it_names_and_no_more(shape):
-    assert MetricDoor(METRICS[shape], (0.0, 1.0))(GOLD, PRED).score == 1.0
+    assert MetricAdapter(METRICS[shape], (0.0, 1.0))(GOLD, PRED).score == 1.0
 
 
 @pytest.mark.parametrize("shape", ["GEPA", "wraps of five", "wraps of wraps", "a bare wrapper of five"])
 def test_feedback_is_asked_through_wrappers(shape):
-    metric = MetricDoor(METRICS[shape], (0.0, 1.0))
+    metric = MetricAdapter(METRICS[shape], (0.0, 1.0))
     metric(GOLD, PRED)
     assert metric.feedback_on(GOLD, PRED, [1, 2], "solve", [2]) == "solve [1, 2] [2]"
 
@@ -162,7 +162,7 @@ def test_feedback_is_asked_through_wrappers(shape):
     "shape", ["trace", "an option that is no trace", "module", "any names", "a wrapper that takes less"]
 )
 def test_a_metric_that_names_no_predictor_is_not_asked_about_one(shape):
-    assert not MetricDoor(METRICS[shape], (0.0, 1.0)).speaks
+    assert not MetricAdapter(METRICS[shape], (0.0, 1.0)).speaks
 
 
 def test_semantic_f1_scores_and_is_billed_to_nobody_else():
@@ -171,7 +171,7 @@ def test_semantic_f1_scores_and_is_billed_to_nobody_else():
 
     gold = Example(question="q", response="r").with_inputs("question")
     with dspy.context(lm=scripted_lm(answer)):
-        assert MetricDoor(SemanticF1(), (0.0, 1.0))(gold, Prediction(response="s")).score == 0.5
+        assert MetricAdapter(SemanticF1(), (0.0, 1.0))(gold, Prediction(response="s")).score == 0.5
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_semantic_f1_scores_and_is_billed_to_nobody_else():
 )
 def test_a_metric_that_cannot_be_called_is_told_with_the_way_out(metric, said):
     with pytest.raises(TypeError, match=said):
-        MetricDoor(metric, (0.0, 1.0))
+        MetricAdapter(metric, (0.0, 1.0))
 
 
 def over_all(golds, preds):
@@ -199,20 +199,22 @@ def typed(gold: list, pred: "list[str]"):
 
 def test_a_metric_of_lists_is_told_by_its_types_or_by_its_first_call():
     with pytest.raises(TypeError, match=r"wants lists of all.*typed\(\[gold\], \[pred\]\)"):
-        MetricDoor(typed, (0.0, 1.0))
+        MetricAdapter(typed, (0.0, 1.0))
     with pytest.raises(MetricError, match=r"wants lists of all.*over_all\(\[gold\], \[pred\]\)"):
-        MetricDoor(over_all, (0.0, 1.0))(GOLD, PRED)
+        MetricAdapter(over_all, (0.0, 1.0))(GOLD, PRED)
 
 
 def test_a_plural_name_alone_makes_no_metric_of_lists():
-    metric = MetricDoor(lambda examples, predictions: examples.answer == predictions.answer, (0.0, 1.0))
+    metric = MetricAdapter(lambda examples, predictions: examples.answer == predictions.answer, (0.0, 1.0))
     assert metric(GOLD, PRED).score == 1.0
 
 
 def test_a_metric_whose_arguments_are_swapped_is_advised():
-    assert "calls them pred and gold. Swap" in MetricDoor(lambda pred, gold: pred.label, (0.0, 1.0)).advice(GOLD, PRED)
+    assert "calls them pred and gold. Swap" in MetricAdapter(lambda pred, gold: pred.label, (0.0, 1.0)).advice(
+        GOLD, PRED
+    )
 
 
 @pytest.mark.parametrize("value", [1.0000001, -1e-7])
 def test_what_leaves_the_range_by_rounding_is_its_limit(value):
-    assert MetricDoor(lambda gold, pred: value, (0, 1))(GOLD, PRED).score == round(value)
+    assert MetricAdapter(lambda gold, pred: value, (0, 1))(GOLD, PRED).score == round(value)

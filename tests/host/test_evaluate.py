@@ -9,7 +9,7 @@ from dspy_dlpo import MetricError, ModelError
 from dspy_dlpo.core.roles import RunRequest
 from dspy_dlpo.host.evaluate import Evaluator
 from dspy_dlpo.host.meter import Meter
-from dspy_dlpo.host.metric import MetricDoor
+from dspy_dlpo.host.metric import MetricAdapter
 from dspy_dlpo.host.parameters import read_prompts
 from dspy_dlpo.host.program import EvaluationCopies
 
@@ -24,7 +24,9 @@ def equal(gold, pred, trace=None):
 
 def evaluator(answer, metric=equal, **kwargs):
     lm = scripted_lm(answer)
-    return Evaluator(EvaluationCopies(PROGRAM), EXAMPLES, MetricDoor(metric, (0, 1)), Meter(), task_model=lm, **kwargs)
+    return Evaluator(
+        EvaluationCopies(PROGRAM), EXAMPLES, MetricAdapter(metric, (0, 1)), Meter(), task_model=lm, **kwargs
+    )
 
 
 def echo(system, user):
@@ -107,7 +109,7 @@ def test_what_a_metric_asks_of_a_model_is_not_charged_to_the_task():
 
     meter = Meter()
     lm = scripted_lm(echo)
-    evaluate = Evaluator(EvaluationCopies(PROGRAM), EXAMPLES, MetricDoor(metric, (0, 1)), meter, task_model=lm)
+    evaluate = Evaluator(EvaluationCopies(PROGRAM), EXAMPLES, MetricAdapter(metric, (0, 1)), meter, task_model=lm)
     evaluate([RunRequest(PROMPTS, 0)])
     assert meter.totals()["task"]["calls"] == 1
     assert meter.totals()["metric"]["calls"] == 1

@@ -14,7 +14,7 @@ from dspy_dlpo.core.roles import RunRequest
 from dspy_dlpo.host.evaluate import Evaluator
 from dspy_dlpo.host.listening import TRIED
 from dspy_dlpo.host.meter import Meter
-from dspy_dlpo.host.metric import MetricDoor
+from dspy_dlpo.host.metric import MetricAdapter
 from dspy_dlpo.host.parameters import read_prompts
 from dspy_dlpo.host.program import EvaluationCopies
 
@@ -35,7 +35,7 @@ def ran(program, lm, known=(), threads=1):
     meter = Meter()
     copies = EvaluationCopies(program, listening=meter.listening)
     evaluate = Evaluator(
-        copies, EXAMPLES, MetricDoor(equal, (0, 1)), meter, task_model=lm, num_threads=threads, low=0.0
+        copies, EXAMPLES, MetricAdapter(equal, (0, 1)), meter, task_model=lm, num_threads=threads, low=0.0
     )
     prompts = read_prompts(program)
     adapter = dspy.ChatAdapter(use_json_adapter_fallback=False)

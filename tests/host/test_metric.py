@@ -3,7 +3,7 @@ import pytest
 from dspy import Prediction
 
 from dspy_dlpo import MetricError
-from dspy_dlpo.host.metric import MetricDoor
+from dspy_dlpo.host.metric import MetricAdapter
 
 UNIT = (0.0, 1.0)
 
@@ -36,33 +36,33 @@ class Callable:
     [(two, 0.0), (three, 0.5), (five, 0.25), (Callable(), 1.0), (lambda gold, pred: np.float32(0.5), 0.5)],
 )
 def test_every_way_of_writing_a_metric_is_called_as_it_wants(metric, score):
-    assert MetricDoor(metric, UNIT)("a", "b").score == score
+    assert MetricAdapter(metric, UNIT)("a", "b").score == score
 
 
 def test_feedback_of_a_gepa_style_metric_is_kept():
-    assert MetricDoor(five, UNIT)("a", "b").feedback == "look again"
+    assert MetricAdapter(five, UNIT)("a", "b").feedback == "look again"
 
 
 def test_a_mapping_with_score_and_feedback_is_read():
-    verdict = MetricDoor(lambda gold, pred: {"score": True, "feedback": "fine"}, UNIT)("a", "a")
+    verdict = MetricAdapter(lambda gold, pred: {"score": True, "feedback": "fine"}, UNIT)("a", "a")
     assert (verdict.score, verdict.feedback) == (1.0, "fine")
 
 
 @pytest.mark.parametrize("bad", [None, "0.5", float("nan"), float("inf"), 1.5, -0.1, object(), {}, [1]])
 def test_what_is_no_legal_score_is_refused(bad):
     with pytest.raises(MetricError, match="The metric returned"):
-        MetricDoor(lambda gold, pred: bad, UNIT)("a", "b")
+        MetricAdapter(lambda gold, pred: bad, UNIT)("a", "b")
 
 
 def test_any_finite_score_is_legal_where_the_range_is_unknown():
-    assert MetricDoor(lambda gold, pred: -7, None)("a", "b").score == -7
+    assert MetricAdapter(lambda gold, pred: -7, None)("a", "b").score == -7
 
 
 def test_a_metric_that_cannot_take_two_arguments_is_refused():
     with pytest.raises(TypeError, match=r"metric\(gold, pred\)"):
-        MetricDoor(lambda gold: 1, UNIT)
+        MetricAdapter(lambda gold: 1, UNIT)
 
 
 def test_what_is_not_callable_is_refused():
     with pytest.raises(TypeError, match="not callable"):
-        MetricDoor("accuracy", UNIT)
+        MetricAdapter("accuracy", UNIT)

@@ -13,7 +13,7 @@ from dspy_dlpo.core.roles import RunRequest
 from dspy_dlpo.host.evaluate import Evaluator
 from dspy_dlpo.host.listening import TRIED
 from dspy_dlpo.host.meter import Meter
-from dspy_dlpo.host.metric import MetricDoor
+from dspy_dlpo.host.metric import MetricAdapter
 from dspy_dlpo.host.parameters import read_prompts
 from dspy_dlpo.host.prices import Prices
 from dspy_dlpo.host.program import EvaluationCopies, protected_text, with_prompts
@@ -37,7 +37,11 @@ def ran(program, lm, metric=equal, prices=None, together=False, **settings):
     """The meter, and the rows of a run on every example, with the model known."""
     meter = Meter(prices)
     evaluate = Evaluator(
-        EvaluationCopies(program, listening=meter.listening), EXAMPLES, MetricDoor(metric, None), meter, task_model=lm
+        EvaluationCopies(program, listening=meter.listening),
+        EXAMPLES,
+        MetricAdapter(metric, None),
+        meter,
+        task_model=lm,
     )
     requests = [RunRequest(read_prompts(program), i) for i in range(N)]
     adapter = dspy.ChatAdapter(use_json_adapter_fallback=False)

@@ -14,8 +14,8 @@ from dspy_dlpo.core.errors import ModelError
 from dspy_dlpo.core.roles import Row, TraceStep
 from dspy_dlpo.core.update import Note, Update
 from dspy_dlpo.host.critic import FOR_WRITER, Critic
-from dspy_dlpo.host.dead import is_too_long
 from dspy_dlpo.host.fitting import LEAST_TOKENS, MOST_TOKENS, clipped, most_tokens, tokens, window_of
+from dspy_dlpo.host.lm_errors import is_too_long
 from dspy_dlpo.host.meter import Meter
 from dspy_dlpo.host.prompting import LOST_IN_A_ROW, AskHooks, PromptModel
 from dspy_dlpo.host.writer import Writer

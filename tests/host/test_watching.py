@@ -13,7 +13,7 @@ from scripted import fields, scripted_lm
 from dspy_dlpo.core.roles import RunRequest
 from dspy_dlpo.host.evaluate import Evaluator
 from dspy_dlpo.host.meter import Meter
-from dspy_dlpo.host.metric import MetricDoor
+from dspy_dlpo.host.metric import MetricAdapter
 from dspy_dlpo.host.parameters import read_prompts
 from dspy_dlpo.host.program import EvaluationCopies
 from dspy_dlpo.host.tracing import Trace, is_watched, watch
@@ -122,7 +122,7 @@ def test_predictors_of_any_class_run_and_their_failed_calls_are_seen(kind):
     examples = [dspy.Example(question=f"question {i}", answer="YES").with_inputs("question") for i in range(30)]
     meter, program, lm = Meter(), One(), scripted_lm(answer)
     copies = EvaluationCopies(program, listening=meter.listening)
-    metric = MetricDoor(lambda gold, pred, trace=None: float(pred.answer.upper() == gold.answer), (0, 1))
+    metric = MetricAdapter(lambda gold, pred, trace=None: float(pred.answer.upper() == gold.answer), (0, 1))
     evaluate = Evaluator(copies, examples, metric, meter, task_model=lm)
     with dspy.context(adapter=ADAPTER), meter.listening.attached([lm]):
         rows = [evaluate([RunRequest(read_prompts(program), i)])[0] for i in range(30)]

@@ -9,7 +9,7 @@ from dspy_dlpo import Budget, DLPOTeleprompter
 from dspy_dlpo.core.roles import RunRequest
 from dspy_dlpo.host.evaluate import Evaluator
 from dspy_dlpo.host.meter import Meter
-from dspy_dlpo.host.metric import MetricDoor
+from dspy_dlpo.host.metric import MetricAdapter
 from dspy_dlpo.host.parameters import read_prompts
 from dspy_dlpo.host.program import EvaluationCopies
 
@@ -83,7 +83,7 @@ def rows_of(program, lm=None, *, data=VAL, metric=right, prompts=None, rollout=0
     evaluate = Evaluator(
         EvaluationCopies(program),
         data,
-        MetricDoor(metric, (0, 1)),
+        MetricAdapter(metric, (0, 1)),
         Meter(),
         num_threads=threads,
         task_model=task_model,

@@ -18,7 +18,7 @@ from dspy_dlpo.core.history import History, StepContext
 from dspy_dlpo.core.roles import Row, TraceStep
 from dspy_dlpo.core.update import Update
 from dspy_dlpo.host.critic import Critic
-from dspy_dlpo.host.dead import one_line
+from dspy_dlpo.host.lm_errors import one_line
 from dspy_dlpo.host.meter import Meter
 from dspy_dlpo.host.parameters import read_prompts
 from dspy_dlpo.host.program import describe, fields_of

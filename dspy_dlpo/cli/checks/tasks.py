@@ -11,9 +11,9 @@ from dspy_dlpo import Task
 from dspy_dlpo.cli.checks.finding import FAIL, OK, WARNING, Finding
 from dspy_dlpo.core.errors import DLPOError, MetricError
 from dspy_dlpo.examples import input_keys
-from dspy_dlpo.host.dead import one_line
+from dspy_dlpo.host.lm_errors import one_line
 from dspy_dlpo.host.meter import Meter
-from dspy_dlpo.host.metric import MetricDoor
+from dspy_dlpo.host.metric import MetricAdapter
 from dspy_dlpo.host.parameters import read_prompts
 from dspy_dlpo.host.program import call, copy_program
 from dspy_dlpo.host.secrets import Redactor
@@ -107,7 +107,7 @@ def check_metric(task: Task, lm: Any, score_range: tuple[float, float] = (0.0, 1
             return
     try:
         with meter.role("metric", trace=[]):
-            verdict = MetricDoor(task.metric, score_range)(example, prediction)
+            verdict = MetricAdapter(task.metric, score_range)(example, prediction)
     except MetricError as error:
         yield Finding(FAIL, "metric", one_line(redact.error(error)), "On the command line: --score-range LOW HIGH.")
         return

@@ -37,7 +37,7 @@ _TOO_LONG = re.compile(
 )
 
 
-def is_dead(error: BaseException | None) -> bool:
+def is_permanent(error: BaseException | None) -> bool:
     """Whether the model will never answer: no key, no quota, not configured, unknown, or nobody at its address.
 
     DSPy has tried a refused connection several times, over seconds, before it comes here.
@@ -71,7 +71,7 @@ def behind(error: Exception, last: Exception | None, handled: Sequence[Exception
         links.append(link)
     left = [link for link in links if all(link is not each for each in handled)]
     for found in [*left, *([last] if last else [])]:
-        if isinstance(found, LMError) and (is_dead(found) or is_retryable_lm_error(found)):
+        if isinstance(found, LMError) and (is_permanent(found) or is_retryable_lm_error(found)):
             return found
     return error
 

@@ -17,7 +17,7 @@ from dspy_dlpo.settings import Data, Settings
 from dspy_dlpo.student import check_inputs, check_student
 
 
-class Door:
+class Preflight:
     """A program and its models, checked.
 
     Args:
