@@ -33,24 +33,24 @@ class Watched:
         self.passed: list[tuple[int, int]] = []
         self._judge = judging.judge
 
-    def __call__(self, bench, prompts, bar, order=None):
+    def __call__(self, incumbent, prompts, bar, order=None):
         """Judge as asked, and count."""
-        stopped, early = self._afresh(bench, prompts, bar, order, bench.high)
-        whole, full = self._afresh(bench, prompts, bar, order, None)  # no best score is known: it cannot stop
+        stopped, early = self._afresh(incumbent, prompts, bar, order, incumbent.high)
+        whole, full = self._afresh(incumbent, prompts, bar, order, None)  # no best score is known: it cannot stop
         if stopped.passed != whole.passed:
             raise SystemExit("early stop decided otherwise than the full evaluation")
         (self.passed if whole.passed else self.refused).append((early, full))
-        return self._judge(bench, prompts, bar, order)
+        return self._judge(incumbent, prompts, bar, order)
 
-    def _afresh(self, bench, prompts, bar, order, high):
+    def _afresh(self, incumbent, prompts, bar, order, high):
         """The judgement with none of the prompt's runs made, and how many it makes."""
         account = Account(Budget(metric_calls=10**6))
-        runs = RunCache(bench.runs._forward, account, bench.runs.wave, ahead=None)  # as in a run
-        for x in bench.examples:
-            for row in bench.runs.rows(bench.incumbent, x):
-                runs.restore(prompts_key(bench.incumbent), x, row)
-        fresh = replace(bench, runs=runs, high=high, confirm=False)
-        order = [*bench.failing(), *bench.passing()] if order is None else order
+        runs = RunCache(incumbent.runs._forward, account, incumbent.runs.wave, ahead=None)  # as in a run
+        for x in incumbent.examples:
+            for row in incumbent.runs.rows(incumbent.prompts, x):
+                runs.restore(prompts_key(incumbent.prompts), x, row)
+        fresh = replace(incumbent, runs=runs, high=high, confirm=False)
+        order = [*incumbent.failing(), *incumbent.passing()] if order is None else order
         judgement = self._judge(fresh, prompts, bar, order)
         return judgement, runs.account.spent
 

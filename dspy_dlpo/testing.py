@@ -28,7 +28,7 @@ from dspy_dlpo.core.edits import Dropped, Edit, Edits, apply, diff, sound
 from dspy_dlpo.core.errors import ControllerError
 from dspy_dlpo.core.history import History, LedgerEntry, Prompts, Record, StepContext
 from dspy_dlpo.core.judges import Judge, Rules
-from dspy_dlpo.core.judging import Bench
+from dspy_dlpo.core.judging import Incumbent
 from dspy_dlpo.core.parts import proposal
 from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.reasons import Reason, Why
@@ -230,14 +230,14 @@ def _score(prompts: Prompts, example: int) -> float:
     return float(is_right or f"Rule {example}." in text)
 
 
-def _judged(judge: Judge, edits: Edits, bar: Bar, limit: int) -> tuple[Judged, Bench]:
+def _judged(judge: Judge, edits: Edits, bar: Bar, limit: int) -> tuple[Judged, Incumbent]:
     def forward(requests: Sequence[RunRequest]) -> list[Row]:
         return [Row(each.example, _score(each.prompts, each.example)) for each in requests]
 
     runs = RunCache(forward, Account(Budget(metric_calls=limit)), judge.wave)
     runs.ensure([(_START, x) for x in range(_EXAMPLES)])
-    bench = Bench(runs, _START, tuple(range(_EXAMPLES)), confirm=judge.confirm)
-    return judge.judge(bench, edits, bar, Rules(legal=lambda part: _short_enough(part, edits))), bench
+    incumbent = Incumbent(runs, _START, tuple(range(_EXAMPLES)), confirm=judge.confirm)
+    return judge.judge(incumbent, edits, bar, Rules(legal=lambda part: _short_enough(part, edits))), incumbent
 
 
 def _short_enough(part: Edits, whole: Edits) -> Edits:
@@ -250,7 +250,7 @@ def _short_enough(part: Edits, whole: Edits) -> Edits:
 
 
 def _check_judging(judge: Judge, edits: Edits, bar: Bar, where: str) -> None:
-    result, bench = _judged(judge, edits, bar, 10**6)
+    result, incumbent = _judged(judge, edits, bar, 10**6)
     prompts, judgement, ledger = result
     _require(_judged(judge, edits, bar, 10**6)[0] == result, f"{where}: the same runs give something else")
     _require([entry.edit for entry in ledger] == list(edits), f"{where}: the ledger does not tell of each edit once")
@@ -262,7 +262,7 @@ def _check_judging(judge: Judge, edits: Edits, bar: Bar, where: str) -> None:
         kept = tuple(entry.edit for entry in ledger if entry.kept)
         _require(_short_enough(kept, edits) == kept, f"{where}: keeps edits that the rules do not admit together")
         _require(prompts == proposal(_START, kept), f"{where}: the prompts are not what the kept edits lead to")
-        means, score = bench.runs.means(prompts, bench.examples), judgement.score
+        means, score = incumbent.runs.means(prompts, incumbent.examples), judgement.score
         _require(len(means) == _EXAMPLES and judgement.complete, f"{where}: passes what has not run on all examples")
         mean = math.fsum(means.values()) / _EXAMPLES
         _require(score is not None and abs(score - mean) < 1e-9, f"{where}: its score is {score}, not {mean}")

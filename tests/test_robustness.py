@@ -6,7 +6,7 @@ import dspy
 import pytest
 from dspy.lm15 import RateLimitError, UnsupportedModelError
 from scripted import engine, fields, given, result_of, scripted_lm
-from world import bench_of, has
+from world import has, incumbent_of
 
 from dspy_dlpo import (
     Annealing,
@@ -87,9 +87,9 @@ def test_a_graded_loss_on_an_example_that_is_not_perfect_anyway_is_attributed():
         gain = 0.3 * has(text, 1) * (x % 2)
         return 0.5 + gain + has(text, 2) * (0.1 if x % 8 == 0 else -0.4 if x % 8 in (2, 4, 6) else 0.0)
 
-    bench = bench_of(score, 16, prompt="Start. ")
+    incumbent = incumbent_of(score, 16, prompt="Start. ")
     edits = tuple(Edit("add", 1, f"Rule {i:02d}. ", predictor="solve") for i in (1, 2))
-    prompts, judgement, ledger = judge_by_edit(bench, edits, Bar(bench.mean))
+    prompts, judgement, ledger = judge_by_edit(incumbent, edits, Bar(incumbent.mean))
     assert [entry.kept for entry in ledger] == [True, False]
     assert len(ledger[1].lost) == 6
     assert judgement.passed

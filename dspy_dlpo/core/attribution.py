@@ -13,7 +13,7 @@ from functools import cache
 from dspy_dlpo.core.acceptance import TOLERANCE, Bar
 from dspy_dlpo.core.edits import Edit, Edits, shortens
 from dspy_dlpo.core.history import LedgerEntry, Prompts
-from dspy_dlpo.core.judging import Bench, Judgement, judge
+from dspy_dlpo.core.judging import Incumbent, Judgement, judge
 from dspy_dlpo.core.reasons import Why
 
 # So many waves go out ahead of a decision, where none has run yet whose outcome tells whether more will be needed.
@@ -40,7 +40,9 @@ class _Account:
         return math.fsum(self.gained.values()) + math.fsum(self.lost.values())
 
 
-def judge_edits(bench: Bench, edits: Edits, bar: Bar, must_pay: Callable[[Edit], bool] = lambda edit: False) -> Judged:
+def judge_edits(
+    incumbent: Incumbent, edits: Edits, bar: Bar, must_pay: Callable[[Edit], bool] = lambda edit: False
+) -> Judged:
     """Judge a proposal as a whole; if it fails, edit by edit.
 
     What reaches the bar is in force at once, and trials look into its sentences later, as far as that pays: to find the
@@ -49,7 +51,7 @@ def judge_edits(bench: Bench, edits: Edits, bar: Bar, must_pay: Callable[[Edit],
     predictor was at fault, and fewer riders of others pass.
 
     Args:
-        bench: The incumbent and the judging set.
+        incumbent: What it is compared with, on the judging set.
         edits: Edits of the incumbent that the constraints admit.
         bar: The bar, set for the incumbent as it stands.
         must_pay: Which edits must repair something, even where the bar would let one pass that has no effect: with one
@@ -61,22 +63,27 @@ def judge_edits(bench: Bench, edits: Edits, bar: Bar, must_pay: Callable[[Edit],
     Raises:
         BudgetSpent: When a wave cannot be paid for.
     """
-    is_hot, several = bar.lowest < bench.mean - TOLERANCE, _of_several(edits)
+    is_hot, several = bar.lowest < incumbent.mean - TOLERANCE, _of_several(edits)
     if len(edits) > 1 and (is_hot or not several):
-        together = bench.part(edits)
-        judgement = judge(bench.trusting, together, bar)
-        gains = judgement.score is not None and judgement.score > bench.mean + TOLERANCE
+        together = incumbent.part(edits)
+        judgement = judge(incumbent.trusting, together, bar)
+        gains = judgement.score is not None and judgement.score > incumbent.mean + TOLERANCE
         if judgement.passed and (gains or not (several or any(map(must_pay, edits)))):
             return (
                 together,
                 judgement,
                 tuple(LedgerEntry(edit, kept=True, reason=Why.TAKEN_WHOLE.because()) for edit in edits),
             )
-    return judge_by_edit(bench, edits, bar, must_pay)
+    return judge_by_edit(incumbent, edits, bar, must_pay)
 
 
 def judge_by_edit(
-    bench: Bench, edits: Edits, bar: Bar, must_pay: Callable[[Edit], bool] = lambda edit: False, *, idle: bool = False
+    incumbent: Incumbent,
+    edits: Edits,
+    bar: Bar,
+    must_pay: Callable[[Edit], bool] = lambda edit: False,
+    *,
+    idle: bool = False,
 ) -> Judged:
     """Attribute what edits change, drop those that do not pay, and judge what survives.
 
@@ -87,7 +94,7 @@ def judge_by_edit(
     twice.
 
     Args:
-        bench: The incumbent and the judging set.
+        incumbent: What it is compared with, on the judging set.
         edits: Edits of the incumbent that the constraints admit.
         bar: The bar, set for the incumbent as it stands.
         must_pay: Which edits must repair something, even where the bar would let one pass that has no effect.
@@ -99,22 +106,22 @@ def judge_by_edit(
     Raises:
         BudgetSpent: When a wave cannot be paid for.
     """
-    accounts = [_Account(edit, shortens(edit, bench.incumbent[edit.predictor])) for edit in edits]
-    allowed = (bar.lowest - bench.mean) * len(bench.examples)
+    accounts = [_Account(edit, shortens(edit, incumbent.prompts[edit.predictor])) for edit in edits]
+    allowed = (bar.lowest - incumbent.mean) * len(incumbent.examples)
     idle_may_pass = idle or (allowed < -TOLERANCE and not _of_several(edits))
     idle_is_fine = [(account.shortens or idle_may_pass) and not must_pay(account.edit) for account in accounts]
     # Where no edit need repair anything, all of them come to the passing examples.
-    sure = bench.runs.wave if all(idle_is_fine) else 0
-    _attribute(bench, accounts, bench.failing(), bench.passing(), expected=sure)
+    sure = incumbent.runs.wave if all(idle_is_fine) else 0
+    _attribute(incumbent, accounts, incumbent.failing(), incumbent.passing(), expected=sure)
     for account, fine in zip(accounts, idle_is_fine, strict=True):
         if not account.gained and not fine:
             account.why = Why.REPAIRS_NOTHING
-    alive = _without_losers(bench, _affordable(accounts, allowed), allowed)
-    prompts = bench.part([account.edit for account in alive])
+    alive = _without_losers(incumbent, _affordable(accounts, allowed), allowed)
+    prompts = incumbent.part([account.edit for account in alive])
     if not alive:
         judgement = Judgement(False, False, None, Why.NO_EDIT_PAYS.because(_reasons(accounts)))
     else:
-        judgement = judge(bench, prompts, bar)
+        judgement = judge(incumbent, prompts, bar)
     return prompts, judgement, tuple(_entry(account, account in alive) for account in accounts)
 
 
@@ -123,20 +130,20 @@ def _of_several(edits: Edits) -> bool:
     return len({edit.predictor for edit in edits}) > 1
 
 
-def _without_losers(bench: Bench, alive: list[_Account], allowed: float) -> list[_Account]:
+def _without_losers(incumbent: Incumbent, alive: list[_Account], allowed: float) -> list[_Account]:
     """Run the edits together on the passing examples, wave by wave, and drop those found to cost too much.
 
     After a drop the others go on with the examples not seen yet: `judge` completes what survives on the earlier ones.
     """
-    passing = bench.passing()
+    passing = incumbent.passing()
     harmless = 0  # so many examples in a row on which no edit was dropped
-    for start in range(0, len(passing), bench.runs.wave):
+    for start in range(0, len(passing), incumbent.runs.wave):
         if not alive:
             break
-        done = start + bench.runs.wave
-        _attribute(bench, alive, passing[start:done], passing[done:], expected=harmless)
+        done = start + incumbent.runs.wave
+        _attribute(incumbent, alive, passing[start:done], passing[done:], expected=harmless)
         left = _affordable(alive, allowed)
-        harmless = harmless + bench.runs.wave if len(left) == len(alive) else 0
+        harmless = harmless + incumbent.runs.wave if len(left) == len(alive) else 0
         alive = left
     return alive
 
@@ -150,36 +157,40 @@ def _affordable(accounts: list[_Account], allowed: float) -> list[_Account]:
 
 
 def _attribute(
-    bench: Bench, accounts: list[_Account], examples: Sequence[int], prefetch: Sequence[int] = (), expected: int = 0
+    incumbent: Incumbent,
+    accounts: list[_Account],
+    examples: Sequence[int],
+    prefetch: Sequence[int] = (),
+    expected: int = 0,
 ) -> None:
     """Run all edits together on examples, and book each change of score on the edits that cause it.
 
     The examples that will be run on next, if the edits survive, may go out along.
     """
-    together = bench.part([account.edit for account in accounts])
+    together = incumbent.part([account.edit for account in accounts])
     pairs = [(together, x) for x in examples]
-    if bench.runs.can_pay_for(3 * len(pairs)):  # with every change confirmed; else the last waves matter
-        bench.ensure(pairs, [(together, x) for x in prefetch], expected)
-    single = cache(lambda i: bench.part([accounts[i].edit]))
+    if incumbent.runs.can_pay_for(3 * len(pairs)):  # with every change confirmed; else the last waves matter
+        incumbent.ensure(pairs, [(together, x) for x in prefetch], expected)
+    single = cache(lambda i: incumbent.part([accounts[i].edit]))
     changes: list[float] = []
-    for start in range(0, len(pairs), bench.runs.wave):
-        part = pairs[start : start + bench.runs.wave]
+    for start in range(0, len(pairs), incumbent.runs.wave):
+        part = pairs[start : start + incumbent.runs.wave]
         # What `_alone` will run if these changes are confirmed, as they are where no repeated run has differed yet.
-        sure = 1 < len(accounts) <= MANY and not bench.runs.differ
-        changed = [x for _, x in part if bench.change(together, x)] if sure else []
+        sure = 1 < len(accounts) <= MANY and not incumbent.runs.differ
+        changed = [x for _, x in part if incumbent.change(together, x)] if sure else []
         alone = [(single(i), x) for x in changed for i in range(len(accounts))]
-        changes += bench.changes(part, alone, expected=WAVES_AHEAD * bench.runs.wave)
+        changes += incumbent.changes(part, alone, expected=WAVES_AHEAD * incumbent.runs.wave)
     pending = {x: change for x, change in zip(examples, changes, strict=True) if change}
     if len(accounts) == 1:
         for x, change in pending.items():
             _book(accounts[0], x, change)
         return
-    for x in _alone(bench, accounts, pending, single):
-        _jointly(bench, accounts, x, pending[x])
+    for x in _alone(incumbent, accounts, pending, single):
+        _jointly(incumbent, accounts, x, pending[x])
 
 
 def _alone(
-    bench: Bench, accounts: list[_Account], pending: dict[int, float], single: Callable[[int], Prompts]
+    incumbent: Incumbent, accounts: list[_Account], pending: dict[int, float], single: Callable[[int], Prompts]
 ) -> list[int]:
     """Run changed examples with single edits, as `single` makes them, until the one behind each is found.
 
@@ -188,12 +199,12 @@ def _alone(
     Returns:
         The examples that no single edit explains.
     """
-    untried = _narrowed(bench, accounts, pending)
+    untried = _narrowed(incumbent, accounts, pending)
     while any(untried.values()):
         tries = {x: _likeliest(accounts, left, pending[x]) for x, left in untried.items() if left}
         pairs = [(single(i), x) for x, i in tries.items()]
         prefetch = [(single(i), x) for x in tries for i in untried[x] if i != tries[x]]
-        changes = bench.changes(pairs, prefetch, expected=WAVES_AHEAD * bench.runs.wave)
+        changes = incumbent.changes(pairs, prefetch, expected=WAVES_AHEAD * incumbent.runs.wave)
         for (x, i), change in zip(tries.items(), changes, strict=True):
             untried[x].remove(i)
             if change * pending[x] > 0:
@@ -202,15 +213,15 @@ def _alone(
     return list(untried)
 
 
-def _narrowed(bench: Bench, accounts: list[_Account], pending: dict[int, float]) -> dict[int, list[int]]:
+def _narrowed(incumbent: Incumbent, accounts: list[_Account], pending: dict[int, float]) -> dict[int, list[int]]:
     """The edits that may be behind each change: all of them, or where they are many, those left after halving.
 
     The half that brings the change goes on; if the first does not, it is taken to be the other.
     """
     left = {x: list(range(len(accounts))) for x in pending}
     while halved := {x: each[: len(each) // 2] for x, each in left.items() if len(each) > MANY}:
-        pairs = [(bench.part([accounts[i].edit for i in half]), x) for x, half in halved.items()]
-        for (x, half), change in zip(halved.items(), bench.changes(pairs), strict=True):
+        pairs = [(incumbent.part([accounts[i].edit for i in half]), x) for x, half in halved.items()]
+        for (x, half), change in zip(halved.items(), incumbent.changes(pairs), strict=True):
             left[x] = half if change * pending[x] > 0 else left[x][len(half) :]
     return left
 
@@ -220,11 +231,11 @@ def _likeliest(accounts: list[_Account], left: list[int], change: float) -> int:
     return min(left, key=lambda i: -len(accounts[i].gained if change > 0 else accounts[i].lost))
 
 
-def _jointly(bench: Bench, accounts: list[_Account], example: int, change: float) -> None:
+def _jointly(incumbent: Incumbent, accounts: list[_Account], example: int, change: float) -> None:
     """Leave edits out one at a time: those without which the change is gone share it."""
     others = [[other.edit for other in accounts if other is not account] for account in accounts]
-    pairs = [(bench.part(edits), example) for edits in others]
-    without = bench.changes(pairs)
+    pairs = [(incumbent.part(edits), example) for edits in others]
+    without = incumbent.changes(pairs)
     needed = [account for account, rest in zip(accounts, without, strict=True) if rest * change <= 0]
     for account in needed:
         _book(account, example, change / len(needed))

@@ -13,7 +13,7 @@ from dspy_dlpo.core.attribution import Judged, judge_edits
 from dspy_dlpo.core.checks import check_real, check_whole
 from dspy_dlpo.core.edits import Edit, Edits
 from dspy_dlpo.core.history import LedgerEntry
-from dspy_dlpo.core.judging import Bench, Judgement, judge
+from dspy_dlpo.core.judging import Incumbent, Judgement, judge
 from dspy_dlpo.core.keeping import best_part, or_better
 from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.space import tunable
@@ -92,11 +92,11 @@ class Judge(ABC):
             raise ValueError(f"{said} must be one of {', '.join(map(repr, options))}. Pass one of them.")
 
     @abstractmethod
-    def judge(self, bench: Bench, edits: Edits, bar: Bar, rules: Rules) -> Judged:
+    def judge(self, incumbent: Incumbent, edits: Edits, bar: Bar, rules: Rules) -> Judged:
         """Decide which edits of a proposal are kept.
 
         Args:
-            bench: The prompts in force on the judging set; it makes the runs.
+            incumbent: The prompts in force on the judging set; it makes the runs.
             edits: Edits of these prompts that the rules admit, at least one.
             bar: The lowest judged score that passes.
             rules: What must be heeded beside it.
@@ -130,18 +130,18 @@ class EditJudge(Judge):
         super().__post_init__()
         check_whole(type(self).__name__, "first", self.first)
 
-    def judge(self, bench: Bench, edits: Edits, bar: Bar, rules: Rules) -> Judged:
+    def judge(self, incumbent: Incumbent, edits: Edits, bar: Bar, rules: Rules) -> Judged:
         """Take what reaches the bar whole, and of what does not the edits that pay."""
-        prompts, judgement, ledger = judge_edits(bench, edits, bar, rules.must_pay)
+        prompts, judgement, ledger = judge_edits(incumbent, edits, bar, rules.must_pay)
         survivors = tuple(entry.edit for entry in ledger if entry.kept)
         legal = rules.legal(survivors)
         if judgement.passed and legal != survivors:
             # A part of the edits may break a rule that all of them together kept, such as a limit of words.
-            prompts = bench.part(legal)
+            prompts = incumbent.part(legal)
             refused = Judgement(False, False, None, Why.PART_BREAKS_RULE.because())
-            judgement = judge(bench, prompts, bar) if legal else refused
+            judgement = judge(incumbent, prompts, bar) if legal else refused
             ledger = tuple(replace(entry, kept=entry.kept and entry.edit in legal) for entry in ledger)
-        return or_better((prompts, judgement, ledger), best_part(bench, bar, rules.admit))
+        return or_better((prompts, judgement, ledger), best_part(incumbent, bar, rules.admit))
 
     def first_examples(self, count: int) -> int:
         """`first`, or all there are."""
@@ -158,10 +158,10 @@ class WholeJudge(Judge):
     trials: bool = False
     confirm: bool | str = False
 
-    def judge(self, bench: Bench, edits: Edits, bar: Bar, rules: Rules) -> Judged:
+    def judge(self, incumbent: Incumbent, edits: Edits, bar: Bar, rules: Rules) -> Judged:
         """Take all edits or none."""
-        prompts = bench.part(edits)
-        judgement = judge(bench, prompts, bar)
+        prompts = incumbent.part(edits)
+        judgement = judge(incumbent, prompts, bar)
         return (
             prompts,
             judgement,

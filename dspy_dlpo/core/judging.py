@@ -19,12 +19,12 @@ MOST_MISSING = 0.1
 
 
 @dataclass(frozen=True)
-class Bench:
+class Incumbent:
     """What a proposal is compared with: the prompts in force, on the judging set.
 
     Args:
         runs: The runs made so far.
-        incumbent: The prompts in force; they have run on all examples.
+        prompts: The prompts in force; they have run on all examples.
         examples: The judging set.
         high: The metric's best score; None if it is unknown, and nothing stops early then.
         confirm: Whether a change counts only when a second run agrees; ``"auto"`` while noise is assumed.
@@ -33,7 +33,7 @@ class Bench:
     """
 
     runs: RunCache
-    incumbent: Prompts
+    prompts: Prompts
     examples: tuple[int, ...]
     high: float | None = 1.0
     confirm: bool | str = "auto"
@@ -46,8 +46,8 @@ class Bench:
         return self.confirm is True or (self.confirm == "auto" and self.runs.noisy)
 
     @property
-    def trusting(self) -> Bench:
-        """The bench for what is judged as one: no change is booked on an edit of several, so none need be confirmed.
+    def trusting(self) -> Incumbent:
+        """The same for what is judged as one: no change is booked on an edit of several, so none need be confirmed.
 
         Unless that is always wanted.
         """
@@ -56,7 +56,7 @@ class Bench:
     @property
     def scores(self) -> dict[int, float]:
         """The incumbent's mean score by example."""
-        return self.runs.means(self.incumbent, self.examples)
+        return self.runs.means(self.prompts, self.examples)
 
     @property
     def mean(self) -> float:
@@ -77,7 +77,7 @@ class Bench:
 
     def part(self, edits: Sequence[Edit]) -> Prompts:
         """The incumbent after edits."""
-        return self.parts.of(self.incumbent, edits)
+        return self.parts.of(self.prompts, edits)
 
     def ensure(self, pairs: Sequence[Pair], prefetch: Sequence[Pair] = (), expected: int = 0) -> None:
         """Make the first run of each pair of prompts and example that has none, as `RunCache.ensure` does."""
@@ -94,12 +94,12 @@ class Bench:
         self.ensure(pairs, prefetch, expected)
         if self.confirms:
             flipped = [(prompts, x) for prompts, x in pairs if self.change(prompts, x)]
-            self.runs.repeat([*flipped, *((self.incumbent, x) for _, x in flipped)], prefetch, expected)
+            self.runs.repeat([*flipped, *((self.prompts, x) for _, x in flipped)], prefetch, expected)
         return [self.change(prompts, x) for prompts, x in pairs]
 
     def change(self, prompts: Prompts, example: int) -> float:
         """Signed change of score against the incumbent, of the runs made so far; 0 within the noise."""
-        old, new = self.runs.scores(self.incumbent, example), self.runs.scores(prompts, example)
+        old, new = self.runs.scores(self.prompts, example), self.runs.scores(prompts, example)
         if not old or not new:
             return 0.0
         least = max(self.runs.noise if self.confirm else 0.0, TOLERANCE)
@@ -127,14 +127,14 @@ class Judgement:
     scores: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
 
 
-def judge(bench: Bench, prompts: Prompts, bar: Bar, order: Sequence[int] | None = None) -> Judgement:
+def judge(incumbent: Incumbent, prompts: Prompts, bar: Bar, order: Sequence[int] | None = None) -> Judgement:
     """Judge one fixed prompt against one fixed bar, exactly, with as few runs as the order allows.
 
     Runs go out in waves. After each, the judgement stops if even the best score on all remaining examples would stay
     below the bar: the decision is that of the full evaluation.
 
     Args:
-        bench: The incumbent and the judging set.
+        incumbent: What it is compared with, on the judging set.
         prompts: The prompts to judge.
         bar: The bar, set for the incumbent as it stands.
         order: The judging set in the order to run; the incumbent's failures first by default.
@@ -142,42 +142,42 @@ def judge(bench: Bench, prompts: Prompts, bar: Bar, order: Sequence[int] | None 
     Raises:
         BudgetSpent: When a wave cannot be paid for.
     """
-    order = [*bench.failing(), *bench.passing()] if order is None else order
-    margin, shorter = _margin(bench, bar), is_shorter(prompts, bench.incumbent)
+    order = [*incumbent.failing(), *incumbent.passing()] if order is None else order
+    margin, shorter = _margin(incumbent, bar), is_shorter(prompts, incumbent.prompts)
     pairs = [(prompts, x) for x in order]
-    ran = len(bench.runs.all_scores(prompts, order))  # as many more go out at once as have run, and it is still in
-    for start in range(0, len(order), bench.runs.wave):
-        done = start + bench.runs.wave
-        bench.changes(pairs[start:done], pairs[done:], expected=max(ran, start))
-        best_possible = _best_possible(bench, prompts, order, done)
+    ran = len(incumbent.runs.all_scores(prompts, order))  # as many more go out at once as have run, and it is still in
+    for start in range(0, len(order), incumbent.runs.wave):
+        done = start + incumbent.runs.wave
+        incumbent.changes(pairs[start:done], pairs[done:], expected=max(ran, start))
+        best_possible = _best_possible(incumbent, prompts, order, done)
         if not Bar(margin, bar.strict).passes(best_possible, shorter=shorter):
-            return judgement_of(bench, prompts, False, Why.CANNOT_REACH_BAR.because(f"{bar.lowest:.3f}"))
-    return _concluded(bench, prompts, bar, margin)
+            return judgement_of(incumbent, prompts, False, Why.CANNOT_REACH_BAR.because(f"{bar.lowest:.3f}"))
+    return _concluded(incumbent, prompts, bar, margin)
 
 
-def known(bench: Bench, prompts: Prompts, bar: Bar) -> Judgement:
+def known(incumbent: Incumbent, prompts: Prompts, bar: Bar) -> Judgement:
     """The judgement of prompts by the runs made so far; complete only if they were tried on the whole judging set."""
-    if not all(bench.runs.rows(prompts, x) for x in bench.examples):
-        return judgement_of(bench, prompts, False, Why.NOT_RUN_ON_ALL.because())
-    return _concluded(bench, prompts, bar, _margin(bench, bar))
+    if not all(incumbent.runs.rows(prompts, x) for x in incumbent.examples):
+        return judgement_of(incumbent, prompts, False, Why.NOT_RUN_ON_ALL.because())
+    return _concluded(incumbent, prompts, bar, _margin(incumbent, bar))
 
 
-def _margin(bench: Bench, bar: Bar) -> float:
+def _margin(incumbent: Incumbent, bar: Bar) -> float:
     """What the bar asks for beyond the incumbent's score."""
-    return bar.lowest - bench.mean
+    return bar.lowest - incumbent.mean
 
 
-def _concluded(bench: Bench, prompts: Prompts, bar: Bar, margin: float) -> Judgement:
+def _concluded(incumbent: Incumbent, prompts: Prompts, bar: Bar, margin: float) -> Judgement:
     """The judgement of prompts that were tried on the whole judging set."""
-    answered = [x for x in bench.examples if bench.runs.scores(bench.incumbent, x)]
-    present = [x for x in answered if bench.runs.scores(prompts, x)]
+    answered = [x for x in incumbent.examples if incumbent.runs.scores(incumbent.prompts, x)]
+    present = [x for x in answered if incumbent.runs.scores(prompts, x)]
     if len(present) < len(answered) * (1 - MOST_MISSING):
-        return judgement_of(bench, prompts, False, Why.VOID.because())
-    difference = _mean_difference(bench, prompts, present)
-    passed = Bar(margin, bar.strict).passes(difference, shorter=is_shorter(prompts, bench.incumbent))
-    score = bench.mean + difference
+        return judgement_of(incumbent, prompts, False, Why.VOID.because())
+    difference = _mean_difference(incumbent, prompts, present)
+    passed = Bar(margin, bar.strict).passes(difference, shorter=is_shorter(prompts, incumbent.prompts))
+    score = incumbent.mean + difference
     why = Why.REACHES_BAR if passed else Why.MISSES_BAR
-    return judgement_of(bench, prompts, passed, why.because(f"{score:.3f}", f"{bar.lowest:.3f}"), score)
+    return judgement_of(incumbent, prompts, passed, why.because(f"{score:.3f}", f"{bar.lowest:.3f}"), score)
 
 
 def is_shorter(prompts: Prompts, than: Prompts) -> bool:
@@ -185,24 +185,24 @@ def is_shorter(prompts: Prompts, than: Prompts) -> bool:
     return words_of(prompts.values()) < words_of(than.values())
 
 
-def _mean_difference(bench: Bench, prompts: Prompts, examples: Sequence[int]) -> float:
-    new, old = bench.runs.means(prompts, examples), bench.scores
+def _mean_difference(incumbent: Incumbent, prompts: Prompts, examples: Sequence[int]) -> float:
+    new, old = incumbent.runs.means(prompts, examples), incumbent.scores
     return math.fsum(new[x] - old[x] for x in examples) / max(1, len(examples))
 
 
-def _best_possible(bench: Bench, prompts: Prompts, order: Sequence[int], done: int) -> float:
+def _best_possible(incumbent: Incumbent, prompts: Prompts, order: Sequence[int], done: int) -> float:
     """The highest mean difference to the incumbent that the runs still to come could lead to.
 
     Any of them may still be lost in transport, and then does not count.
     """
-    if bench.high is None:
+    if incumbent.high is None:
         return math.inf
-    new, old = bench.runs.means(prompts, order), bench.scores
+    new, old = incumbent.runs.means(prompts, order), incumbent.scores
     known = [new[x] - old[x] for x in order[:done] if x in new and x in old]
-    runs, incumbent = bench.runs, bench.incumbent
-    ahead = [_most_gained(bench, x, old) for x in order[done:] if x in old]
+    runs, in_force = incumbent.runs, incumbent.prompts
+    ahead = [_most_gained(incumbent, x, old) for x in order[done:] if x in old]
     # Where the metric could not score the incumbent, a first score of the proposal makes that the lowest.
-    ahead += [bench.high - bench.low for x in order[done:] if x not in old and runs.is_unscored(incumbent, x)]
+    ahead += [incumbent.high - incumbent.low for x in order[done:] if x not in old and runs.is_unscored(in_force, x)]
     ahead.sort(reverse=True)
     best, total = -math.inf, math.fsum(known)
     for count, gain in enumerate([0.0, *ahead]):
@@ -212,18 +212,20 @@ def _best_possible(bench: Bench, prompts: Prompts, order: Sequence[int], done: i
     return best if math.isfinite(best) else math.inf
 
 
-def _most_gained(bench: Bench, example: int, old: Mapping[int, float]) -> float:
+def _most_gained(incumbent: Incumbent, example: int, old: Mapping[int, float]) -> float:
     """The most that a proposal can gain on an example that it has not run on.
 
     Where a change is confirmed the incumbent runs once more, and a graded score may then turn out lower, or be missing.
     """
-    high, score = bench.high or 0.0, old[example]
-    once = len(bench.runs.scores(bench.incumbent, example)) == 1
-    if bench.confirms and once and (bench.runs.unscored or bench.runs.graded(bench.low, high)):
-        score = (score + bench.low) / 2
+    high, score = incumbent.high or 0.0, old[example]
+    once = len(incumbent.runs.scores(incumbent.prompts, example)) == 1
+    if incumbent.confirms and once and (incumbent.runs.unscored or incumbent.runs.graded(incumbent.low, high)):
+        score = (score + incumbent.low) / 2
     return high - score
 
 
-def judgement_of(bench: Bench, prompts: Prompts, passed: bool, reason: Reason, score: float | None = None) -> Judgement:
+def judgement_of(
+    incumbent: Incumbent, prompts: Prompts, passed: bool, reason: Reason, score: float | None = None
+) -> Judgement:
     """A judgement with the runs made so far; cut short without a score."""
-    return Judgement(passed, score is not None, score, reason, bench.runs.all_scores(prompts, bench.examples))
+    return Judgement(passed, score is not None, score, reason, incumbent.runs.all_scores(prompts, incumbent.examples))

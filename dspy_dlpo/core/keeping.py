@@ -10,7 +10,7 @@ from dspy_dlpo.core.acceptance import TOLERANCE, Bar
 from dspy_dlpo.core.attribution import Judged
 from dspy_dlpo.core.edits import Edits
 from dspy_dlpo.core.history import LedgerEntry, Prompts
-from dspy_dlpo.core.judging import Bench, Judgement, known
+from dspy_dlpo.core.judging import Incumbent, Judgement, known
 from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.sentences import words_of
 
@@ -38,11 +38,11 @@ class Kept:
         return tuple(LedgerEntry(edit, kept=True, reason=Why.TAKEN_WHOLE.because()) for edit in self.edits)
 
 
-def best_part(bench: Bench, bar: Bar, is_legal: Callable[[Edits], bool], *, cut: bool = False) -> Kept | None:
+def best_part(incumbent: Incumbent, bar: Bar, is_legal: Callable[[Edits], bool], *, cut: bool = False) -> Kept | None:
     """The best legal part of a proposal that has run on the whole judging set and beats the prompts in force.
 
     Args:
-        bench: What the proposal was judged on.
+        incumbent: What the proposal was judged on.
         bar: The bar that it was judged by.
         is_legal: Whether the constraints admit a set of edits as it stands.
         cut: Whether the budget ended: then runs that went out ahead of a decision count too. Otherwise they do not, so
@@ -51,10 +51,10 @@ def best_part(bench: Bench, bar: Bar, is_legal: Callable[[Edits], bool], *, cut:
     Returns:
         The part of the highest score, of equals the one of fewest words; None if there is none.
     """
-    examples = set(bench.examples)
-    parts = (part for part in bench.parts if cut or part.asked >= examples)
-    judged = [Kept(part.edits, part.prompts, known(bench, part.prompts, bar)) for part in parts]
-    better = [each for each in judged if each.score > bench.mean + TOLERANCE and is_legal(each.edits)]
+    examples = set(incumbent.examples)
+    parts = (part for part in incumbent.parts if cut or part.asked >= examples)
+    judged = [Kept(part.edits, part.prompts, known(incumbent, part.prompts, bar)) for part in parts]
+    better = [each for each in judged if each.score > incumbent.mean + TOLERANCE and is_legal(each.edits)]
     return max(better, key=lambda each: each.rank, default=None)
 
 

@@ -19,7 +19,7 @@ from dspy_dlpo.core.ending import EndedBy, Ending
 from dspy_dlpo.core.errors import ControllerError, DLPOError, MetricError, ModelError, ProgramError
 from dspy_dlpo.core.history import History, Prompts, Record, RecordKind, StepContext
 from dspy_dlpo.core.judges import Rules
-from dspy_dlpo.core.judging import Bench, Judgement
+from dspy_dlpo.core.judging import Incumbent, Judgement
 from dspy_dlpo.core.keeping import best_part, or_better
 from dspy_dlpo.core.observed import judge_observed
 from dspy_dlpo.core.plan import Plan
@@ -132,13 +132,13 @@ class Run:
         """All runs of the prompts in force on the judging set."""
         return [row for x in sorted(self.judging_set) for row in self.runs.rows(self.prompts, x)]
 
-    def bench(self) -> Bench:
+    def incumbent(self) -> Incumbent:
         """What a proposal is compared with now."""
-        return self._bench(self.prompts)
+        return self._incumbent(self.prompts)
 
-    def _bench(self, prompts: Prompts) -> Bench:
+    def _incumbent(self, prompts: Prompts) -> Incumbent:
         plan = self.plan
-        return Bench(self.runs, prompts, self.judging_set, plan.high, plan.judging.confirm, plan.low)
+        return Incumbent(self.runs, prompts, self.judging_set, plan.high, plan.judging.confirm, plan.low)
 
     def context(self) -> StepContext:
         """What techniques may know of the step at hand."""
@@ -168,10 +168,10 @@ class Run:
     def _advance(self) -> None:
         """Do what comes next."""
         self._ask_again()
-        bench, limit = self.bench(), self.plan.stopping.max_steps
+        incumbent, limit = self.incumbent(), self.plan.stopping.max_steps
         if limit is not None and len(self.history) > limit:
             self.ended = Ending(EndedBy.MAX_STEPS, str(limit))
-        elif self._target_is_reached(bench):
+        elif self._target_is_reached(incumbent):
             self.ended = Ending(EndedBy.TARGET, f"{self.plan.stopping.target:g}")
         elif self._patience_is_over():
             self.ended = Ending(EndedBy.PATIENCE, str(self.plan.stopping.patience))
@@ -179,16 +179,16 @@ class Run:
             self.ended = idle_ending(self.history[-IDLE:], self.history.steps())
         elif (seen := self._observed()) is not None:
             self._add(lambda: self._observing(seen))
-        elif self._growth_is_due(bench):
+        elif self._growth_is_due(incumbent):
             self._add(self._growth)
         elif self._trials_may_run() and (restorations := self._restorations()):
             self._add(lambda: self._restoring(restorations))
-        elif self._trials_are_due(bench) and (deletions := self._deletions(self.prompts)):
+        elif self._trials_are_due(incumbent) and (deletions := self._deletions(self.prompts)):
             self._add(lambda: self._trial(deletions))
-        elif bench.failing():
+        elif incumbent.failing():
             self._add(self._step)
         else:
-            silent = len(self._unanswered(bench.examples))
+            silent = len(self._unanswered(incumbent.examples))
             self.ended = Ending(EndedBy.SOLVED, f", but {silent} were not answered" if silent else "")
 
     def _ask_again(self) -> None:
@@ -201,9 +201,9 @@ class Run:
         runs, prompts = self.runs, self.prompts
         return [x for x in examples if not runs.scores(prompts, x) and not runs.is_unscored(prompts, x)]
 
-    def _target_is_reached(self, bench: Bench) -> bool:
+    def _target_is_reached(self, incumbent: Incumbent) -> bool:
         target = self.plan.stopping.target
-        return target is not None and bench.mean >= target - TOLERANCE and self.has_enough
+        return target is not None and incumbent.mean >= target - TOLERANCE and self.has_enough
 
     def _patience_is_over(self) -> bool:
         patience, steps = self.plan.stopping.patience, self.history.steps()
@@ -286,8 +286,8 @@ class Run:
         rows = [row for x in batch for row in self.runs.rows(self.prompts, x)]
         return rows[-1].error if rows else "nothing was asked"
 
-    def _growth_is_due(self, bench: Bench) -> bool:
-        if len(bench.examples) >= len(self.plan.examples):
+    def _growth_is_due(self, incumbent: Incumbent) -> bool:
+        if len(incumbent.examples) >= len(self.plan.examples):
             return False
         since = 0
         for record in reversed(self.history):
@@ -295,8 +295,8 @@ class Run:
                 break
             since += record.kind == RecordKind.STEP
         target = self.plan.stopping.target
-        aimed = target is not None and bench.mean >= target - TOLERANCE  # on few examples that may be luck
-        return aimed or not bench.failing() or since >= STALLED
+        aimed = target is not None and incumbent.mean >= target - TOLERANCE  # on few examples that may be luck
+        return aimed or not incumbent.failing() or since >= STALLED
 
     # --- trials ----------------------------------------------------------------------------------------------------
 
@@ -304,53 +304,55 @@ class Run:
         enough = min(ENOUGH_FOR_TRIALS, len(self.plan.examples))
         return self.plan.judging.trials and len(self.judging_set) >= enough
 
-    def _trials_are_due(self, bench: Bench) -> bool:
+    def _trials_are_due(self, incumbent: Incumbent) -> bool:
         """Whether the first gains have slowed down; while examples still fail, steps and trials take turns."""
         if not self._trials_may_run():
             return False
         slow = sum(not record.gained for record in self.history.steps()[-3:]) >= SLOW
-        return not bench.failing() or (slow and self.history[-1].kind != RecordKind.TRIAL)
+        return not incumbent.failing() or (slow and self.history[-1].kind != RecordKind.TRIAL)
 
     def _deletions(self, prompts: Prompts, since: int | None = None) -> Edits:
         own = len(self.judging_set) >= ENOUGH_FOR_OWN
         return next_deletions(prompts, self.history, self.plan.constraints, own=own, since=since)
 
     def _trial(self, deletions: Edits) -> Record:
-        bench, began = self.bench(), self.progress
-        prompts, judgement, ledger = self._tried(bench, lambda: try_deletions(bench, deletions))
-        if len(deletions) == 1 and not judgement.passed and bench.failing():
+        incumbent, began = self.incumbent(), self.progress
+        prompts, judgement, ledger = self._tried(incumbent, lambda: try_deletions(incumbent, deletions))
+        if len(deletions) == 1 and not judgement.passed and incumbent.failing():
             name = deletions[0].predictor
-            moved = try_move(bench, deletions[0], self.plan.constraints[name], self.context())
+            moved = try_move(incumbent, deletions[0], self.plan.constraints[name], self.context())
             if moved is not None:
                 prompts, judgement, ledger = moved[0], moved[1], (*ledger, *moved[2])
-        bar = Bar(bench.mean, strict=False)
-        return self._judged(RecordKind.TRIAL, prompts, judgement, bar, progress=began, base=bench.mean, ledger=ledger)
+        bar = Bar(incumbent.mean, strict=False)
+        return self._judged(
+            RecordKind.TRIAL, prompts, judgement, bar, progress=began, base=incumbent.mean, ledger=ledger
+        )
 
-    def _tried(self, bench: Bench, make: Callable[[], Judged], **known: object) -> Judged:
+    def _tried(self, incumbent: Incumbent, make: Callable[[], Judged], **known: object) -> Judged:
         """What a trial comes to; the best part of it if that is more, or if the budget ends."""
-        bar = Bar(bench.mean, strict=False)
-        with self._kept(RecordKind.TRIAL, bench, self._admitted, bar, progress=self.progress, **known):
+        bar = Bar(incumbent.mean, strict=False)
+        with self._kept(RecordKind.TRIAL, incumbent, self._admitted, bar, progress=self.progress, **known):
             made = make()
-        return or_better(made, best_part(bench, bar, self._admitted))
+        return or_better(made, best_part(incumbent, bar, self._admitted))
 
     def _restorations(self) -> Edits:
         return next_restorations(self.prompts, self.history, self._lasting())
 
     def _restoring(self, restorations: Edits) -> Record:
-        return self._decided(lambda bench: try_restorations(bench, restorations, self.start))
+        return self._decided(lambda incumbent: try_restorations(incumbent, restorations, self.start))
 
-    def _decided(self, make: Callable[[Bench], Judged], **known: object) -> Record:
+    def _decided(self, make: Callable[[Incumbent], Judged], **known: object) -> Record:
         """A trial that is over once it is judged.
 
         Args:
             make: Judges it.
             known: Fields of its record.
         """
-        bench, began = self.bench(), self.progress
-        prompts, judgement, ledger = self._tried(bench, lambda: make(bench), **known)
-        bar = Bar(bench.mean, strict=False)
+        incumbent, began = self.incumbent(), self.progress
+        prompts, judgement, ledger = self._tried(incumbent, lambda: make(incumbent), **known)
+        bar = Bar(incumbent.mean, strict=False)
         return self._judged(
-            RecordKind.TRIAL, prompts, judgement, bar, progress=began, base=bench.mean, ledger=ledger, **known
+            RecordKind.TRIAL, prompts, judgement, bar, progress=began, base=incumbent.mean, ledger=ledger, **known
         )
 
     def _lasting(self) -> Mapping[str, tuple[Constraint, ...]]:
@@ -375,7 +377,9 @@ class Run:
         return next((seen for seen in fresh if self._admitted((seen.edit,))), None)
 
     def _observing(self, seen: Observation) -> Record:
-        return self._decided(lambda bench: judge_observed(bench, seen), gradients=(seen.gradient,), edits=(seen.edit,))
+        return self._decided(
+            lambda incumbent: judge_observed(incumbent, seen), gradients=(seen.gradient,), edits=(seen.edit,)
+        )
 
     def prune_one(self, prompts: Prompts, began: int) -> Prompts | None:
         """Try to delete sentences of finished prompts that were not tried since record `began`.
@@ -386,11 +390,11 @@ class Run:
         deletions = self._deletions(prompts, since=began)
         if not deletions:
             return None
-        bench, began_at = self._bench(prompts), self.progress
-        shorter, judgement, ledger = try_deletions(bench, deletions)
-        bar = Bar(bench.mean, strict=False)
+        incumbent, began_at = self._incumbent(prompts), self.progress
+        shorter, judgement, ledger = try_deletions(incumbent, deletions)
+        bar = Bar(incumbent.mean, strict=False)
         record = self._judged(
-            RecordKind.PRUNE, shorter, judgement, bar, progress=began_at, base=bench.mean, ledger=ledger
+            RecordKind.PRUNE, shorter, judgement, bar, progress=began_at, base=incumbent.mean, ledger=ledger
         )
         self._add(lambda: replace(record, prompts=prompts))
         return shorter if judgement.passed else prompts
@@ -401,7 +405,7 @@ class Run:
         """One step of textual gradient descent."""
         ctx = self.context()
         plan, chosen = controlled(self.plan, ctx)
-        batch = self._batch(self.bench(), ctx, plan.batch_size)
+        batch = self._batch(self.incumbent(), ctx, plan.batch_size)
         parts = blamed([self._gradients(part, ctx) for part in shared(batch, plan.gradients)])
         turns = whose_turn(plan.update, [each for part in parts for each in part], self.history)
         updates = [
@@ -430,13 +434,13 @@ class Run:
         if not edits:
             seen["fault"] = fault_of(gradients, replies)
             return self._record(RecordKind.STEP, reason=why_nothing(gradients, replies, answer.dropped), **seen)
-        bench = self.bench()
-        bar = plan.acceptance.bar(list(bench.scores.values()), ctx)
-        seen["base"] = bench.mean
+        incumbent = self.incumbent()
+        bar = plan.acceptance.bar(list(incumbent.scores.values()), ctx)
+        seen["base"] = incumbent.mean
         rules = Rules(lambda part: _legal(updates, part), self._touches_own)
-        with self._kept(RecordKind.STEP, bench, rules.admit, bar, **seen):
-            prompts, judgement, ledger = plan.judging.judge(bench, edits, bar, rules)
-        seen["base"] = bench.mean  # the prompts in force may have run again
+        with self._kept(RecordKind.STEP, incumbent, rules.admit, bar, **seen):
+            prompts, judgement, ledger = plan.judging.judge(incumbent, edits, bar, rules)
+        seen["base"] = incumbent.mean  # the prompts in force may have run again
         return self._judged(RecordKind.STEP, prompts, judgement, bar, ledger=ledger, **seen)
 
     def _gradients(self, examples: Sequence[int], ctx: StepContext) -> Sequence[TextGradient]:
@@ -447,7 +451,7 @@ class Run:
 
     @contextmanager
     def _kept(
-        self, kind: RecordKind, bench: Bench, is_legal: Callable[[Edits], bool], bar: Bar, **fields: object
+        self, kind: RecordKind, incumbent: Incumbent, is_legal: Callable[[Edits], bool], bar: Bar, **fields: object
     ) -> Iterator[None]:
         """Where the budget ends in between, record the best of what has run to its end: it competes like any other.
 
@@ -457,10 +461,10 @@ class Run:
         try:
             yield
         except BudgetSpent:
-            best = best_part(bench, bar, is_legal, cut=True)
+            best = best_part(incumbent, bar, is_legal, cut=True)
             if best is not None:
                 judgement = replace(best.judgement, reason=Why.BUDGET_ENDED.because())
-                fields = {**fields, "base": bench.mean, "ledger": best.ledger()}
+                fields = {**fields, "base": incumbent.mean, "ledger": best.ledger()}
                 self._add(lambda: self._judged(kind, best.prompts, judgement, bar, **fields))
             elif kind == RecordKind.STEP:
                 self._add(lambda: self._record(kind, reason=Why.BUDGET_ENDED.because(), **fields))
@@ -487,9 +491,9 @@ class Run:
             **fields,
         )
 
-    def _batch(self, bench: Bench, ctx: StepContext, size: int) -> tuple[int, ...]:
+    def _batch(self, incumbent: Incumbent, ctx: StepContext, size: int) -> tuple[int, ...]:
         """Failing examples for the critic: those it has seen least, in random order."""
-        shown = dict.fromkeys(bench.failing(), 0)
+        shown = dict.fromkeys(incumbent.failing(), 0)
         for record in self.history.steps():
             for x in record.batch:
                 if x in shown:

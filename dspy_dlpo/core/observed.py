@@ -8,28 +8,28 @@ from __future__ import annotations
 from dspy_dlpo.core.acceptance import Bar
 from dspy_dlpo.core.attribution import Judged
 from dspy_dlpo.core.history import LedgerEntry
-from dspy_dlpo.core.judging import Bench, judge, judgement_of
+from dspy_dlpo.core.judging import Incumbent, judge, judgement_of
 from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.roles import Observation
 
 
-def judge_observed(bench: Bench, seen: Observation) -> Judged:
+def judge_observed(incumbent: Incumbent, seen: Observation) -> Judged:
     """Judge the edit of an observation: on one wave of the examples that it is about, and then on the others.
 
     Args:
-        bench: The incumbent and the judging set.
+        incumbent: What it is compared with, on the judging set.
         seen: The observation; its gradient names the examples of the judging set that the edit must help with.
 
     Raises:
         BudgetSpent: When a wave cannot be paid for.
     """
-    bar, bench = Bar(bench.mean), bench.trusting
-    prompts, about = bench.part((seen.edit,)), seen.gradient.examples
-    first = about[: bench.runs.wave]
-    if max(bench.changes([(prompts, x) for x in first]), default=0.0) > 0.0:
-        judgement = judge(bench, prompts, bar, [*about, *(x for x in bench.examples if x not in about)])
+    bar, incumbent = Bar(incumbent.mean), incumbent.trusting
+    prompts, about = incumbent.part((seen.edit,)), seen.gradient.examples
+    first = about[: incumbent.runs.wave]
+    if max(incumbent.changes([(prompts, x) for x in first]), default=0.0) > 0.0:
+        judgement = judge(incumbent, prompts, bar, [*about, *(x for x in incumbent.examples if x not in about)])
     else:
-        judgement = judgement_of(bench, prompts, False, Why.REPAIRS_NONE_FIRST.because(len(first)))
-    changes = {x: bench.change(prompts, x) for x in sorted(bench.examples)}
+        judgement = judgement_of(incumbent, prompts, False, Why.REPAIRS_NONE_FIRST.because(len(first)))
+    changes = {x: incumbent.change(prompts, x) for x in sorted(incumbent.examples)}
     gained, lost = (tuple(x for x, change in changes.items() if sign * change > 0) for sign in (1, -1))
     return prompts, judgement, (LedgerEntry(seen.edit, gained, lost, judgement.passed, judgement.reason),)

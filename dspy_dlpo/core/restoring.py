@@ -14,7 +14,7 @@ from dspy_dlpo.core.acceptance import TOLERANCE, Bar
 from dspy_dlpo.core.attribution import Judged, judge_by_edit
 from dspy_dlpo.core.edits import Edit, Edits, sound
 from dspy_dlpo.core.history import History, LedgerEntry, Prompts, Record, RecordKind
-from dspy_dlpo.core.judging import Bench, Judgement, judge
+from dspy_dlpo.core.judging import Incumbent, Judgement, judge
 from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.trials import TOGETHER as MOST
@@ -107,32 +107,32 @@ def _stripped(text: str) -> list[str]:
     return [sentence.strip() for sentence in split(text)]
 
 
-def try_restorations(bench: Bench, edits: Edits, start: Prompts) -> Judged:
+def try_restorations(incumbent: Incumbent, edits: Edits, start: Prompts) -> Judged:
     """Try prompts with the user's own sentences back: what is no worse is kept."""
-    bar = Bar(bench.mean, strict=False)
+    bar = Bar(incumbent.mean, strict=False)
     if len(edits) > 1:
-        prompts, judgement, ledger = judge_by_edit(bench, edits, bar, idle=True)
+        prompts, judgement, ledger = judge_by_edit(incumbent, edits, bar, idle=True)
         said = (entry.reason if entry.gained or not entry.kept else Why.RESTORED.because() for entry in ledger)
         return prompts, judgement, tuple(replace(entry, reason=why) for entry, why in zip(ledger, said, strict=True))
-    prompts = bench.part(edits)
-    judgement = _no_worse(bench, prompts, bar, start)
-    lost = () if judgement.passed else losses(bench, prompts)
+    prompts = incumbent.part(edits)
+    judgement = _no_worse(incumbent, prompts, bar, start)
+    lost = () if judgement.passed else losses(incumbent, prompts)
     reason = Why.RESTORED.because() if judgement.passed else judgement.reason
     return prompts, judgement, (LedgerEntry(edits[0], (), lost, judgement.passed, reason),)
 
 
-def _no_worse(bench: Bench, prompts: Prompts, bar: Bar, start: Prompts) -> Judgement:
+def _no_worse(incumbent: Incumbent, prompts: Prompts, bar: Bar, start: Prompts) -> Judgement:
     """Judge prompts, but stop as soon as more is lost than gained: old words are not expected to make up for it later.
 
     What the user's own prompts fail on runs first: there it would show that the new words matter.
     """
-    old = bench.runs.means(start, bench.examples)
-    passing = sorted(bench.passing(), key=lambda x: old.get(x, math.inf))
+    old = incumbent.runs.means(start, incumbent.examples)
+    passing = sorted(incumbent.passing(), key=lambda x: old.get(x, math.inf))
     change = 0.0
-    for i in range(0, len(passing), bench.runs.wave):
-        change += math.fsum(bench.changes([(prompts, x) for x in passing[i : i + bench.runs.wave]]))
+    for i in range(0, len(passing), incumbent.runs.wave):
+        change += math.fsum(incumbent.changes([(prompts, x) for x in passing[i : i + incumbent.runs.wave]]))
         if change < -TOLERANCE:
             return Judgement(
-                False, False, None, Why.OWN_WORDS_LOSE.because(), bench.runs.all_scores(prompts, bench.examples)
+                False, False, None, Why.OWN_WORDS_LOSE.because(), incumbent.runs.all_scores(prompts, incumbent.examples)
             )
-    return judge(bench, prompts, bar, [*passing, *bench.failing()])
+    return judge(incumbent, prompts, bar, [*passing, *incumbent.failing()])

@@ -15,7 +15,7 @@ from dspy_dlpo.core.acceptance import TOLERANCE, Bar
 from dspy_dlpo.core.attribution import Judged, judge_edits
 from dspy_dlpo.core.edits import Edit, Edits, sound
 from dspy_dlpo.core.history import History, LedgerEntry, Prompts, Record, RecordKind, StepContext
-from dspy_dlpo.core.judging import Bench, judge
+from dspy_dlpo.core.judging import Incumbent, judge
 from dspy_dlpo.core.parts import proposal
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.update import Constraint, admit_all
@@ -143,33 +143,35 @@ def _learn(known: Mapping[str, _Known], entry: LedgerEntry, record: Record, prom
                 facts.tried, facts.same = record.index, record.prompts == prompts
 
 
-def try_deletions(bench: Bench, deletions: Edits) -> Judged:
+def try_deletions(incumbent: Incumbent, deletions: Edits) -> Judged:
     """Try prompts without sentences: what is no worse is kept."""
-    bar = Bar(bench.mean, strict=False)
+    bar = Bar(incumbent.mean, strict=False)
     if len(deletions) > 1:
-        return judge_edits(bench, deletions, bar)
-    prompts = bench.part(deletions)
+        return judge_edits(incumbent, deletions, bar)
+    prompts = incumbent.part(deletions)
     # The passing examples run first: there it would show that the sentence matters.
-    judgement = judge(bench, prompts, bar, [*bench.passing(), *bench.failing()])
-    lost = () if judgement.passed else losses(bench, prompts)
+    judgement = judge(incumbent, prompts, bar, [*incumbent.passing(), *incumbent.failing()])
+    lost = () if judgement.passed else losses(incumbent, prompts)
     return prompts, judgement, (LedgerEntry(deletions[0], (), lost, judgement.passed, judgement.reason),)
 
 
-def losses(bench: Bench, prompts: Prompts) -> tuple[int, ...]:
+def losses(incumbent: Incumbent, prompts: Prompts) -> tuple[int, ...]:
     """The examples on which prompts did worse than the incumbent, of those that they ran on."""
-    new, old = bench.runs.means(prompts, bench.examples), bench.scores
+    new, old = incumbent.runs.means(prompts, incumbent.examples), incumbent.scores
     return tuple(sorted(x for x in new if x in old and new[x] < old[x] - TOLERANCE))
 
 
-def try_move(bench: Bench, deletion: Edit, constraints: Sequence[Constraint], ctx: StepContext) -> Judged | None:
+def try_move(
+    incumbent: Incumbent, deletion: Edit, constraints: Sequence[Constraint], ctx: StepContext
+) -> Judged | None:
     """Try the sentence of a refused deletion in another legal place, drawn at random; kept only if it is better."""
-    name, prompt = deletion.predictor, bench.incumbent[deletion.predictor]
+    name, prompt = deletion.predictor, incumbent.prompts[deletion.predictor]
     places = range(len(split(prompt)) + 1)
     moves = [Edit("move", deletion.at, to=to, why="trial: elsewhere?", predictor=name) for to in places]
     legal = [move for move in moves if admit_all(constraints, sound((move,), prompt)[0], prompt)[0]]
     if not legal:
         return None
     move = ctx.rng("move", name).choice(legal)
-    prompts = proposal(bench.incumbent, [move])
-    judgement = judge(bench, prompts, Bar(bench.mean))
+    prompts = proposal(incumbent.prompts, [move])
+    judgement = judge(incumbent, prompts, Bar(incumbent.mean))
     return prompts, judgement, (LedgerEntry(move, kept=judgement.passed, reason=judgement.reason),)

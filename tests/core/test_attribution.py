@@ -6,7 +6,7 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from world import bench_of, has, rule
+from world import has, incumbent_of, rule
 
 from dspy_dlpo.core.acceptance import Bar
 from dspy_dlpo.core.attribution import MANY, judge_by_edit, judge_edits
@@ -37,9 +37,9 @@ def scorer(needs):
 
 
 def judged(needs, *, wave=4, confirm=False, edits=None, bar=None, ahead=0, how=judge_by_edit):
-    bench = bench_of(scorer(needs), len(needs), prompt="Start. ", wave=wave, confirm=confirm, ahead=ahead)
+    incumbent = incumbent_of(scorer(needs), len(needs), prompt="Start. ", wave=wave, confirm=confirm, ahead=ahead)
     edits = tuple(rule(i) for i in range(N_RULES)) if edits is None else edits
-    return bench, *how(bench, edits, bar or Bar(bench.mean))
+    return incumbent, *how(incumbent, edits, bar or Bar(incumbent.mean))
 
 
 single = st.one_of(
@@ -76,13 +76,13 @@ def test_each_change_is_booked_on_the_edit_that_causes_it(needs, wave: int, conf
 def test_of_many_edits_halves_are_run_first_and_the_one_at_work_is_found(data, n: int, confirm: bool) -> None:
     at_work = data.draw(st.lists(st.integers(0, n - 1), min_size=1, max_size=12))
     needs = [("repaired", i) for i in at_work]
-    bench, _, judgement, ledger = judged(needs, edits=tuple(map(rule, range(n))), confirm=confirm)
+    incumbent, _, judgement, ledger = judged(needs, edits=tuple(map(rule, range(n))), confirm=confirm)
     assert judgement.passed
     for i, entry in enumerate(ledger):
         assert list(entry.gained) == [x for x, need in enumerate(needs) if need == ("repaired", i)]
     halvings = math.ceil(math.log2(n / MANY))
     most = len(needs) * (1 + 1 + halvings + MANY + 1)  # the start, all together, halves, singles, the survivors
-    assert bench.runs.account.spent <= most * (3 if confirm else 1)
+    assert incumbent.runs.account.spent <= most * (3 if confirm else 1)
 
 
 causes = st.one_of(single, st.sampled_from([("pair", 0, 1), ("pair", 2, 3)]))
@@ -97,27 +97,27 @@ causes = st.one_of(single, st.sampled_from([("pair", 0, 1), ("pair", 2, 3)]))
     st.sampled_from([judge_edits, judge_by_edit]),
 )
 def test_what_runs_ahead_changes_no_decision(needs, wave: int, ahead: int | None, confirm, offset: float, how) -> None:
-    mean = bench_of(scorer(needs), len(needs), prompt="Start. ").mean
+    mean = incumbent_of(scorer(needs), len(needs), prompt="Start. ").mean
     options = {"wave": wave, "confirm": confirm, "bar": Bar(mean + offset), "how": how}
     slow, prompts, judgement, ledger = judged(needs, **options)
     fast, *found = judged(needs, **options, ahead=ahead)
     assert found[0] == prompts
     assert (found[1].passed, found[1].score, found[1].reason) == (judgement.passed, judgement.score, judgement.reason)
     assert found[2] == ledger
-    parts = [best_part(bench, options["bar"], lambda edits: True) for bench in (slow, fast)]
+    parts = [best_part(incumbent, options["bar"], lambda edits: True) for incumbent in (slow, fast)]
     assert parts[0] == parts[1]
     assert 0 <= fast.runs.account.spent - slow.runs.account.spent <= fast.runs.speculated
 
 
 @given(st.lists(causes, min_size=1, max_size=24), st.integers(1, 9), st.sampled_from([judge_edits, judge_by_edit]))
 def test_whatever_is_accepted_is_truly_better(needs, wave: int, how) -> None:
-    bench, prompts, judgement, _ = judged(needs, wave=wave, how=how)
+    incumbent, prompts, judgement, _ = judged(needs, wave=wave, how=how)
     score = scorer(needs)
     truth = math.fsum(score(prompts["solve"], x) for x in range(len(needs))) / len(needs)
     if judgement.passed:
         assert judgement.score == pytest.approx(truth)
-        assert truth > bench.mean
-    if prompts == bench.incumbent:
+        assert truth > incumbent.mean
+    if prompts == incumbent.prompts:
         assert not judgement.passed
 
 
@@ -152,18 +152,18 @@ def test_losses_below_the_bar_are_allowed_and_those_above_are_not() -> None:
 
 def test_nothing_is_run_on_passing_examples_when_nothing_is_repaired() -> None:
     needs = [("wrong",)] * 3 + [("right",)] * 20
-    bench, prompts, judgement, ledger = judged(needs)
+    incumbent, prompts, judgement, ledger = judged(needs)
     assert not judgement.passed
-    assert prompts == bench.incumbent
-    assert bench.runs.account.spent == 23 + 3
+    assert prompts == incumbent.prompts
+    assert incumbent.runs.account.spent == 23 + 3
     assert judgement.reason.why is Why.NO_EDIT_PAYS
     assert not any(entry.kept for entry in ledger)
 
 
 def test_a_shortening_edit_need_not_repair_anything() -> None:
     edit = Edit("delete", 1, predictor="solve")
-    bench = bench_of(lambda text, x, rollout: float(x > 2), 8, prompt="Start. Superfluous words here.")
-    prompts, judgement, ledger = judge_edits(bench, (edit,), Bar(bench.mean))
+    incumbent = incumbent_of(lambda text, x, rollout: float(x > 2), 8, prompt="Start. Superfluous words here.")
+    prompts, judgement, ledger = judge_edits(incumbent, (edit,), Bar(incumbent.mean))
     assert prompts == {"solve": "Start."}
     assert judgement.passed
     assert (ledger[0].kept, ledger[0].reason.why) == (True, Why.SHORTENS)
@@ -171,26 +171,26 @@ def test_a_shortening_edit_need_not_repair_anything() -> None:
 
 def test_a_shortening_edit_that_breaks_something_is_dropped() -> None:
     edit = Edit("delete", 1, predictor="solve")
-    bench = bench_of(lambda text, x, rollout: float("Needed" in text), 8, prompt="Start. Needed words here.")
-    _, judgement, ledger = judge_edits(bench, (edit,), Bar(bench.mean))
+    incumbent = incumbent_of(lambda text, x, rollout: float("Needed" in text), 8, prompt="Start. Needed words here.")
+    _, judgement, ledger = judge_edits(incumbent, (edit,), Bar(incumbent.mean))
     assert not judgement.passed
     assert (ledger[0].kept, ledger[0].reason.why) == (False, Why.LOSES_MORE)
 
 
 def test_attribution_costs_little_where_changes_are_few() -> None:
     needs = [("repaired", 2)] * 2 + [("wrong",)] * 10 + [("right",)] * 12
-    bench, *_ = judged(needs, wave=8)
+    incumbent, *_ = judged(needs, wave=8)
     alone_everywhere = 24 * N_RULES
-    assert bench.runs.account.spent - 24 < alone_everywhere / 2
+    assert incumbent.runs.account.spent - 24 < alone_everywhere / 2
 
 
 def test_edits_of_several_predictors_are_told_apart() -> None:
     first, second = (Edit("add", 1, "Rule 01. ", predictor=name) for name in ("solve", "check"))
-    bench = bench_of(lambda text, x, rollout: float(has(text.split("\n")[0], 1)), 6)
-    bench.incumbent["check"] = "Check. "
-    bench.incumbent["solve"] = "Start. "
-    bench.runs.ensure([(bench.incumbent, x) for x in range(6)])
-    prompts, judgement, ledger = judge_by_edit(bench, (first, second), Bar(bench.mean))
+    incumbent = incumbent_of(lambda text, x, rollout: float(has(text.split("\n")[0], 1)), 6)
+    incumbent.prompts["check"] = "Check. "
+    incumbent.prompts["solve"] = "Start. "
+    incumbent.runs.ensure([(incumbent.prompts, x) for x in range(6)])
+    prompts, judgement, ledger = judge_by_edit(incumbent, (first, second), Bar(incumbent.mean))
     assert judgement.passed
     assert [entry.kept for entry in ledger] == [False, True]
     assert prompts == {"check": "Check. Rule 01. ", "solve": "Start. "}
@@ -204,8 +204,8 @@ def test_with_noise_and_confirmation_the_good_edit_is_found_and_the_idle_ones_ar
             chance = random.Random(f"{seed}/{text}/{x}/{rollout}")
             return float(chance.random() < 0.5) if chance.random() < 0.05 else scorer(needs)(text, x)
 
-        bench = bench_of(noisy, len(needs), prompt="Start. ", wave=8, confirm=True)
-        _, judgement, ledger = judge_by_edit(bench, tuple(rule(i) for i in range(N_RULES)), Bar(bench.mean))
+        incumbent = incumbent_of(noisy, len(needs), prompt="Start. ", wave=8, confirm=True)
+        _, judgement, ledger = judge_by_edit(incumbent, tuple(rule(i) for i in range(N_RULES)), Bar(incumbent.mean))
         return [i for i, entry in enumerate(ledger) if entry.kept and judgement.passed]
 
     found = [kept(seed) for seed in range(60)]
@@ -241,9 +241,9 @@ def hot(needs, **options):
 
 def test_what_reaches_the_bar_is_taken_whole_without_a_run_for_attribution() -> None:
     needs = [("repaired", 0), ("repaired", 1), ("repaired", 1), ("wrong",), *[("right",)] * 8]
-    bench, prompts, judgement, ledger = hot(needs)
+    incumbent, prompts, judgement, ledger = hot(needs)
     before = len(needs)  # the incumbent's own runs
-    assert bench.runs.account.spent - before == len(needs)
+    assert incumbent.runs.account.spent - before == len(needs)
     assert judgement.passed
     assert judgement.complete
     assert judgement.score == pytest.approx(11 / 12)
@@ -261,10 +261,10 @@ def test_of_what_fails_as_a_whole_the_part_that_pays_is_found() -> None:
 
 @given(st.lists(causes, min_size=1, max_size=24), st.integers(1, 9))
 def test_what_is_taken_whole_is_what_a_full_evaluation_would_take(needs, wave: int) -> None:
-    bench, prompts, judgement, ledger = judged(needs, wave=wave, how=judge_edits)
-    together = proposal(bench.incumbent, [rule(i) for i in range(N_RULES)])
+    incumbent, prompts, judgement, ledger = judged(needs, wave=wave, how=judge_edits)
+    together = proposal(incumbent.prompts, [rule(i) for i in range(N_RULES)])
     truth = math.fsum(scorer(needs)(together["solve"], x) for x in range(len(needs))) / len(needs)
-    assert (ledger[0].reason.why is Why.TAKEN_WHOLE) == (truth > bench.mean + 1e-9)
+    assert (ledger[0].reason.why is Why.TAKEN_WHOLE) == (truth > incumbent.mean + 1e-9)
     if ledger[0].reason.why is Why.TAKEN_WHOLE:
         assert (prompts, judgement.score) == (together, pytest.approx(truth))
 
@@ -276,11 +276,11 @@ def test_of_one_edit_it_is_known_what_it_repaired() -> None:
 
 
 def test_edits_of_several_predictors_are_not_taken_whole() -> None:
-    bench = bench_of(lambda text, x, rollout: float(has(text.split("\n")[0], 1)), 6)
-    bench.incumbent.update(check="Check. ", solve="Start. ")
-    bench.runs.ensure([(bench.incumbent, x) for x in range(6)])
+    incumbent = incumbent_of(lambda text, x, rollout: float(has(text.split("\n")[0], 1)), 6)
+    incumbent.prompts.update(check="Check. ", solve="Start. ")
+    incumbent.runs.ensure([(incumbent.prompts, x) for x in range(6)])
     edits = tuple(Edit("add", 1, "Rule 01. ", predictor=name) for name in ("solve", "check"))
-    prompts, judgement, _ = judge_edits(bench, edits, Bar(bench.mean))
+    prompts, judgement, _ = judge_edits(incumbent, edits, Bar(incumbent.mean))
     assert judgement.passed
     assert prompts == {"check": "Check. Rule 01. ", "solve": "Start. "}
 
@@ -293,18 +293,20 @@ def test_losses_by_chance_do_not_hinder_a_gain_once_a_second_run_disagrees() -> 
         unlucky = x in (3, 4, 5) and has(text, 0) and rollout == 0
         return 0.0 if unlucky else sure(text, x)
 
-    bench = bench_of(score, len(needs), prompt="Start. ", wave=4, confirm=True)
-    _, judgement, ledger = judge_edits(bench, tuple(map(rule, range(N_RULES))), Bar(bench.mean - 0.01, strict=False))
+    incumbent = incumbent_of(score, len(needs), prompt="Start. ", wave=4, confirm=True)
+    _, judgement, ledger = judge_edits(
+        incumbent, tuple(map(rule, range(N_RULES))), Bar(incumbent.mean - 0.01, strict=False)
+    )
     assert judgement.passed
     assert ledger[0].reason.why is Why.TAKEN_WHOLE
 
 
 def test_with_an_edit_that_must_pay_a_proposal_that_gains_nothing_is_judged_by_edit() -> None:
     needs = [*[("right",)] * 6]
-    bench = bench_of(scorer(needs), len(needs), prompt="Start. ", wave=4, confirm=False)
+    incumbent = incumbent_of(scorer(needs), len(needs), prompt="Start. ", wave=4, confirm=False)
     edits = tuple(map(rule, range(N_RULES)))
-    bar = Bar(bench.mean - 0.01, strict=False)
-    _, _, ledger = judge_edits(bench, edits, bar, must_pay=lambda edit: edit == rule(2))
+    bar = Bar(incumbent.mean - 0.01, strict=False)
+    _, _, ledger = judge_edits(incumbent, edits, bar, must_pay=lambda edit: edit == rule(2))
     assert not ledger[2].kept
     assert ledger[1].kept
     assert ledger[1].reason.why is not Why.TAKEN_WHOLE

@@ -22,19 +22,21 @@ class OneByOne(Judge):
 
     how: str = ""
 
-    def judge(self, bench, edits, bar, rules):
+    def judge(self, incumbent, edits, bar, rules):
         if self.how == "ignores the budget":
             with contextlib.suppress(BudgetSpent):
-                return self._judged(bench, edits, bar, rules)
-            return dict(bench.incumbent), Judgement(False, False, None, Why.OTHER.because("no money")), ()
-        return self._judged(bench, edits, bar, rules)
+                return self._judged(incumbent, edits, bar, rules)
+            return dict(incumbent.prompts), Judgement(False, False, None, Why.OTHER.because("no money")), ()
+        return self._judged(incumbent, edits, bar, rules)
 
-    def _judged(self, bench, edits, bar, rules):
-        verdicts = {edit: judge(bench, bench.part((edit,)), Bar(bench.mean, strict=False)).passed for edit in edits}
+    def _judged(self, incumbent, edits, bar, rules):
+        verdicts = {
+            edit: judge(incumbent, incumbent.part((edit,)), Bar(incumbent.mean, strict=False)).passed for edit in edits
+        }
         kept = tuple(edit for edit in edits if verdicts[edit])
         kept = kept if self.how == "ignores the rules" else rules.legal(kept)
-        prompts = bench.part(kept)
-        judgement = judge(bench, prompts, bar)
+        prompts = incumbent.part(kept)
+        judgement = judge(incumbent, prompts, bar)
         match self.how:
             case "chance":
                 judgement = dataclasses.replace(judgement, reason=Why.OTHER.because(random.random()))
@@ -43,9 +45,13 @@ class OneByOne(Judge):
             case "scores too well":
                 judgement = dataclasses.replace(judgement, score=1.0)
             case "keeps more than it says":
-                return bench.part(edits), judge(bench, bench.part(edits), Bar(-1.0)), self._ledger(edits[:1], kept)
+                return (
+                    incumbent.part(edits),
+                    judge(incumbent, incumbent.part(edits), Bar(-1.0)),
+                    self._ledger(edits[:1], kept),
+                )
             case "says of other prompts":
-                return bench.incumbent, judgement, self._ledger(edits, edits)
+                return incumbent.prompts, judgement, self._ledger(edits, edits)
         return prompts, judgement, self._ledger(edits, kept)
 
     def _ledger(self, edits, kept):

@@ -6,11 +6,11 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from world import bench_of
+from world import incumbent_of
 
 from dspy_dlpo.core.acceptance import TOLERANCE, Bar
 from dspy_dlpo.core.judges import EditJudge
-from dspy_dlpo.core.judging import Bench, is_shorter, judge
+from dspy_dlpo.core.judging import Incumbent, is_shorter, judge
 from dspy_dlpo.core.reasons import Why
 
 BINARY = st.sampled_from([0.0, 1.0])
@@ -19,9 +19,9 @@ NEW = {"solve": "Other words here."}
 SHORT, LONG = "Start.", "Start with some more words than that."
 
 
-def bench_on(old, new, **fields) -> Bench:
-    """A bench on which the incumbent has the scores `old` and `NEW` has the scores `new`."""
-    return bench_of(lambda text, x, rollout: new[x] if text == NEW["solve"] else old[x], len(old), **fields)
+def incumbent_on(old, new, **fields) -> Incumbent:
+    """An incumbent that has the scores `old` and `NEW` has the scores `new`."""
+    return incumbent_of(lambda text, x, rollout: new[x] if text == NEW["solve"] else old[x], len(old), **fields)
 
 
 def fully(old, new, bar: Bar, shorter: bool) -> bool:
@@ -54,9 +54,9 @@ def test_early_stop_decides_as_the_full_evaluation(table, offset, strict, shorte
     chance.shuffle(order)
     for ahead in (0, 3, None):
         options = {"wave": wave, "high": high, "confirm": confirm, "ahead": ahead}
-        bench = bench_on(old, new, prompt=LONG if shorter else SHORT, **options)
-        assert judge(bench, NEW, bar, order).passed == fully(old, new, bar, shorter)
-        assert judge(bench, NEW, bar).passed == fully(old, new, bar, shorter)
+        incumbent = incumbent_on(old, new, prompt=LONG if shorter else SHORT, **options)
+        assert judge(incumbent, NEW, bar, order).passed == fully(old, new, bar, shorter)
+        assert judge(incumbent, NEW, bar).passed == fully(old, new, bar, shorter)
 
 
 @given(tables, st.integers(0, 99), st.integers(1, 5), st.integers(0, 3))
@@ -68,9 +68,9 @@ def test_early_stop_decides_as_the_full_evaluation_where_binary_runs_are_noisy(t
         return float(random.Random(f"{seed}/{kind}/{x}/{rollout}").random() < (0.8 if table[x][kind] >= 0.5 else 0.2))
 
     def decision(high):
-        bench = bench_of(score, len(table), wave=wave, high=high, confirm=True)
-        bar = Bar(bench.mean + offset / len(table))
-        return judge(bench, NEW, bar, range(len(table))).passed
+        incumbent = incumbent_of(score, len(table), wave=wave, high=high, confirm=True)
+        bar = Bar(incumbent.mean + offset / len(table))
+        return judge(incumbent, NEW, bar, range(len(table))).passed
 
     assert decision(1.0) == decision(None)
 
@@ -81,8 +81,8 @@ def test_early_stop_decides_as_the_full_evaluation_where_continuous_runs_are_noi
         return random.Random(f"{seed}/{text == NEW['solve']}/{x}/{rollout}").choice([0.0, 0.2, 0.8, 0.9, 1.0])
 
     def decision(high):
-        bench = bench_of(score, n, wave=wave, high=high, confirm=True)
-        return judge(bench, NEW, Bar(bench.mean + 0.05), range(n)).passed
+        incumbent = incumbent_of(score, n, wave=wave, high=high, confirm=True)
+        return judge(incumbent, NEW, Bar(incumbent.mean + 0.05), range(n)).passed
 
     assert decision(1.0) == decision(None)
 
@@ -92,10 +92,10 @@ def test_early_stop_knows_that_a_graded_score_at_the_top_may_turn_out_lower() ->
 
     def decision(high):
         table = {True: new, False: old}
-        bench = bench_of(
+        incumbent = incumbent_of(
             lambda text, x, rollout: table[text == NEW["solve"]][x][rollout], 2, wave=1, high=high, confirm=True
         )
-        return judge(bench, NEW, Bar(bench.mean + 0.05), range(2)).passed
+        return judge(incumbent, NEW, Bar(incumbent.mean + 0.05), range(2)).passed
 
     assert decision(1.0) == decision(None)
 
@@ -115,34 +115,34 @@ def test_early_stop_decides_as_the_full_evaluation_where_a_run_is_lost(table, lo
         return None if x == lost and kind == whose else table[x][kind]
 
     def decision(high):
-        bench = bench_of(score, len(old), wave=wave, high=high)
-        return judge(bench, NEW, Bar(bench.mean + offset / 2 / len(old)), range(len(old))).passed
+        incumbent = incumbent_of(score, len(old), wave=wave, high=high)
+        return judge(incumbent, NEW, Bar(incumbent.mean + offset / 2 / len(old)), range(len(old))).passed
 
     assert decision(1.0) == decision(None)
 
 
 def test_a_prompt_that_repairs_nothing_is_refused_after_the_failing_examples() -> None:
     old = [1.0] * 20 + [0.0] * 4
-    bench = bench_on(old, old, wave=4)
-    judgement = judge(bench, NEW, Bar(bench.mean))
+    incumbent = incumbent_on(old, old, wave=4)
+    judgement = judge(incumbent, NEW, Bar(incumbent.mean))
     assert not judgement.passed
     assert not judgement.complete
     assert judgement.score is None
     assert set(judgement.scores) == {20, 21, 22, 23}
     assert judgement.reason.why is Why.CANNOT_REACH_BAR
-    assert bench.runs.account.spent == 24 + 4
+    assert incumbent.runs.account.spent == 24 + 4
 
 
 def test_without_a_known_best_score_nothing_stops_early() -> None:
-    bench = bench_on([1.0] * 12, [0.0] * 12, wave=4, high=None)
-    judgement = judge(bench, NEW, Bar(bench.mean))
+    incumbent = incumbent_on([1.0] * 12, [0.0] * 12, wave=4, high=None)
+    judgement = judge(incumbent, NEW, Bar(incumbent.mean))
     assert judgement.complete
     assert len(judgement.scores) == 12
 
 
 def test_a_complete_judgement_tells_score_and_runs() -> None:
-    bench = bench_on([0.0, 1.0, 0.0], [1.0, 1.0, 0.0])
-    judgement = judge(bench, NEW, Bar(bench.mean))
+    incumbent = incumbent_on([0.0, 1.0, 0.0], [1.0, 1.0, 0.0])
+    judgement = judge(incumbent, NEW, Bar(incumbent.mean))
     assert judgement.passed
     assert judgement.complete
     assert judgement.score == pytest.approx(2 / 3)
@@ -150,19 +150,19 @@ def test_a_complete_judgement_tells_score_and_runs() -> None:
 
 
 def test_runs_that_were_made_before_are_not_made_again() -> None:
-    bench = bench_on([0.0] * 6, [1.0] * 6)
-    bench.runs.ensure([(NEW, x) for x in range(4)])
-    spent = bench.runs.account.spent
-    judge(bench, NEW, Bar(bench.mean))
-    assert bench.runs.account.spent == spent + 2
+    incumbent = incumbent_on([0.0] * 6, [1.0] * 6)
+    incumbent.runs.ensure([(NEW, x) for x in range(4)])
+    spent = incumbent.runs.account.spent
+    judge(incumbent, NEW, Bar(incumbent.mean))
+    assert incumbent.runs.account.spent == spent + 2
 
 
 def test_too_many_lost_runs_make_a_judgement_void() -> None:
     def score(text: str, x: int, rollout: int) -> float | None:
         return None if text == NEW["solve"] and x < 3 else float(text == NEW["solve"])
 
-    bench = bench_of(score, 20)
-    judgement = judge(bench, NEW, Bar(bench.mean))
+    incumbent = incumbent_of(score, 20)
+    judgement = judge(incumbent, NEW, Bar(incumbent.mean))
     assert not judgement.passed
     assert not judgement.complete
     assert judgement.reason.why is Why.VOID
@@ -174,7 +174,7 @@ def test_a_few_lost_runs_are_left_out_on_both_sides() -> None:
             return None if x == 0 else 1.0
         return 1.0 if x == 0 else 0.5
 
-    judgement = judge(bench_of(score, 20), NEW, Bar(0.525))
+    judgement = judge(incumbent_of(score, 20), NEW, Bar(0.525))
     assert judgement.passed
     assert judgement.score == pytest.approx(0.525 + 0.5)
 
@@ -187,51 +187,51 @@ def flipping(new_runs, old_runs=(0.0, 0.0, 0.0)):
 
 
 def test_a_change_counts_only_when_a_second_run_agrees() -> None:
-    bench = bench_of(flipping((1.0, 0.0)), 1, confirm=True)
-    assert bench.changes([(NEW, 0)]) == [0.0]
-    bench = bench_of(flipping((1.0, 1.0)), 1, confirm=True)
-    assert bench.changes([(NEW, 0)]) == [1.0]
+    incumbent = incumbent_of(flipping((1.0, 0.0)), 1, confirm=True)
+    assert incumbent.changes([(NEW, 0)]) == [0.0]
+    incumbent = incumbent_of(flipping((1.0, 1.0)), 1, confirm=True)
+    assert incumbent.changes([(NEW, 0)]) == [1.0]
 
 
 def test_a_change_is_measured_against_a_second_run_of_the_incumbent_too() -> None:
-    bench = bench_of(flipping((1.0, 1.0), old_runs=(0.0, 1.0)), 1, confirm=True)
-    bench.changes([(NEW, 0)])
-    assert bench.runs.scores(bench.incumbent, 0) == (0.0, 1.0)
+    incumbent = incumbent_of(flipping((1.0, 1.0), old_runs=(0.0, 1.0)), 1, confirm=True)
+    incumbent.changes([(NEW, 0)])
+    assert incumbent.runs.scores(incumbent.prompts, 0) == (0.0, 1.0)
 
 
 def test_what_does_not_change_is_not_repeated() -> None:
-    bench = bench_of(flipping((0.0, 1.0)), 1, confirm=True)
-    assert bench.changes([(NEW, 0)]) == [0.0]
-    assert bench.runs.account.spent == 2
+    incumbent = incumbent_of(flipping((0.0, 1.0)), 1, confirm=True)
+    assert incumbent.changes([(NEW, 0)]) == [0.0]
+    assert incumbent.runs.account.spent == 2
 
 
 def test_without_confirmation_one_run_decides() -> None:
-    bench = bench_of(flipping((1.0, 0.0)), 1, confirm=False)
-    assert bench.changes([(NEW, 0)]) == [1.0]
-    assert bench.runs.account.spent == 2
+    incumbent = incumbent_of(flipping((1.0, 0.0)), 1, confirm=False)
+    assert incumbent.changes([(NEW, 0)]) == [1.0]
+    assert incumbent.runs.account.spent == 2
 
 
 def test_once_the_model_is_known_to_be_quiet_nothing_is_repeated() -> None:
-    bench = bench_of(lambda text, x, rollout: float(text == NEW["solve"]), 60, confirm="auto")
-    bench.runs.repeat([(bench.incumbent, x) for x in range(40)])
-    spent = bench.runs.account.spent
-    bench.changes([(NEW, x) for x in range(60)])
-    assert bench.runs.account.spent == spent + 60
+    incumbent = incumbent_of(lambda text, x, rollout: float(text == NEW["solve"]), 60, confirm="auto")
+    incumbent.runs.repeat([(incumbent.prompts, x) for x in range(40)])
+    spent = incumbent.runs.account.spent
+    incumbent.changes([(NEW, x) for x in range(60)])
+    assert incumbent.runs.account.spent == spent + 60
 
 
-# --- the bench -------------------------------------------------------------------------------------------------------
+# --- the incumbent ---------------------------------------------------------------------------------------------------
 
 
 def test_failing_examples_come_worst_first() -> None:
-    bench = bench_on([1.0, 0.5, 0.0, 1.0, 0.25], [0.0] * 5)
-    assert bench.failing() == (2, 4, 1)
-    assert bench.passing() == (0, 3)
+    incumbent = incumbent_on([1.0, 0.5, 0.0, 1.0, 0.25], [0.0] * 5)
+    assert incumbent.failing() == (2, 4, 1)
+    assert incumbent.passing() == (0, 3)
 
 
 def test_without_a_known_best_score_every_example_may_fail() -> None:
-    bench = bench_on([1.0, 0.5], [0.0] * 2, high=None)
-    assert bench.failing() == (1, 0)
-    assert bench.passing() == ()
+    incumbent = incumbent_on([1.0, 0.5], [0.0] * 2, high=None)
+    assert incumbent.failing() == (1, 0)
+    assert incumbent.passing() == ()
 
 
 def test_shorter_means_fewer_words_in_all() -> None:

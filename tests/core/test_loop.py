@@ -532,9 +532,9 @@ def test_the_gain_of_a_step_is_measured_on_the_same_runs_as_its_score():
 def test_a_sentence_whose_deletion_lost_an_example_is_not_tried_again_until_more_are_judged():
     run = run_of(World(rewards), Script(proposes(0, 1, 2, 3)), limit=900, judging=NO_TRIALS)
     run.go()
-    bench = run.bench()
+    incumbent = run.incumbent()
     at = next(i for i, sentence in enumerate(split(run.prompts["solve"])) if "Rule 01." in sentence)
-    _, judgement, ledger = try_deletions(bench, (Edit("delete", at, predictor="solve"),))
+    _, judgement, ledger = try_deletions(incumbent, (Edit("delete", at, predictor="solve"),))
     assert not judgement.passed
     assert ledger[0].lost
     assert all(x % 4 == 1 for x in ledger[0].lost)

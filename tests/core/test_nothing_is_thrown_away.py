@@ -130,7 +130,7 @@ def test_wherever_the_budget_ends_the_best_is_among_the_finalists(kind: str) -> 
         others = [each for each in completed(run) if each.prompts != run.start]
         finalists = selection.finalists(run, 3)
         if others and not finalists:
-            mean = run.bench().mean
+            mean = run.incumbent().mean
             assert all(math.fsum(each.scores.values()) <= mean * len(each.scores) + 1e-9 for each in others)
         elif finalists:
             best = run.runs.means(finalists[0], run.judging_set)

@@ -1,7 +1,7 @@
 """The user's own sentences that a proposal taken whole took away are tried back, once, at their place."""
 
 import pytest
-from world import Script, World, bench_of, run_of
+from world import Script, World, incumbent_of, run_of
 
 from dspy_dlpo.core.acceptance import Bar
 from dspy_dlpo.core.edits import Edit
@@ -95,9 +95,9 @@ def test_what_is_no_worse_stays_and_what_matters_does_not() -> None:
     def score(text: str, x: int, rollout: int) -> float:
         return float("Name the queue." in text or x >= 6)
 
-    bench = bench_of(score, 24, prompt=after()[-1].proposal["solve"])
-    edits = next_restorations(bench.incumbent, after(), FREE)
-    prompts, judgement, ledger = try_restorations(bench, edits, {"solve": START})
+    incumbent = incumbent_of(score, 24, prompt=after()[-1].proposal["solve"])
+    edits = next_restorations(incumbent.prompts, after(), FREE)
+    prompts, judgement, ledger = try_restorations(incumbent, edits, {"solve": START})
     assert judgement.passed
     assert [(entry.kept, entry.reason.why is Why.RESTORED) for entry in ledger] == [(False, False), (True, True)]
     assert ledger[0].lost
@@ -109,14 +109,14 @@ def test_one_sentence_that_matters_is_given_up_after_a_wave() -> None:
         return float("Name the queue." in text or x < 12)
 
     edits = (EDITS[0], EDITS[2])
-    bench = bench_of(score, 24, prompt=after(edits)[-1].proposal["solve"])
-    bench.runs.ensure([({"solve": START}, x) for x in range(24)])
-    spent = bench.runs.account.spent
-    back = next_restorations(bench.incumbent, after(edits), FREE)
-    _, judgement, ledger = try_restorations(bench, back, {"solve": START})
+    incumbent = incumbent_of(score, 24, prompt=after(edits)[-1].proposal["solve"])
+    incumbent.runs.ensure([({"solve": START}, x) for x in range(24)])
+    spent = incumbent.runs.account.spent
+    back = next_restorations(incumbent.prompts, after(edits), FREE)
+    _, judgement, ledger = try_restorations(incumbent, back, {"solve": START})
     assert not judgement.passed
     assert ledger[0].lost
-    assert bench.runs.account.spent == spent + 8
+    assert incumbent.runs.account.spent == spent + 8
 
 
 def mail(text: str, x: int, rollout: int) -> float:

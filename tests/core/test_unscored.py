@@ -5,7 +5,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from world import bench_of, runs_of
+from world import incumbent_of, runs_of
 
 from dspy_dlpo.core.acceptance import Bar
 from dspy_dlpo.core.errors import MetricError
@@ -18,26 +18,26 @@ from dspy_dlpo.selection import choose, compare
 OLD, NEW, NONE = {"solve": "Start."}, {"solve": "Other words here."}, math.nan
 
 
-def bench_on(old, new, **fields):
-    return bench_of(lambda text, x, rollout: new[x] if text == NEW["solve"] else old[x], len(old), **fields)
+def incumbent_on(old, new, **fields):
+    return incumbent_of(lambda text, x, rollout: new[x] if text == NEW["solve"] else old[x], len(old), **fields)
 
 
 def test_a_proposal_that_breaks_the_metric_loses_where_the_incumbent_has_a_score() -> None:
     old = [1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
     new = [NONE, NONE, 1.0, NONE, NONE, NONE, NONE, *[1.0] * 5]
-    bench = bench_on(old, new)
-    judgement = judge(bench, NEW, Bar(bench.mean))
+    incumbent = incumbent_on(old, new)
+    judgement = judge(incumbent, NEW, Bar(incumbent.mean))
     assert not judgement.passed
-    assert bench.change(NEW, 0) == -1.0
+    assert incumbent.change(NEW, 0) == -1.0
 
 
 def test_an_example_that_nobody_can_score_is_left_out() -> None:
-    bench = bench_on([NONE, 0.0, 1.0, 1.0], [NONE, 1.0, 1.0, 1.0])
-    judgement = judge(bench, NEW, Bar(bench.mean))
+    incumbent = incumbent_on([NONE, 0.0, 1.0, 1.0], [NONE, 1.0, 1.0, 1.0])
+    judgement = judge(incumbent, NEW, Bar(incumbent.mean))
     assert judgement.passed
     assert set(judgement.scores) == {1, 2, 3}
     assert judgement.score == 1.0
-    assert bench.failing() == (1,)
+    assert incumbent.failing() == (1,)
 
 
 def test_a_run_that_the_metric_cannot_score_is_not_paid_for_again() -> None:
@@ -61,8 +61,8 @@ def test_early_stop_decides_as_the_full_evaluation_where_scores_are_missing(tabl
     old, new = [a for a, _ in table], [b for _, b in table]
 
     def decision(high):
-        bench = bench_on(old, new, wave=wave, high=high, confirm=confirm)
-        return judge(bench, NEW, Bar(bench.mean + offset / 2 / len(old)), range(len(old))).passed
+        incumbent = incumbent_on(old, new, wave=wave, high=high, confirm=confirm)
+        return judge(incumbent, NEW, Bar(incumbent.mean + offset / 2 / len(old)), range(len(old))).passed
 
     try:
         full = decision(None)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from dspy_dlpo.core.budget import Account, Budget
 from dspy_dlpo.core.edits import Edit
 from dspy_dlpo.core.history import Prompts
-from dspy_dlpo.core.judging import Bench
+from dspy_dlpo.core.judging import Incumbent
 from dspy_dlpo.core.loop import Run
 from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.roles import Reply, Row, RunRequest
@@ -48,7 +48,7 @@ def runs_of(score: Score, limit: int = 10**6, wave: int = 8, ahead: int | None =
     return RunCache(World(score), Account(Budget(limit)), wave, ahead=ahead)
 
 
-def bench_of(
+def incumbent_of(
     score: Score,
     examples: int,
     *,
@@ -57,12 +57,12 @@ def bench_of(
     confirm=False,
     high: float | None = 1.0,
     ahead: int | None = 0,
-) -> Bench:
-    """A bench whose incumbent has run on all examples."""
+) -> Incumbent:
+    """Prompts in force that have run on all examples."""
     runs = runs_of(score, wave=wave, ahead=ahead)
-    incumbent = {"solve": prompt}
-    runs.ensure([(incumbent, x) for x in range(examples)])
-    return Bench(runs, incumbent, tuple(range(examples)), high, confirm)
+    prompts = {"solve": prompt}
+    runs.ensure([(prompts, x) for x in range(examples)])
+    return Incumbent(runs, prompts, tuple(range(examples)), high, confirm)
 
 
 def rule(number: int) -> Edit:
