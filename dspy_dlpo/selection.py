@@ -97,7 +97,7 @@ def compare(
     complete: list[Prompts] = []
     for prompts in [start, *candidates]:
         try:
-            around(prompts, partial(runs.ask, [(prompts, x) for x in examples]))
+            around(prompts, partial(runs.ensure, [(prompts, x) for x in examples]))
         except (RunEnds, ModelError, MetricError) as error:
             if not isinstance(error, RunEnds):
                 on_failure(error)

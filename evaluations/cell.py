@@ -21,7 +21,7 @@ from evaluations.arms import Setup, arms, ours
 from evaluations.endpoint import Endpoint, check_answered, local_prompt_lm, local_task_lm, use_cache
 from evaluations.gauge import CapReached, Gauge, GaugedLM
 from evaluations.scoring import scores
-from evaluations.steps import story
+from evaluations.steps import told_by
 from evaluations.tasks import BenchTask, bench_task
 from evaluations.worlds.bench import with_validation
 from evaluations.worlds.world import World
@@ -120,7 +120,7 @@ def measure(
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "versions": {name: version(name) for name in ("dspy-dlpo", "dspy", "optuna", "gepa")},
         **(_of_local(task_lm, seconds, was_begun) if cell.is_local else {}),
-        **(story(program) if cell.is_local or isinstance(task.source, World) else {}),
+        **(told_by(program) if cell.is_local or isinstance(task.source, World) else {}),
     }
 
 

@@ -11,7 +11,7 @@ from dspy_dlpo.core.history import History, Record
 from dspy_dlpo.report.examples import flips
 
 
-def story(program: dspy.Module) -> dict[str, Any]:
+def told_by(program: dspy.Module) -> dict[str, Any]:
     """What an optimized program tells of its run.
 
     Returns:

@@ -8,7 +8,7 @@ import pytest
 from scripted import engine, fields, given, scripted_lm
 
 from dspy_dlpo import Budget, DLPOTeleprompter, EditJudge, LearningRate
-from dspy_dlpo.report import story
+from dspy_dlpo.report import record_views
 
 NAMES = ["card lost", "card late", "rates", "refund"]
 EXAMPLES = [
@@ -110,6 +110,6 @@ def test_each_further_request_is_within_the_budget(calls):
 
 def test_the_report_says_how_the_writer_was_asked():
     result, _, _ = compiled("prompt")
-    told = [chapter.asked for chapter in story.chapters(result.history) if chapter.kind == "Step"]
+    told = [record.asked for record in record_views.record_views(result.history) if record.kind == "Step"]
     assert told[0] == "edits in plain text (of no use), then a new prompt in plain text"
     assert set(told[1:]) <= {""}

@@ -18,8 +18,8 @@ from dspy_dlpo.report.facts import Group, Spending, money, setting_groups, spend
 from dspy_dlpo.report.headline import Headline, headline
 from dspy_dlpo.report.interval import draw_interval
 from dspy_dlpo.report.prompts import PromptPair, prompt_pairs
+from dspy_dlpo.report.record_views import RecordView, TriedEdit, ledger, record_views
 from dspy_dlpo.report.result import DLPOResult
-from dspy_dlpo.report.story import Chapter, TriedEdit, chapters, ledger
 from dspy_dlpo.report.svg import STAND_INS, chart
 
 # Width and height in pixels, and columns of the legend, by the screens that a chart is for.
@@ -37,7 +37,7 @@ class Page:
         notes: What a reader must know of the run or of the report.
         prompts: Every prompt before and after.
         returned: The record after which the returned prompts were in force; None if that is not recorded.
-        chapters: Every record.
+        records: Every record.
         ledger: Every judged edit.
         examples: The examples that changed.
         spending: What was spent.
@@ -53,7 +53,7 @@ class Page:
     notes: tuple[str, ...]
     prompts: tuple[PromptPair, ...]
     returned: int | None
-    chapters: tuple[Chapter, ...]
+    records: tuple[RecordView, ...]
     ledger: tuple[TriedEdit, ...]
     examples: tuple[ChangedExample, ...]
     spending: Spending
@@ -87,7 +87,7 @@ def make_page(result: DLPOResult) -> Page:
         ImportError: If matplotlib is not installed.
     """
     calls, settings, notes = _directory(result)
-    told, shown = chapters(result.history), headline(result, settings)
+    told, shown = record_views(result.history), headline(result, settings)
     arguments = settings.get("settings")
     return Page(
         result=result,
@@ -95,7 +95,7 @@ def make_page(result: DLPOResult) -> Page:
         notes=(*_simulated(settings), *notes),
         prompts=prompt_pairs(result.start_prompts, result.best_prompts),
         returned=next((each.index for each in result.history if each.proposal == result.best_prompts), None),
-        chapters=tuple(told),
+        records=tuple(told),
         ledger=tuple(ledger(told)),
         examples=tuple(changed_examples(result.history, calls)),
         spending=spending(result.spent),
@@ -147,7 +147,7 @@ def _curves(result: DLPOResult) -> dict[str, str]:
             (wide, high),
             partial(draw_curve, history=result.history, palette=STAND_INS, columns=columns),
             title="Judged score over runs of the program",
-            description=f"{len(result.history)} records over {runs} runs of the program{scored}. The story tells each.",
+            description=f"{len(result.history)} records, told below, over {runs} runs of the program{scored}.",
         )
         for screen, (wide, high, columns) in CURVES.items()
     }

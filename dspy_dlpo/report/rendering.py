@@ -24,13 +24,13 @@ class Limits:
 
     Args:
         text: Characters of a text.
-        chapters: Records.
+        records: Records.
         rows: Edits in the ledger.
         examples: Examples.
     """
 
     text: int = 6000
-    chapters: int = 500
+    records: int = 500
     rows: int = 1000
     examples: int = 150
 
@@ -38,7 +38,7 @@ class Limits:
         """Half of each text; where little is left of them, half of it all."""
         if self.text > SHORT:
             return replace(self, text=self.text // 2)
-        return Limits(max(60, self.text // 2), max(10, self.chapters // 2), self.rows // 2, self.examples // 2)
+        return Limits(max(60, self.text // 2), max(10, self.records // 2), self.rows // 2, self.examples // 2)
 
 
 def render(page: Page) -> str:
@@ -61,9 +61,9 @@ def render(page: Page) -> str:
 
 def _parts(page: Page, limits: Limits) -> dict[str, Any]:
     """The parts of a page that are shown, and how many are not."""
-    told, rows, examples = page.chapters, page.ledger, page.examples
-    half = limits.chapters // 2
-    is_cut = len(told) > limits.chapters
+    told, rows, examples = page.records, page.ledger, page.examples
+    half = limits.records // 2
+    is_cut = len(told) > limits.records
     first, last = (told[:half], told[len(told) - half :]) if is_cut else (told, ())
     return {
         "first": first,

@@ -79,7 +79,7 @@ def test_scripts_in_texts_stay_texts(pages, page) -> None:
     shown = page.locator("body").inner_text()
     for what in ("verdict", "ended", "reason", "critique", "title", "body", "why", "dropped", "edit", "number"):
         assert f"{what} {ATTACK}" in shown or f"{what} <script>" in shown, what
-    for section in ("settings", "examples", "spending", "prompts", "ledger", "story", "verdict"):
+    for section in ("settings", "examples", "spending", "prompts", "ledger", "records", "verdict"):
         assert MARKER in page.locator(f"section[aria-labelledby={section}]").inner_text(), section
     assert "{{ 7 * 7 }}" in shown
     assert "\x00" not in page.content()
@@ -160,7 +160,7 @@ def test_every_link_leads_somewhere_on_the_page(pages, page) -> None:
 
 def test_refused_records_are_folded_and_the_buttons_open_and_close_them(pages, page, one) -> None:
     page.goto(pages["one"].as_uri())
-    opened = page.locator("details.chapter[open]")
+    opened = page.locator("details.record[open]")
     refused = sum(record.kind in ("step", "trial", "prune") and not record.accepted for record in one.history)
     assert refused
     assert opened.count() == len(one.history) - refused
@@ -188,7 +188,7 @@ def test_without_scripts_all_is_there_and_no_dead_button_shows(pages, browser) -
     context = browser.new_context(java_script_enabled=False)
     plain = context.new_page()
     plain.goto(pages["one"].as_uri())
-    assert plain.locator("details.chapter").count() > 3
+    assert plain.locator("details.record").count() > 3
     assert plain.get_by_role("button", name=re.compile("Copy|Open|Close")).count() == 0
     context.close()
 

@@ -24,8 +24,8 @@ from dspy_dlpo.report.facts import duration, money, setting_groups, spending
 from dspy_dlpo.report.headline import headline
 from dspy_dlpo.report.page import make_page
 from dspy_dlpo.report.prompts import MOST_TO_COPY, prompt_pairs
+from dspy_dlpo.report.record_views import record_views
 from dspy_dlpo.report.rendering import LARGEST, render
-from dspy_dlpo.report.story import chapters
 from dspy_dlpo.report.texts import clean, exact
 
 # --- differences ------------------------------------------------------------------------------------------------------
@@ -96,13 +96,13 @@ def record(**fields) -> Record:
     return replace(Record("step", 1, 0.1, PROMPTS, PROMPTS), **fields)
 
 
-def chapter(**fields):
-    return chapters(History([record(**fields)]))[0]
+def view(**fields):
+    return record_views(History([record(**fields)]))[0]
 
 
 def test_an_edit_says_what_it_gained_and_lost() -> None:
     entries = (LedgerEntry(ADD, (1, 2), (3,), True, "pays"), LedgerEntry(DELETE, (), (), False, "repairs nothing"))
-    told = chapter(
+    told = view(
         ledger=entries, proposal={"solve": PROMPTS["solve"] + "Count twice."}, accepted=True, score=0.6, base=0.5
     )
     added = next(line.edit for line in told.changed[0].lines if line.kind == "added")
@@ -121,23 +121,23 @@ def test_an_edit_says_what_it_gained_and_lost() -> None:
 @pytest.mark.parametrize("reason", [Why.TAKEN_WHOLE, Why.JUDGED_WHOLE])
 def test_edits_that_were_taken_together_show_what_they_gained_together(reason) -> None:
     entries = tuple(LedgerEntry(edit, kept=True, reason=reason.because()) for edit in (ADD, DELETE))
-    told = chapter(ledger=entries, proposal={"solve": "Do it. Count twice."}, accepted=True, score=0.75, base=0.5)
+    told = view(ledger=entries, proposal={"solve": "Do it. Count twice."}, accepted=True, score=0.75, base=0.5)
     assert [edit.effect for edit in told.edits] == ["together 0.500 → 0.750"] * 2
     assert told.together == "0.500 → 0.750"
-    alone = chapter(ledger=entries[:1], accepted=True, score=0.75, base=0.5)
+    alone = view(ledger=entries[:1], accepted=True, score=0.75, base=0.5)
     assert [edit.effect for edit in alone.edits] == ["0.500 → 0.750"]
 
 
 def test_what_a_refused_trial_did_is_unknown_rather_than_nothing() -> None:
     entry = LedgerEntry(DELETE, reason=Why.CANNOT_REACH_BAR.because("1.000"))
-    told = chapter(kind="trial", ledger=(entry,), base=1.0, bar=1.0)
+    told = view(kind="trial", ledger=(entry,), base=1.0, bar=1.0)
     assert [edit.effect for edit in told.edits] == [""]
     assert told.scores == "1.000 before; cut short, so it has no full score"
     assert told.state == "refused"
 
 
 def test_what_was_dropped_or_not_judged_is_told() -> None:
-    told = chapter(
+    told = view(
         edits=(ADD,), dropped=(Dropped(DELETE, "the sentence is frozen"),), reason=Why.OTHER.because("the budget ended")
     )
     assert [edit.added for edit in told.unjudged] == ["Count twice."]
@@ -146,7 +146,7 @@ def test_what_was_dropped_or_not_judged_is_told() -> None:
 
 def test_an_edit_of_a_sentence_or_a_predictor_that_is_not_there_is_told_without_it() -> None:
     lost = replace(DELETE, at=99), replace(DELETE, predictor="gone"), replace(DELETE, op="shout")
-    told = chapter(ledger=tuple(LedgerEntry(edit, reason=Why.OTHER.because("odd")) for edit in lost))
+    told = view(ledger=tuple(LedgerEntry(edit, reason=Why.OTHER.because("odd")) for edit in lost))
     assert [edit.deleted for edit in told.edits] == ["", "", "Be kind."]
 
 
@@ -158,7 +158,7 @@ def test_a_record_as_a_whole_shows_the_examples_that_changed() -> None:
 
 def test_every_record_of_a_real_run_is_told(one, two, without_gain) -> None:
     for result in (one, two, without_gain):
-        told = chapters(result.history)
+        told = record_views(result.history)
         assert [each.step for each in told] == list(range(len(result.history)))
         assert sum(each.cost for each in told) == result.history[-1].cost
         for each, what in zip(told, result.history, strict=True):

@@ -29,7 +29,7 @@ all(".copy").forEach((button) => button.addEventListener("click", async () => {
 
 all("[data-open]").forEach((button) => button.addEventListener("click", () => {
   const what = button.dataset.open;
-  all("details.chapter").forEach((each) => {
+  all("details.record").forEach((each) => {
     each.open = what === "all" || (what === "accepted" && !each.classList.contains("refused"));
   });
 }));

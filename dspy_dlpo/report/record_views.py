@@ -84,7 +84,7 @@ class ChangedPrompt:
 
 
 @dataclass(frozen=True)
-class Chapter:
+class RecordView:
     """One record of a run.
 
     Args:
@@ -132,22 +132,22 @@ class Chapter:
     lost: tuple[int, ...]
 
 
-def chapters(history: History) -> list[Chapter]:
+def record_views(history: History) -> list[RecordView]:
     """Every record of a run, in order."""
     costs = [0, *(record.cost for record in history)]
     return [
-        _chapter(record, record.cost - before, whole)
+        _view(record, record.cost - before, whole)
         for record, before, whole in zip(history, costs, flips(history), strict=False)
     ]
 
 
-def _chapter(record: Record, cost: int, whole: tuple[tuple[int, ...], tuple[int, ...]]) -> Chapter:
+def _view(record: Record, cost: int, whole: tuple[tuple[int, ...], tuple[int, ...]]) -> RecordView:
     decided = not record.kind.enlarges
     judged = tuple(_judged(entry, record) for entry in record.ledger)
     in_ledger = [entry.edit for entry in record.ledger]
     changed = _changed(record, judged) if record.accepted and decided else ()
     shown = [line.edit for prompt in changed for line in prompt.lines if line.edit is not None]
-    return Chapter(
+    return RecordView(
         step=record.index,
         kind=KINDS[record.kind],
         state=("accepted" if record.accepted else "refused") if decided else "neutral",
@@ -275,6 +275,6 @@ def tried(edit: Edit, record: Record, **found: object) -> TriedEdit:
     return TriedEdit(**{**fields, **found})  # type: ignore[arg-type]
 
 
-def ledger(chapters: Sequence[Chapter]) -> list[TriedEdit]:
+def ledger(records: Sequence[RecordView]) -> list[TriedEdit]:
     """Every edit that was judged, in order."""
-    return [edit for chapter in chapters for edit in chapter.edits]
+    return [edit for record in records for edit in record.edits]
