@@ -6,7 +6,7 @@ import lazy_loader
 _NAMES = {
     "core.acceptance": ["AcceptAll", "Acceptance", "Bar", "Greedy"],
     "core.budget": ["Budget"],
-    "core.controller": ["Controller", "step_numbers"],
+    "core.controller": ["step_numbers"],
     "core.ending": ["EndedBy"],
     "core.errors": [
         "ControllerError",
@@ -19,7 +19,8 @@ _NAMES = {
     ],
     "core.history": ["History", "Record", "StepContext"],
     "core.judges": ["EditJudge", "Judge", "Judging", "WholeJudge"],
-    "core.plan": ["Stopping"],
+    "core.plan": ["Controller", "Stopping"],
+    "core.result": ["DLPOResult"],
     "core.schedule": ["Schedule"],
     "core.space": ["search_space", "tunable", "with_params"],
     "core.task": ["Task"],
@@ -29,7 +30,6 @@ _NAMES = {
     "host.tools": ["load_program"],
     "interrupt": ["Interrupted"],
     "presets": ["default_settings", "paper_settings", "tgd_settings"],
-    "report": ["DLPOResult"],
     "techniques": [
         "Annealing",
         "Contrastive",

@@ -1,6 +1,6 @@
 from .core.acceptance import AcceptAll, Acceptance, Bar, Greedy
 from .core.budget import Budget
-from .core.controller import Controller, step_numbers
+from .core.controller import step_numbers
 from .core.ending import EndedBy
 from .core.errors import (
     ControllerError,
@@ -13,7 +13,8 @@ from .core.errors import (
 )
 from .core.history import History, Record, StepContext
 from .core.judges import EditJudge, Judge, Judging, WholeJudge
-from .core.plan import Stopping
+from .core.plan import Controller, Stopping
+from .core.result import DLPOResult
 from .core.schedule import Schedule
 from .core.space import search_space, tunable, with_params
 from .core.task import Task
@@ -23,7 +24,6 @@ from .estimate import Estimate
 from .host.tools import load_program
 from .interrupt import Interrupted
 from .presets import default_settings, paper_settings, tgd_settings
-from .report import DLPOResult
 from .techniques import (
     Annealing,
     Contrastive,

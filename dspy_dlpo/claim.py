@@ -10,14 +10,13 @@ import dspy
 from dspy_dlpo import selection
 from dspy_dlpo.core.budget import Account, Budget
 from dspy_dlpo.core.history import Prompts, Scored
-from dspy_dlpo.core.result import Comparison
+from dspy_dlpo.core.result import Comparison, DLPOResult
 from dspy_dlpo.core.runs import RunCache
 from dspy_dlpo.host.evaluate import Evaluator
 from dspy_dlpo.host.meter import Meter
 from dspy_dlpo.host.metric import MetricAdapter
 from dspy_dlpo.host.parameters import INSTRUCTIONS, Kinds
 from dspy_dlpo.host.program import EvaluationCopies
-from dspy_dlpo.report.result import DLPOResult
 
 
 def score_on_test(

@@ -25,7 +25,7 @@ from dspy_dlpo.core.languages import written_in
 from dspy_dlpo.core.loop import FAILURES, TOLD, Run
 from dspy_dlpo.core.memory import Memory, open_run
 from dspy_dlpo.core.plan import Plan
-from dspy_dlpo.core.result import Comparison
+from dspy_dlpo.core.result import Comparison, DLPOResult
 from dspy_dlpo.core.roles import Row
 from dspy_dlpo.core.runs import RunCache
 from dspy_dlpo.core.storage import RESULT, RunDirectory
@@ -51,7 +51,6 @@ from dspy_dlpo.interrupt import Interrupted, StopSignals
 from dspy_dlpo.log import log_shown
 from dspy_dlpo.preflight import Preflight
 from dspy_dlpo.recorder import Recorder
-from dspy_dlpo.report.result import DLPOResult
 from dspy_dlpo.reserve import check_budget, planned_selection
 from dspy_dlpo.settings import BATCH_SIZE, Data, Settings
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dspy_dlpo.core.ending import EndedBy, Ending
-from dspy_dlpo.report.result import DLPOResult
+from dspy_dlpo.core.result import DLPOResult
 
 logger = logging.getLogger(__name__)
 

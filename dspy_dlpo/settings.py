@@ -15,11 +15,10 @@ import dspy
 from dspy_dlpo.core.acceptance import Acceptance
 from dspy_dlpo.core.budget import Budget
 from dspy_dlpo.core.checks import check_real
-from dspy_dlpo.core.controller import Controller
 from dspy_dlpo.core.history import Record
 from dspy_dlpo.core.judges import Judge
 from dspy_dlpo.core.paths import absolute_path
-from dspy_dlpo.core.plan import Stopping
+from dspy_dlpo.core.plan import Controller, Stopping
 from dspy_dlpo.core.technique import Technique
 from dspy_dlpo.core.turns import UPDATES
 from dspy_dlpo.examples import as_examples, distinct, repeated, split_holdout, unseen

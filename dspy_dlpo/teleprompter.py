@@ -14,10 +14,9 @@ from dspy.teleprompt import Teleprompter
 
 from dspy_dlpo.core.acceptance import Acceptance
 from dspy_dlpo.core.budget import Budget, resolve_budget
-from dspy_dlpo.core.controller import Controller
 from dspy_dlpo.core.history import Record
 from dspy_dlpo.core.judges import Judge
-from dspy_dlpo.core.plan import Stopping
+from dspy_dlpo.core.plan import Controller, Stopping
 from dspy_dlpo.core.technique import Technique
 from dspy_dlpo.estimate import Estimate
 from dspy_dlpo.host.parameters import INSTRUCTIONS

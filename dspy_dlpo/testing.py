@@ -23,14 +23,14 @@ from typing import Any, TypeVar
 from dspy_dlpo.core.acceptance import Acceptance, Bar
 from dspy_dlpo.core.attribution import Judged
 from dspy_dlpo.core.budget import Account, Budget, BudgetSpent
-from dspy_dlpo.core.controller import Controller, controlled
+from dspy_dlpo.core.controller import controlled
 from dspy_dlpo.core.edits import Dropped, Edit, Edits, apply, diff, sound
 from dspy_dlpo.core.errors import ControllerError
 from dspy_dlpo.core.history import History, LedgerEntry, Prompts, Record, StepContext
 from dspy_dlpo.core.judges import Judge, Rules
 from dspy_dlpo.core.judging import Incumbent
 from dspy_dlpo.core.parts import proposal
-from dspy_dlpo.core.plan import Plan
+from dspy_dlpo.core.plan import Controller, Plan
 from dspy_dlpo.core.reasons import Reason, Why
 from dspy_dlpo.core.roles import Row, RunRequest
 from dspy_dlpo.core.runs import RunCache

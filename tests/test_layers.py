@@ -147,3 +147,21 @@ def test_the_rules_see_imports_inside_functions_and_of_names(tmp_path: Path) -> 
     )
     assert own_imports(path) == [(2, "selection"), (2, "__init__")]
     assert (3, "..core") in imports(path)
+
+
+def test_no_file_imports_itself_by_way_of_others() -> None:
+    above = {name: set().union(*(_read(each) for _, each in imports(path))) for name, path in MODULES.items()}
+    while free := [name for name, used in above.items() if not used & above.keys()]:
+        for name in free:
+            del above[name]
+    assert not above, "these import each other in a circle, or what does"
+
+
+MODULES = {
+    ".".join(path.relative_to(ROOT.parent).with_suffix("").parts).removesuffix(".__init__"): path for path in FILES
+}
+
+
+def _read(imported: str) -> set[str]:
+    """The file that an import reads: the name itself, or what it is taken from."""
+    return {imported} & MODULES.keys() or {imported.rpartition(".")[0]} & MODULES.keys()

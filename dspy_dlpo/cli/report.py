@@ -10,7 +10,7 @@ import click
 from dspy_dlpo.cli.options import UserPath
 from dspy_dlpo.cli.showing import told_shortly
 from dspy_dlpo.core.errors import RunDirectoryError
-from dspy_dlpo.report.result import DLPOResult
+from dspy_dlpo.core.result import DLPOResult
 
 
 @click.command()

@@ -1,57 +1,19 @@
-"""A controller chooses the numbers of each step: how many edits, how warm, how many examples."""
+"""A controller is asked for the numbers of each step: how many edits, how warm, how many examples."""
 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dspy_dlpo.core.errors import ControllerError
 from dspy_dlpo.core.history import StepContext
+from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.space import TunableNumber, numbers, with_params
-
-if TYPE_CHECKING:
-    from dspy_dlpo.core.plan import Plan
 
 # Fields of a plan that a step reads; the others hold for the whole run.
 _OF_A_STEP = ("techniques", "acceptance", "batch_size")
-
-
-class Controller(ABC):
-    """Chooses the numbers of each step. Subclasses are frozen dataclasses with this one method.
-
-    It holds no state: what past steps chose (``record.chosen``) and what came of it stand in the history; all chance
-    comes from ``ctx.rng``. So a run that was killed goes on with the choices of one that was not. Nothing needs to be
-    registered: pass an object of your own class as ``DLPOTeleprompter(controller=)``.
-
-    Example:
-        >>> from dataclasses import dataclass
-        >>> from dspy_dlpo import Controller
-        >>> @dataclass(frozen=True)
-        ... class Bolder(Controller):
-        ...     most: int = 8
-        ...
-        ...     def choose(self, plan, ctx):
-        ...         refused = sum(not record.accepted for record in ctx.history.steps()[-3:])
-        ...         return {"LearningRate.max_edits": min(self.most, 2 + 2 * refused)}
-    """
-
-    @abstractmethod
-    def choose(self, plan: Plan, ctx: StepContext) -> Mapping[str, float]:
-        """Choose numbers for the step at hand; called before anything else is done in it.
-
-        It is also called once before the run begins, with no history, so that an illegal choice costs nothing.
-
-        Args:
-            plan: The run's plan as it was given, schedules included; `step_numbers` finds what may be chosen in it.
-            ctx: The step, the progress from 0 to 1, the history and the source of randomness.
-
-        Returns:
-            Numbers by name, such as ``{"LearningRate.max_edits": 3, "batch_size": 8}``. Each stands in for the plan's
-            number or schedule in this step only; what is left out stays as the plan says.
-        """
 
 
 def step_numbers(plan: Plan) -> dict[str, TunableNumber]:

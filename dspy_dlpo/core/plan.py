@@ -1,15 +1,16 @@
-"""All that determines a run beside its data and its models."""
+"""All that determines a run beside its data and its models: the plan, and who may change its numbers at each step."""
 
 from __future__ import annotations
 
 import math
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dspy_dlpo.core.acceptance import Acceptance, Greedy
 from dspy_dlpo.core.checks import check_real, check_whole
-from dspy_dlpo.core.controller import Controller
+from dspy_dlpo.core.history import StepContext
 from dspy_dlpo.core.judges import EditJudge, Judge
 from dspy_dlpo.core.paths import absolute_path
 from dspy_dlpo.core.space import tunable
@@ -53,6 +54,41 @@ class Stopping:
             raise TypeError(f"Stopping(broken_program={self.broken_program!r}) is neither True nor False. Pass one.")
         if self.stop_file is not None:
             object.__setattr__(self, "stop_file", absolute_path("Stopping.stop_file", self.stop_file))
+
+
+class Controller(ABC):
+    """Chooses the numbers of each step. Subclasses are frozen dataclasses with this one method.
+
+    It holds no state: what past steps chose (``record.chosen``) and what came of it stand in the history; all chance
+    comes from ``ctx.rng``. So a run that was killed goes on with the choices of one that was not. Nothing needs to be
+    registered: pass an object of your own class as ``DLPOTeleprompter(controller=)``.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> from dspy_dlpo import Controller
+        >>> @dataclass(frozen=True)
+        ... class Bolder(Controller):
+        ...     most: int = 8
+        ...
+        ...     def choose(self, plan, ctx):
+        ...         refused = sum(not record.accepted for record in ctx.history.steps()[-3:])
+        ...         return {"LearningRate.max_edits": min(self.most, 2 + 2 * refused)}
+    """
+
+    @abstractmethod
+    def choose(self, plan: Plan, ctx: StepContext) -> Mapping[str, float]:
+        """Choose numbers for the step at hand; called before anything else is done in it.
+
+        It is also called once before the run begins, with no history, so that an illegal choice costs nothing.
+
+        Args:
+            plan: The run's plan as it was given, schedules included; `step_numbers` finds what may be chosen in it.
+            ctx: The step, the progress from 0 to 1, the history and the source of randomness.
+
+        Returns:
+            Numbers by name, such as ``{"LearningRate.max_edits": 3, "batch_size": 8}``. Each stands in for the plan's
+            number or schedule in this step only; what is left out stays as the plan says.
+        """
 
 
 @dataclass(frozen=True)

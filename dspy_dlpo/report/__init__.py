@@ -1,5 +1,1 @@
 """What a run found, as a person reads it: a page, a figure, a table; made of records only."""
-
-from dspy_dlpo.report.result import DLPOResult
-
-__all__ = ["DLPOResult"]

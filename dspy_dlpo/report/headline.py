@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dspy_dlpo.report.result import DLPOResult
+from dspy_dlpo.core.result import DLPOResult
 
 # With fewer held-out examples the verdict claims nothing.
 TOO_FEW = 30

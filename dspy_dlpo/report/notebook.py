@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dspy_dlpo.core.result import DLPOResult
 from dspy_dlpo.report.diffs import folded, sentence_diff
-from dspy_dlpo.report.result import DLPOResult
 from dspy_dlpo.report.templates import environment
 
 # Characters of a text, changed sentences of a prompt, and prompts that are shown.

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from dspy_dlpo.core.errors import RunDirectoryError
+from dspy_dlpo.core.result import DLPOResult
 from dspy_dlpo.report.curve import draw_curve
 from dspy_dlpo.report.directory import Calls, read_calls, read_settings
 from dspy_dlpo.report.examples import ChangedExample, changed_examples
@@ -19,7 +18,6 @@ from dspy_dlpo.report.headline import Headline, headline
 from dspy_dlpo.report.interval import draw_interval
 from dspy_dlpo.report.prompts import PromptPair, prompt_pairs
 from dspy_dlpo.report.record_views import RecordView, TriedEdit, ledger, record_views
-from dspy_dlpo.report.result import DLPOResult
 from dspy_dlpo.report.svg import STAND_INS, chart
 
 # Width and height in pixels, and columns of the legend, by the screens that a chart is for.
@@ -62,22 +60,6 @@ class Page:
     charts: Mapping[str, str]
     money: str
     version: str
-
-
-def write_page(result: DLPOResult, path: str | os.PathLike[str]) -> Path:
-    """Write the report of a run.
-
-    Raises:
-        ImportError: If the extra "report" is not installed.
-        OSError: If the file cannot be written.
-    """
-    from dspy_dlpo.report.rendering import render
-
-    text = render(make_page(result))
-    target = Path(path).expanduser()
-    with open(target, "w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-    return target
 
 
 def make_page(result: DLPOResult) -> Page:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from dspy_dlpo.report.page import Page
+from dspy_dlpo.core.result import DLPOResult
+from dspy_dlpo.report.page import Page, make_page
 from dspy_dlpo.report.templates import environment, read_asset
 
 # Bytes of a page; what is shown of each text, and how many of each kind, is halved until it fits.
@@ -39,6 +42,20 @@ class Limits:
         if self.text > SHORT:
             return replace(self, text=self.text // 2)
         return Limits(max(60, self.text // 2), max(10, self.records // 2), self.rows // 2, self.examples // 2)
+
+
+def write_page(result: DLPOResult, path: str | os.PathLike[str]) -> Path:
+    """Write the report of a run.
+
+    Raises:
+        ImportError: If the extra "report" is not installed.
+        OSError: If the file cannot be written.
+    """
+    text = render(make_page(result))
+    target = Path(path).expanduser()
+    with open(target, "w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+    return target
 
 
 def render(page: Page) -> str:

@@ -16,10 +16,9 @@ from dspy_dlpo.core.ending import EndedBy, Ending
 from dspy_dlpo.core.errors import DLPOError, ResumeError
 from dspy_dlpo.core.history import History, Record
 from dspy_dlpo.core.plan import Plan
-from dspy_dlpo.core.result import Comparison
+from dspy_dlpo.core.result import Comparison, DLPOResult
 from dspy_dlpo.core.storage import HISTORY, read_history
 from dspy_dlpo.host.parameters import read_prompts
-from dspy_dlpo.report.result import DLPOResult
 from dspy_dlpo.tuning.blobs import Blobs
 from dspy_dlpo.tuning.checkpoint import Checkpoint
 from dspy_dlpo.tuning.job import Job, Pair

@@ -13,9 +13,9 @@ from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial, create_trial
 
 from dspy_dlpo.core.checks import check_real, check_whole
-from dspy_dlpo.core.controller import Controller, step_numbers
+from dspy_dlpo.core.controller import step_numbers
 from dspy_dlpo.core.history import History, Record, RecordKind, StepContext
-from dspy_dlpo.core.plan import Plan
+from dspy_dlpo.core.plan import Controller, Plan
 from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.space import TunableNumber
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from dspy_dlpo.core.result import DLPOResult
 from dspy_dlpo.core.sentences import words_of
-from dspy_dlpo.report.result import DLPOResult
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from compiling import TRAIN, VAL, right
 from engine import asked, program_lm
 
 from dspy_dlpo import Budget, DLPOTeleprompter
-from dspy_dlpo.report.result import DLPOResult
+from dspy_dlpo.core.result import DLPOResult
 
 GERMAN = "Beantworte die Frage nach der Zahl, z. B. nach ihrem Wert. Die Frist endet am 3. Mai. Gib nur sie aus."
 RULE = "Schreibe die Zahl immer in Ziffern und nie als Wort."
