@@ -339,5 +339,5 @@ def test_a_directory_of_an_earlier_version_is_refused_in_words(tmp_path):
     stored = json.loads((folder / "run.json").read_text())
     del stored["identity"]
     (folder / "run.json").write_text(json.dumps(stored))
-    with pytest.raises(ResumeError, match=r"told data, programs and metrics apart in another way.*another directory"):
+    with pytest.raises(ResumeError, match=r"told data, programs and metrics apart, or why edits were kept, in another way.*another directory"):
         optimizer.compile(TASK.program, trainset=TASK.trainset, valset=TASK.valset)

@@ -115,7 +115,7 @@ def test_what_comes_next_goes_out_along_where_that_is_allowed() -> None:
 
 
 @pytest.mark.parametrize(("ahead", "made"), [(None, 7), (0, 4), (5, 9)])
-@pytest.mark.parametrize("method", ["ask", "repeat"])
+@pytest.mark.parametrize("method", ["ensure", "repeat"])
 def test_what_is_likely_to_be_needed_goes_out_along_unless_another_number_is_given(method, ahead, made: int) -> None:
     runs = RunCache(World(lambda text, x, rollout: 0.0), Account(Budget(99)), 4, ahead=ahead)
     before = [(A, x) for x in range(4)] if method == "repeat" else []

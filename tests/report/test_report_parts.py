@@ -101,7 +101,8 @@ def view(**fields):
 
 
 def test_an_edit_says_what_it_gained_and_lost() -> None:
-    entries = (LedgerEntry(ADD, (1, 2), (3,), True, "pays"), LedgerEntry(DELETE, (), (), False, "repairs nothing"))
+    dropped = LedgerEntry(DELETE, (), (), False, Why.REPAIRS_NOTHING.because())
+    entries = (LedgerEntry(ADD, (1, 2), (3,), True, Why.PAYS.because()), dropped)
     told = view(
         ledger=entries, proposal={"solve": PROMPTS["solve"] + "Count twice."}, accepted=True, score=0.6, base=0.5
     )
