@@ -6,6 +6,7 @@ import hashlib
 import logging
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
@@ -13,6 +14,7 @@ import dspy
 
 from dspy_dlpo.core.memory import IDENTITY
 from dspy_dlpo.core.sentences import ENGLISH
+from dspy_dlpo.core.thresholds import THRESHOLDS
 from dspy_dlpo.host.code import is_own
 from dspy_dlpo.host.content import ContentHasher, module_state
 from dspy_dlpo.host.models import model_options, without_secrets
@@ -40,6 +42,7 @@ def fingerprint(
         "prompt_model": _model(prompt_model, of_rest),
         "task_model": _model(task_model, of_rest),
         "settings": _arguments(settings, of_rest),
+        "thresholds": asdict(THRESHOLDS),
         "program": _program(settings, student, of_program),
         "data": {"train": digest(data.train, of_data), "val": digest(data.val, of_data)},
         "metric": f"{_name(settings.metric)} {of_metric.digest(settings.metric, 'metric')}",

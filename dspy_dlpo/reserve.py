@@ -8,7 +8,8 @@ from itertools import count
 
 import dspy
 
-from dspy_dlpo.core.budget import SELECTION_SHARE, Account, Budget
+from dspy_dlpo.core.budget import Account, Budget
+from dspy_dlpo.core.thresholds import THRESHOLDS
 from dspy_dlpo.selection import plan_selection
 from dspy_dlpo.settings import Data, Settings
 
@@ -37,7 +38,7 @@ def check_budget(settings: Settings, student: dspy.Module, data: Data) -> None:
     least: dict[str, float] = {}
     if budget.metric_calls is not None:
         least["metric_calls"] = _least_metric_calls(settings, data, runs)
-    share = 1 - (SELECTION_SHARE if data.val else 0)
+    share = 1 - (THRESHOLDS.selection_share if data.val else 0)
     if budget.lm_calls is not None:  # each run asks every predictor once, mostly; a step asks critic and writer
         least["lm_calls"] = math.ceil((runs * max(1, len(student.predictors())) + 2) / share)
     if budget.tokens is not None or budget.usd is not None:

@@ -11,13 +11,13 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from dspy_dlpo.core.budget import SELECTION_SHARE, RunEnds
+from dspy_dlpo.core.budget import RunEnds
 from dspy_dlpo.core.errors import DLPOError, MetricError, ModelError
 from dspy_dlpo.core.history import Prompts, Scored, best_first
-from dspy_dlpo.core.judging import MOST_MISSING
 from dspy_dlpo.core.loop import Run
 from dspy_dlpo.core.result import Comparison
 from dspy_dlpo.core.runs import RunCache
+from dspy_dlpo.core.thresholds import THRESHOLDS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +43,7 @@ def plan_selection(metric_calls: float, n_val: int, finalists: int) -> tuple[int
         Finalists (0 if nothing is held out) and validation examples. ``(finalists + 1) * examples`` runs are to be set
         aside: the user's own prompts run too.
     """
-    return within(metric_calls * SELECTION_SHARE, n_val, finalists)
+    return within(metric_calls * THRESHOLDS.selection_share, n_val, finalists)
 
 
 def within(runs: float, n_val: int, finalists: int) -> tuple[int, int]:
@@ -157,7 +157,7 @@ def choose(scored: Sequence[Scored], seed: int) -> tuple[Prompts | None, Compari
 def _answered(scored: Sequence[Scored]) -> Sequence[Scored]:
     """Without the finalists of which many more runs were lost than of others: all are compared on what all answered."""
     shared = [len(scored[0].scores.keys() & each.scores.keys()) for each in scored]
-    enough = (1 - MOST_MISSING) * max(shared[1:], default=0)
+    enough = (1 - THRESHOLDS.missing) * max(shared[1:], default=0)
     others = [each for each, count in zip(scored[1:], shared[1:], strict=True) if count and count >= enough]
     return [*scored[:1], *others]
 

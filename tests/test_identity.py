@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import dspy
 import numpy as np
@@ -16,6 +16,7 @@ import pytest
 from pydantic import BaseModel
 
 from dspy_dlpo import Budget, DLPOTeleprompter, ResumeError
+from dspy_dlpo.core.thresholds import THRESHOLDS
 from dspy_dlpo.fingerprint import fingerprint
 from dspy_dlpo.host.content import ContentHasher
 from dspy_dlpo.settings import check_data
@@ -339,5 +340,17 @@ def test_a_directory_of_an_earlier_version_is_refused_in_words(tmp_path):
     stored = json.loads((folder / "run.json").read_text())
     del stored["identity"]
     (folder / "run.json").write_text(json.dumps(stored))
-    with pytest.raises(ResumeError, match=r"told data, programs and metrics apart, or why edits were kept, in another way.*another directory"):
+    with pytest.raises(
+        ResumeError,
+        match=r"told data, programs and metrics apart, or why edits were kept, in another way.*another directory",
+    ):
+        optimizer.compile(TASK.program, trainset=TASK.trainset, valset=TASK.valset)
+
+
+def test_a_run_under_other_thresholds_is_another_run(tmp_path, monkeypatch):
+    lm, folder = simulated_lm(0), tmp_path / "run"
+    optimizer = DLPOTeleprompter(TASK.metric, budget=Budget(40), log_dir=folder, task_model=lm, prompt_model=lm)
+    optimizer.compile(TASK.program, trainset=TASK.trainset, valset=TASK.valset)
+    monkeypatch.setattr("dspy_dlpo.fingerprint.THRESHOLDS", replace(THRESHOLDS, stalled=4))
+    with pytest.raises(ResumeError, match=r"thresholds.stalled was 3, now 4"):
         optimizer.compile(TASK.program, trainset=TASK.trainset, valset=TASK.valset)

@@ -14,12 +14,8 @@ from dspy_dlpo.core.edits import Dropped, Edits, sound
 from dspy_dlpo.core.history import Asked, History, StepContext
 from dspy_dlpo.core.request import admit, admit_reply
 from dspy_dlpo.core.roles import Reply, Write
+from dspy_dlpo.core.thresholds import THRESHOLDS
 from dspy_dlpo.core.update import Update
-
-# Requests that are taken for granted of each form, of one half each.
-GRANTED = 4
-# After so many steps in one form without a gain another has its turn.
-IN_VAIN = 3
 
 
 @dataclass
@@ -94,12 +90,12 @@ def _in_turns(replies: Sequence[Edits]) -> Edits:
 def in_order(forms: Sequence[str], history: History) -> list[str]:
     """The forms, those first of whose requests most came; of equals in the order given.
 
-    A request counts 1 if an edit of its reply gained an example, one half if the reply could be used, else 0; `GRANTED`
-    requests of one half each are taken for granted. So a form that was never asked in has one half; one that failed at
-    its first try (2/5) stands behind it, and one that gained at its first try (3/5) before it. The form that was asked
-    in first in each of the last `IN_VAIN` steps, of which none gained, is last for once.
+    A request counts 1 if an edit of its reply gained an example, one half if the reply could be used, else 0;
+    `Thresholds.granted` requests of one half each are taken for granted. So a form never asked in has one half; one
+    that failed at its first try (2/5) stands behind it, and one that gained at its first try (3/5) before it. The
+    form that was asked in first in each of the last `Thresholds.in_vain` steps, of which none gained, is last for once.
     """
-    count, came = dict.fromkeys(forms, GRANTED), dict.fromkeys(forms, GRANTED / 2)
+    count, came = dict.fromkeys(forms, THRESHOLDS.granted), dict.fromkeys(forms, THRESHOLDS.granted / 2)
     for record in history.steps():
         last = {each.predictor: each.form for each in record.asked if each.usable}
         gained = {entry.edit.predictor for entry in record.ledger if entry.gained or (entry.kept and record.gained)}
@@ -114,9 +110,13 @@ def in_order(forms: Sequence[str], history: History) -> list[str]:
 
 def _in_vain(history: History) -> str:
     """The form that the last steps were asked in first without a gain; empty if there is none."""
-    recent = [record for record in history.steps()[-IN_VAIN:] if record.asked]
+    recent = [record for record in history.steps()[-THRESHOLDS.in_vain :] if record.asked]
     first = {record.asked[0].form for record in recent}
-    return first.pop() if len(recent) == IN_VAIN and len(first) == 1 and not any(r.gained for r in recent) else ""
+    return (
+        first.pop()
+        if len(recent) == THRESHOLDS.in_vain and len(first) == 1 and not any(r.gained for r in recent)
+        else ""
+    )
 
 
 def _is_empty(reply: Reply) -> bool:

@@ -15,11 +15,7 @@ from dspy_dlpo.core.edits import Edit, Edits, shortens
 from dspy_dlpo.core.history import LedgerEntry, Prompts
 from dspy_dlpo.core.judging import Incumbent, Judgement, judge
 from dspy_dlpo.core.reasons import Why
-
-# So many waves go out ahead of a decision, where none has run yet whose outcome tells whether more will be needed.
-WAVES_AHEAD = 3
-# Of more edits than this, as several predictors bring them, halves are run before single ones.
-MANY = 8
+from dspy_dlpo.core.thresholds import THRESHOLDS
 
 # The prompts that came of a proposal, their judgement, and what each edit was found to do.
 Judged = tuple[Prompts, Judgement, tuple[LedgerEntry, ...]]
@@ -176,10 +172,10 @@ def _attribute(
     for start in range(0, len(pairs), incumbent.runs.wave):
         part = pairs[start : start + incumbent.runs.wave]
         # What `_alone` will run if these changes are confirmed, as they are where no repeated run has differed yet.
-        sure = 1 < len(accounts) <= MANY and not incumbent.runs.differ
+        sure = 1 < len(accounts) <= THRESHOLDS.many_edits and not incumbent.runs.differ
         changed = [x for _, x in part if incumbent.change(together, x)] if sure else []
         alone = [(single(i), x) for x in changed for i in range(len(accounts))]
-        changes += incumbent.changes(part, alone, expected=WAVES_AHEAD * incumbent.runs.wave)
+        changes += incumbent.changes(part, alone, expected=THRESHOLDS.waves_ahead * incumbent.runs.wave)
     pending = {x: change for x, change in zip(examples, changes, strict=True) if change}
     if len(accounts) == 1:
         for x, change in pending.items():
@@ -204,7 +200,7 @@ def _alone(
         tries = {x: _likeliest(accounts, left, pending[x]) for x, left in untried.items() if left}
         pairs = [(single(i), x) for x, i in tries.items()]
         prefetch = [(single(i), x) for x in tries for i in untried[x] if i != tries[x]]
-        changes = incumbent.changes(pairs, prefetch, expected=WAVES_AHEAD * incumbent.runs.wave)
+        changes = incumbent.changes(pairs, prefetch, expected=THRESHOLDS.waves_ahead * incumbent.runs.wave)
         for (x, i), change in zip(tries.items(), changes, strict=True):
             untried[x].remove(i)
             if change * pending[x] > 0:
@@ -219,7 +215,7 @@ def _narrowed(incumbent: Incumbent, accounts: list[_Account], pending: dict[int,
     The half that brings the change goes on; if the first does not, it is taken to be the other.
     """
     left = {x: list(range(len(accounts))) for x in pending}
-    while halved := {x: each[: len(each) // 2] for x, each in left.items() if len(each) > MANY}:
+    while halved := {x: each[: len(each) // 2] for x, each in left.items() if len(each) > THRESHOLDS.many_edits}:
         pairs = [(incumbent.part([accounts[i].edit for i in half]), x) for x, half in halved.items()]
         for (x, half), change in zip(halved.items(), incumbent.changes(pairs), strict=True):
             left[x] = half if change * pending[x] > 0 else left[x][len(half) :]

@@ -8,15 +8,10 @@ from dataclasses import dataclass, field
 
 from dspy_dlpo.core.checks import check_real, check_whole
 from dspy_dlpo.core.ending import EndedBy, Ending
+from dspy_dlpo.core.thresholds import THRESHOLDS
 
 # Program runs of each preset, the selection on the validation set included.
 AUTO = {"light": 600, "medium": 2000, "heavy": 6000}
-# Share of the budget that is set aside, at most, for comparing finalists on the validation set.
-SELECTION_SHARE = 0.25
-# Finished prompts are longer than those of the run were on average: a run of theirs uses so much more.
-MARGIN = 1.2
-# Share of the budget that is kept, at most, for the runs that a crash may lose in flight: one wave.
-KEPT_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -156,7 +151,7 @@ class Account:
         self, budget: Budget, reserved: int = 0, *, kept: int = 0, used: Callable[[], Used] = lambda: Used()
     ) -> None:
         self.limit = math.inf if budget.metric_calls is None else budget.metric_calls
-        self.kept = min(kept, int(KEPT_SHARE * self.limit)) if math.isfinite(self.limit) else kept
+        self.kept = min(kept, int(THRESHOLDS.kept_share * self.limit)) if math.isfinite(self.limit) else kept
         self.lost = 0  # program runs that were in flight when an earlier process died
         self.spent = 0
         self.recorded = 0  # program runs that the run directory remembers and this process has not asked for yet
@@ -235,7 +230,9 @@ class Account:
         counts = [self.left]
         for name in self._others:
             each, free = used.per_run.get(name, 0.0), self._available(name, used, self.lost) - _paid(name, used)
-            counts.append(0.0 if not math.isfinite(free) else free / (MARGIN * each) if each > 0 else math.inf)
+            counts.append(
+                0.0 if not math.isfinite(free) else free / (THRESHOLDS.longer * each) if each > 0 else math.inf
+            )
         return min(counts)
 
     def can_pay_for(self, runs: int) -> bool:
@@ -264,9 +261,9 @@ class Account:
         limit, each = self._others[name], used.per_run.get(name, 0.0)
         if math.isinf(each):
             return limit
-        share = SELECTION_SHARE * limit if self.reserved else 0.0
-        aside = min(share, MARGIN * self.reserved * each) if each > 0 else share
-        return limit - aside - max(min(KEPT_SHARE * limit, self.kept * each), lost * each)
+        share = THRESHOLDS.selection_share * limit if self.reserved else 0.0
+        aside = min(share, THRESHOLDS.longer * self.reserved * each) if each > 0 else share
+        return limit - aside - max(min(THRESHOLDS.kept_share * limit, self.kept * each), lost * each)
 
 
 def _paid(name: str, used: Used) -> float:

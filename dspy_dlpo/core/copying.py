@@ -12,12 +12,8 @@ from itertools import islice, tee
 
 from dspy_dlpo.core.edits import Dropped, Edits, apply
 from dspy_dlpo.core.sentences import UNSPACED
+from dspy_dlpo.core.thresholds import THRESHOLDS
 from dspy_dlpo.core.update import Constraint
-
-# So many words in a row of one training input are a copy.
-RUN = 8
-# An answer with more words than this, that only one example has, is a copy.
-LONG_ANSWER = 5
 
 # A character of a script that writes no spaces counts as a word.
 _WORD = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+")
@@ -43,7 +39,7 @@ class NoCopying(Constraint):
     def __post_init__(self) -> None:
         object.__setattr__(self, "_runs", _RunsOfOne(self.inputs))
         answers = Counter(" ".join(_words(text)) for text in self.answers)
-        long = [said for said, count in answers.items() if count == 1 and said.count(" ") >= LONG_ANSWER]
+        long = [said for said, count in answers.items() if count == 1 and said.count(" ") >= THRESHOLDS.long_answer]
         object.__setattr__(self, "_answers", tuple(long))
 
     @property
@@ -103,4 +99,6 @@ def _words(text: str) -> Iterator[str]:
 
 
 def _runs(text: str) -> Iterator[tuple[str, ...]]:
-    return zip(*(islice(words, i, None) for i, words in enumerate(tee(_words(text), RUN))), strict=False)
+    return zip(
+        *(islice(words, i, None) for i, words in enumerate(tee(_words(text), THRESHOLDS.copied_words))), strict=False
+    )

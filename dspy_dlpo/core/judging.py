@@ -13,9 +13,7 @@ from dspy_dlpo.core.parts import Parts
 from dspy_dlpo.core.reasons import Reason, Why
 from dspy_dlpo.core.runs import Pair, RunCache
 from dspy_dlpo.core.sentences import words_of
-
-# A judgement with more than this share of its runs lost in transport says nothing.
-MOST_MISSING = 0.1
+from dspy_dlpo.core.thresholds import THRESHOLDS
 
 
 @dataclass(frozen=True)
@@ -171,7 +169,7 @@ def _concluded(incumbent: Incumbent, prompts: Prompts, bar: Bar, margin: float) 
     """The judgement of prompts that were tried on the whole judging set."""
     answered = [x for x in incumbent.examples if incumbent.runs.scores(incumbent.prompts, x)]
     present = [x for x in answered if incumbent.runs.scores(prompts, x)]
-    if len(present) < len(answered) * (1 - MOST_MISSING):
+    if len(present) < len(answered) * (1 - THRESHOLDS.missing):
         return judgement_of(incumbent, prompts, False, Why.VOID.because())
     difference = _mean_difference(incumbent, prompts, present)
     passed = Bar(margin, bar.strict).passes(difference, shorter=is_shorter(prompts, incumbent.prompts))

@@ -30,26 +30,13 @@ from dspy_dlpo.core.roles import Critique, Feedback, Observation, Observe, Row, 
 from dspy_dlpo.core.runs import RunCache
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.technique import apply_all
+from dspy_dlpo.core.thresholds import THRESHOLDS
 from dspy_dlpo.core.trials import next_deletions, try_deletions, try_move
 from dspy_dlpo.core.turns import blamed, shared, whose_turn
 from dspy_dlpo.core.update import Constraint, TextGradient, Update, admit_all
 
 logger = logging.getLogger(__name__)
 
-# So many steps in a row without a gain, and the judging set grows.
-STALLED = 3
-# Of the last three steps so many without a gain, and trials begin.
-SLOW = 2
-# A growth to this share of the training examples takes all of them.
-NEARLY_ALL = 0.75
-# Pruning and targets wait for so many examples, or all there are: that a sentence has no effect takes evidence.
-ENOUGH = 100
-# Trials begin on so many: a sentence that does harm must go as soon as the steps stall.
-ENOUGH_FOR_TRIALS = 24
-# The user's own sentences are not tried on fewer examples than this.
-ENOUGH_FOR_OWN = 30
-# So many records in a row that cost no program run, and the run ends: it goes round in circles.
-IDLE = 10
 # What may fail for good, and how a run has ended then.
 FAILURES: Mapping[type[DLPOError], EndedBy] = {
     ModelError: EndedBy.MODEL,
@@ -57,12 +44,8 @@ FAILURES: Mapping[type[DLPOError], EndedBy] = {
     ControllerError: EndedBy.CONTROLLER,
     ProgramError: EndedBy.PROGRAM,
 }
-# So many runs that fail by one mistake show that the program cannot run.
-OUT = 8
 # So many different causes of steps without edits are told.
 TOLD = 3
-# A call of the prompts in force that is lost again and again is tried so often in all.
-MOST_TRIES = 8
 
 
 @dataclass
@@ -110,7 +93,7 @@ class Run:
     @property
     def has_enough(self) -> bool:
         """Whether the judging set is large enough to tell that a sentence has no effect."""
-        return len(self.judging_set) >= min(ENOUGH, len(self.plan.examples))
+        return len(self.judging_set) >= min(THRESHOLDS.enough, len(self.plan.examples))
 
     @property
     def progress(self) -> float:
@@ -176,7 +159,7 @@ class Run:
         elif self._patience_is_over():
             self.ended = Ending(EndedBy.PATIENCE, str(self.plan.stopping.patience))
         elif self._is_idle():
-            self.ended = idle_ending(self.history[-IDLE:], self.history.steps())
+            self.ended = idle_ending(self.history[-THRESHOLDS.idle :], self.history.steps())
         elif (seen := self._observed()) is not None:
             self._add(lambda: self._observing(seen))
         elif self._growth_is_due(incumbent):
@@ -194,7 +177,7 @@ class Run:
     def _ask_again(self) -> None:
         """Try once more what the prompts in force have lost in transport; not for ever, as some may never answer."""
         lost = self._unanswered(self.judging_set)
-        self.runs.ensure([(self.prompts, x) for x in lost if len(self.runs.rows(self.prompts, x)) < MOST_TRIES])
+        self.runs.ensure([(self.prompts, x) for x in lost if len(self.runs.rows(self.prompts, x)) < THRESHOLDS.tries])
 
     def _unanswered(self, examples: Sequence[int]) -> list[int]:
         """The examples on which every run of the prompts in force was lost in transport."""
@@ -223,9 +206,9 @@ class Run:
         return replace(base, **fields)  # type: ignore[arg-type]
 
     def _is_idle(self) -> bool:
-        recent = self.history[max(self.since - 1, len(self.history) - IDLE - 1) :]
+        recent = self.history[max(self.since - 1, len(self.history) - THRESHOLDS.idle - 1) :]
         costs = {record.cost for record in recent}
-        return len(recent) > IDLE and len(costs) == 1
+        return len(recent) > THRESHOLDS.idle and len(costs) == 1
 
     # --- the judging set -------------------------------------------------------------------------------------------
 
@@ -234,7 +217,7 @@ class Run:
 
     def _growth(self) -> Record:
         size, all_examples = 2 * len(self.judging_set), len(self.plan.examples)
-        return self._enlarged(RecordKind.GROWTH, size if size < NEARLY_ALL * all_examples else all_examples)
+        return self._enlarged(RecordKind.GROWTH, size if size < THRESHOLDS.nearly_all * all_examples else all_examples)
 
     def _enlarged(self, kind: RecordKind, size: int) -> Record:
         """Draw more examples, and run the prompts in force, and the best ever, on them."""
@@ -263,16 +246,18 @@ class Run:
         """Make the first runs: a metric or a program that does not work shows before more is paid for.
 
         Raises:
-            ProgramError: If all of `OUT` runs fail by the same mistake in the program's code.
+            ProgramError: If all of `Thresholds.broken` runs fail by the same mistake in the program's code.
         """
         self.runs.ensure([(self.prompts, batch[0])])
         mistakes = self._mistakes(batch)
         if not (mistakes and self.plan.stopping.broken_program):
             return
-        self.runs.ensure([(self.prompts, x) for x in batch[:OUT]])
-        rows = [row for x in batch[:OUT] for row in self.runs.rows(self.prompts, x) if row.score is not None]
+        self.runs.ensure([(self.prompts, x) for x in batch[: THRESHOLDS.broken]])
+        rows = [
+            row for x in batch[: THRESHOLDS.broken] for row in self.runs.rows(self.prompts, x) if row.score is not None
+        ]
         mistakes = self._mistakes(batch)
-        if len(mistakes) == len(rows) >= min(OUT, len(batch)) and len(set(mistakes)) == 1:
+        if len(mistakes) == len(rows) >= min(THRESHOLDS.broken, len(batch)) and len(set(mistakes)) == 1:
             raise ProgramError(
                 f"The program failed on all of its first {len(rows)} examples by the same mistake, which no "
                 f"instructions could mend: {mistakes[0]}: {rows[0].error}. Mend the program, or pass "
@@ -296,23 +281,23 @@ class Run:
             since += record.kind == RecordKind.STEP
         target = self.plan.stopping.target
         aimed = target is not None and incumbent.mean >= target - TOLERANCE  # on few examples that may be luck
-        return aimed or not incumbent.failing() or since >= STALLED
+        return aimed or not incumbent.failing() or since >= THRESHOLDS.stalled
 
     # --- trials ----------------------------------------------------------------------------------------------------
 
     def _trials_may_run(self) -> bool:
-        enough = min(ENOUGH_FOR_TRIALS, len(self.plan.examples))
+        enough = min(THRESHOLDS.enough_for_trials, len(self.plan.examples))
         return self.plan.judging.trials and len(self.judging_set) >= enough
 
     def _trials_are_due(self, incumbent: Incumbent) -> bool:
         """Whether the first gains have slowed down; while examples still fail, steps and trials take turns."""
         if not self._trials_may_run():
             return False
-        slow = sum(not record.gained for record in self.history.steps()[-3:]) >= SLOW
+        slow = sum(not record.gained for record in self.history.steps()[-3:]) >= THRESHOLDS.slow
         return not incumbent.failing() or (slow and self.history[-1].kind != RecordKind.TRIAL)
 
     def _deletions(self, prompts: Prompts, since: int | None = None) -> Edits:
-        own = len(self.judging_set) >= ENOUGH_FOR_OWN
+        own = len(self.judging_set) >= THRESHOLDS.enough_for_own
         return next_deletions(prompts, self.history, self.plan.constraints, own=own, since=since)
 
     def _trial(self, deletions: Edits) -> Record:

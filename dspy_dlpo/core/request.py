@@ -12,10 +12,8 @@ from dspy_dlpo.core.reasons import Reason, Why
 from dspy_dlpo.core.roles import Reply
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.technique import apply_all
+from dspy_dlpo.core.thresholds import THRESHOLDS
 from dspy_dlpo.core.update import TextGradient, Update, admit_all
-
-# So many refused edits are recalled to the writer.
-RECALLED = 6
 
 
 def request(plan: Plan, prompt: str, gradient: TextGradient, ctx: StepContext) -> Update:
@@ -89,6 +87,6 @@ def _refused(history: History, predictor: str) -> str:
     for record in reversed(history.steps()):
         for entry in record.ledger:
             text = " ".join(entry.edit.text.split())
-            if entry.edit.predictor == predictor and not entry.kept and text and len(lines) < RECALLED:
+            if entry.edit.predictor == predictor and not entry.kept and text and len(lines) < THRESHOLDS.recalled:
                 lines.setdefault(text, f"- {text} ({entry.reason})")
     return "\n".join(lines.values())

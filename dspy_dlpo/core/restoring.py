@@ -17,7 +17,7 @@ from dspy_dlpo.core.history import History, LedgerEntry, Prompts, Record, Record
 from dspy_dlpo.core.judging import Incumbent, Judgement, judge
 from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.sentences import split
-from dspy_dlpo.core.trials import TOGETHER as MOST
+from dspy_dlpo.core.thresholds import THRESHOLDS
 from dspy_dlpo.core.trials import losses
 from dspy_dlpo.core.update import Constraint, admit_all
 
@@ -50,7 +50,9 @@ def next_restorations(prompts: Prompts, history: History, constraints: Mapping[s
     for name in constraints:
         taken = _taken(name, history)
         back = _back(taken, prompts[name], history[0].prompts[name]) if taken else ()
-        found += admit_all(constraints[name], sound(back, prompts[name])[0], prompts[name])[0][: MOST - len(found)]
+        found += admit_all(constraints[name], sound(back, prompts[name])[0], prompts[name])[0][
+            : THRESHOLDS.tried_together - len(found)
+        ]
     return tuple(found)
 
 

@@ -10,13 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dspy_dlpo.core.budget import Account, BudgetSpent, RunEnds
 from dspy_dlpo.core.history import Prompts, prompts_key
 from dspy_dlpo.core.roles import Failure, Forward, Row, RunRequest
+from dspy_dlpo.core.thresholds import THRESHOLDS
 from dspy_dlpo.core.unscored import Unscored
 
 # Prompts, and an example that they run on; and the same by the key of the prompts.
 Pair = tuple[Prompts, int]
 Key = tuple[str, int]
-# Noise is assumed until so many repeated runs have shown no change.
-QUIET_REPEATS = 20
 
 
 class RunCache:
@@ -168,7 +167,7 @@ class RunCache:
     @property
     def noisy(self) -> bool:
         """Whether repeated runs differ, or too few have been made to tell."""
-        return self._repeats < QUIET_REPEATS or self.differ
+        return self._repeats < THRESHOLDS.quiet_repeats or self.differ
 
     @property
     def differ(self) -> bool:

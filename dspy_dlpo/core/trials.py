@@ -18,12 +18,8 @@ from dspy_dlpo.core.history import History, LedgerEntry, Prompts, Record, Record
 from dspy_dlpo.core.judging import Incumbent, judge
 from dspy_dlpo.core.parts import proposal
 from dspy_dlpo.core.sentences import split
+from dspy_dlpo.core.thresholds import THRESHOLDS
 from dspy_dlpo.core.update import Constraint, admit_all
-
-# So many sentences are tried together.
-TOGETHER = 6
-# So many steps an added sentence has to prove itself: some rules help only together with later ones.
-PROBATION = 3
 
 
 def next_deletions(
@@ -55,7 +51,7 @@ def next_deletions(
     steps = [record.index for record in history.steps()]
     due = [each for each in found if (each.is_due(grown, steps) if since is None else each.known.tried < since)]
     suspects = sorted((each for each in due if each.known.mattered < 0), key=lambda each: each.known.tried)
-    together = _first_admitted(suspects, TOGETHER, constraints, prompts)
+    together = _first_admitted(suspects, THRESHOLDS.tried_together, constraints, prompts)
     if together:
         together.sort(key=lambda edit: (edit.predictor, edit.at))
         return tuple(edit for name in constraints for edit in _admitted(name, together, constraints, prompts))
@@ -112,7 +108,7 @@ class _Evidence:
         if known.mattered >= 0:
             return max(known.tried, known.mattered) < grown
         waited = sum(step > known.added for step in steps)
-        return waited >= PROBATION and (known.tried < grown or not known.same)
+        return waited >= THRESHOLDS.probation and (known.tried < grown or not known.same)
 
 
 def _evidence(name: str, prompts: Prompts, history: History) -> list[_Evidence]:

@@ -6,11 +6,7 @@ from collections import Counter
 
 from dspy_dlpo.core.errors import MetricError
 from dspy_dlpo.core.roles import Failure, Row
-
-# On so many examples, and on more than half of those that ran, and the metric is at fault, not a label.
-FEW, MOST = 3, 0.5
-# A score out of range says that the range is wrong: so many, and more than a tenth, are enough.
-OUT, OUT_SHARE = 8, 0.1
+from dspy_dlpo.core.thresholds import THRESHOLDS
 
 
 class Unscored:
@@ -76,9 +72,11 @@ class Unscored:
         """
         out, tried = len(self._out), len(self._tried)
         missed, ran = len(self._first_missed), len(self._first_tried)
-        if (out >= OUT and out > OUT_SHARE * tried) or (out >= FEW and out > MOST * tried):
+        limits = THRESHOLDS
+        is_many = out >= limits.out_of_range and out > limits.out_of_range_share * tried
+        if is_many or (out >= limits.unscored and out > limits.unscored_share * tried):
             raise MetricError(f"{self._last} Scores on {out} of {tried} examples were out of range.")
-        if missed >= FEW and missed > MOST * ran:
+        if missed >= THRESHOLDS.unscored and missed > THRESHOLDS.unscored_share * ran:
             raise MetricError(
                 f"The metric gave no score on {missed} of {ran} examples: {self._last.rstrip('.')}. Make it return a "
                 "number for every answer, such as the lowest score for one that it cannot read."

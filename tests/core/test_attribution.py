@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from world import has, incumbent_of, rule
 
 from dspy_dlpo.core.acceptance import Bar
-from dspy_dlpo.core.attribution import MANY, judge_by_edit, judge_edits
+from dspy_dlpo.core.attribution import judge_by_edit, judge_edits
 from dspy_dlpo.core.edits import Edit
 from dspy_dlpo.core.keeping import best_part
 from dspy_dlpo.core.parts import proposal
 from dspy_dlpo.core.reasons import Why
+from dspy_dlpo.core.thresholds import THRESHOLDS
 
 # What an example needs: "right" and "wrong" never change; ("repaired", i) and ("broken", i) hang on rule i alone;
 # ("pair", i, j) is repaired by both rules together only.
@@ -80,8 +81,9 @@ def test_of_many_edits_halves_are_run_first_and_the_one_at_work_is_found(data, n
     assert judgement.passed
     for i, entry in enumerate(ledger):
         assert list(entry.gained) == [x for x, need in enumerate(needs) if need == ("repaired", i)]
-    halvings = math.ceil(math.log2(n / MANY))
-    most = len(needs) * (1 + 1 + halvings + MANY + 1)  # the start, all together, halves, singles, the survivors
+    halvings = math.ceil(math.log2(n / THRESHOLDS.many_edits))
+    # The start, all together, halves, singles, the survivors.
+    most = len(needs) * (1 + 1 + halvings + THRESHOLDS.many_edits + 1)
     assert incumbent.runs.account.spent <= most * (3 if confirm else 1)
 
 

@@ -12,11 +12,11 @@ from dspy_dlpo.core.edits import Dropped, Edit, distance
 from dspy_dlpo.core.errors import ModelError
 from dspy_dlpo.core.freezing import FreezeText
 from dspy_dlpo.core.judges import EditJudge, Judge, WholeJudge
-from dspy_dlpo.core.loop import MOST_TRIES
 from dspy_dlpo.core.plan import Stopping
 from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.roles import Reply
 from dspy_dlpo.core.sentences import split
+from dspy_dlpo.core.thresholds import THRESHOLDS
 from dspy_dlpo.core.trials import try_deletions
 from dspy_dlpo.core.update import TextGradient
 from dspy_dlpo.techniques import LearningRate
@@ -500,7 +500,7 @@ def test_calls_that_are_never_answered_are_not_made_for_ever():
     run = run_of(World(score), Script(proposes(1, 2, 3)), limit=2000, judging=judging, stopping=Stopping(max_steps=40))
     run.go()
     tries = Counter(str(each.prompts) for each in run.runs._forward.requests if each.example == 0)
-    assert max(tries.values()) <= MOST_TRIES
+    assert max(tries.values()) <= THRESHOLDS.tries
     assert all(has(run.prompts["solve"], number) for number in (1, 2, 3))
 
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from world import World, runs_of
 
 from dspy_dlpo.core.budget import Account, Budget, BudgetSpent, Used
-from dspy_dlpo.core.runs import QUIET_REPEATS, RunCache
+from dspy_dlpo.core.runs import RunCache
+from dspy_dlpo.core.thresholds import THRESHOLDS
 
 A, B = {"solve": "A."}, {"solve": "B."}
 
@@ -148,7 +149,7 @@ def test_a_wave_that_cannot_be_paid_for_is_not_made() -> None:
 
 def test_noise_is_assumed_until_enough_repeats_agree() -> None:
     runs = runs_of(lambda text, x, rollout: 1.0)
-    runs.repeat([(A, x) for x in range(QUIET_REPEATS - 1)])
+    runs.repeat([(A, x) for x in range(THRESHOLDS.quiet_repeats - 1)])
     assert runs.noisy
     runs.repeat([(A, 999)])
     assert not runs.noisy
@@ -157,7 +158,7 @@ def test_noise_is_assumed_until_enough_repeats_agree() -> None:
 
 def test_one_change_is_noise() -> None:
     runs = runs_of(lambda text, x, rollout: 1.0 if x or not rollout else 0.5)
-    runs.repeat([(A, x) for x in range(QUIET_REPEATS + 5)])
+    runs.repeat([(A, x) for x in range(THRESHOLDS.quiet_repeats + 5)])
     assert runs.noisy
 
 
