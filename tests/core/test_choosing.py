@@ -35,7 +35,7 @@ def scored(*rows, first=0) -> list[Scored]:
 @given(st.integers(1, 10_000), st.integers(0, 500), st.integers(1, 6))
 def test_the_selection_stays_within_its_share(calls: int, n_val: int, wanted: int) -> None:
     count, examples = selection.plan_selection(calls, n_val, wanted)
-    assert (count + 1) * examples <= calls * selection.SELECTION_SHARE or (count, examples) == (0, 0)
+    assert (count + 1) * examples <= calls * THRESHOLDS.selection_share or (count, examples) == (0, 0)
     assert 0 <= count <= wanted
     assert 0 <= examples <= n_val
     assert (count == 0) == (examples == 0)
