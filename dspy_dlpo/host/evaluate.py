@@ -241,7 +241,7 @@ class Evaluator:
     def _abandoned(self, request: RunRequest, error: AbandonedError) -> tuple[Row, Spent]:
         """The row of a run that hung, which says nothing of the prompts, and what it had used by then."""
         row = replace(self._row(request), failure=Failure.TRANSPORT, error=f"abandoned: {error}")
-        return row, {role: replace(tally) for role, tally in error.pulse.spent}
+        return row, {role: replace(tally) for role, tally in error.heartbeat.spent}
 
     def _trace(self, program: dspy.Module) -> tuple[TraceStep, ...]:
         return tuple(

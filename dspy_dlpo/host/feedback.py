@@ -158,7 +158,7 @@ class PredictorFeedback:
         def on_done(index: int, result: tuple[Texts, Tally] | AbandonedError) -> None:
             if isinstance(result, AbandonedError):
                 spent = Tally()
-                for _, tally in result.pulse.spent:
+                for _, tally in result.heartbeat.spent:
                     spent.add(tally)
                 result = {}, spent
             request = jobs[index][0]

@@ -15,7 +15,7 @@ from dspy.utils.usage_tracker import UsageTracker
 
 from dspy_dlpo.host.listening import Listening
 from dspy_dlpo.host.prices import Prices, tokens_of
-from dspy_dlpo.host.threads import PULSE, Pulse
+from dspy_dlpo.host.threads import HEARTBEAT, Heartbeat
 from dspy_dlpo.host.tracing import FailedCalls
 
 _NUMBERS = itertools.count()
@@ -72,21 +72,21 @@ class Scope:
     """
 
     def __init__(self, role: str) -> None:
-        self.role, self.tally, self.pulse = role, Tally(), PULSE.get() or Pulse()
+        self.role, self.tally, self.heartbeat = role, Tally(), HEARTBEAT.get() or Heartbeat()
         self.error: Exception | None = None  # of the last call that failed
         self.handled: list[Exception] = []  # of calls that failed before and were followed by others
         self.strangers = False  # whether a model or a predictor took part that the meter is not attached to
         self.usage: UsageTracker | None = None  # DSPy's own, where it is asked to track usage
         self.outer: UsageTracker | None = None  # the one that was in place before
         self._own_thread, self._failed_in = threading.get_ident(), 0
-        self.pulse.spent.append((role, self.tally))
+        self.heartbeat.spent.append((role, self.tally))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Scope:
         return self
 
     def begins(self) -> None:
         """A call begins. An error before it was handled by the work itself, unless threads of its own are at work."""
-        self.pulse.beat()
+        self.heartbeat.beat()
         if self.error is not None and self._failed_in == self._own_thread == threading.get_ident():
             self.handled.append(self.error)
             self.error = None
@@ -223,7 +223,7 @@ class Meter(FailedCalls, UsageTracker):
                 self._billed.add(call_id)
         if not known:
             scope.strangers = True
-            scope.pulse.beat()
+            scope.heartbeat.beat()
         if scope.outer is not None:
             scope.outer.add_usage(lm_name, usage_entry)
         tokens, cost = tokens_of(usage), self._prices.cost(lm, usage)
@@ -251,7 +251,7 @@ class Meter(FailedCalls, UsageTracker):
             elif call_id not in self._billed:
                 self._count(scope, cache_hits=1)
             self._billed.discard(call_id)
-        scope.pulse.beat()
+        scope.heartbeat.beat()
 
     def _scope(self, lm: Any) -> Scope | None:
         """What a call of a model is charged to; None if it is made outside of any role."""

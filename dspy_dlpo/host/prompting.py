@@ -194,7 +194,7 @@ class PromptModel:
 
         def on_done(index: int, result: tuple[Answer, Tally] | AbandonedError) -> None:
             if isinstance(result, AbandonedError):
-                used = [tally for _, tally in result.pulse.spent]
+                used = [tally for _, tally in result.heartbeat.spent]
                 result = Answer(error=f"abandoned: {result}"), replace(used[0]) if used else Tally()
             answers[new[index]] = result[0]
             self._hooks.on_answer(asks[new[index]], *result)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 
-class Pulse:
+class Heartbeat:
     """When something last happened in a piece of work: it began, or a call of a language model began or ended.
 
     What it spends stands in `spent`, in tallies by role.
@@ -30,15 +30,15 @@ class AbandonedError(Exception):
 
     Args:
         timeout: How long, in seconds.
-        pulse: That of the work.
+        heartbeat: That of the work.
     """
 
-    def __init__(self, timeout: float, pulse: Pulse) -> None:
+    def __init__(self, timeout: float, heartbeat: Heartbeat) -> None:
         super().__init__(f"nothing happened for {timeout:g} s")
-        self.pulse = pulse
+        self.heartbeat = heartbeat
 
 
-PULSE: contextvars.ContextVar[Pulse | None] = contextvars.ContextVar("dlpo_pulse", default=None)
+HEARTBEAT: contextvars.ContextVar[Heartbeat | None] = contextvars.ContextVar("dlpo_heartbeat", default=None)
 
 # A result, or the exception that was raised instead.
 Outcome = tuple[Any, BaseException | None]
@@ -62,7 +62,7 @@ def in_threads(
         function: Applied to each item.
         items: The items.
         num_threads: Items in flight at a time, at least 1.
-        timeout: Seconds without a beat of its `Pulse` after which an item is abandoned; None to wait for ever.
+        timeout: Seconds without a beat of its `Heartbeat` after which an item is abandoned; None to wait for ever.
         may_start: Asked before each item is started, with the number in flight; False starts no more.
         on_done: Told, on the caller's thread, of the index and the result of each item as it finishes. An abandoned
             item's result is its `AbandonedError`.
@@ -101,7 +101,7 @@ def _finished(
             yield index, (function(item), None)
         return
     done: queue.SimpleQueue[tuple[int, Outcome]] = queue.SimpleQueue()
-    running: dict[int, Pulse] = {}
+    running: dict[int, Heartbeat] = {}
     started = 0
     while True:
         failed = any(error is not None for _, error in outcomes.values())
@@ -113,7 +113,7 @@ def _finished(
         try:
             index, outcome = done.get(timeout=_patience(running, timeout))
         except queue.Empty:
-            for index in [i for i, pulse in running.items() if _is_late(pulse, timeout)]:
+            for index in [i for i, heartbeat in running.items() if _is_late(heartbeat, timeout)]:
                 yield index, (AbandonedError(timeout or 0.0, running.pop(index)), None)
             continue
         if running.pop(index, None) is not None:  # what was abandoned is not wanted any more
@@ -122,9 +122,9 @@ def _finished(
 
 def _start(
     function: Callable[[Any], Any], item: Any, index: int, done: queue.SimpleQueue[tuple[int, Outcome]]
-) -> Pulse:
-    pulse, context = Pulse(), contextvars.copy_context()
-    context.run(PULSE.set, pulse)
+) -> Heartbeat:
+    heartbeat, context = Heartbeat(), contextvars.copy_context()
+    context.run(HEARTBEAT.set, heartbeat)
 
     def work() -> None:
         try:
@@ -134,15 +134,15 @@ def _start(
         done.put((index, outcome))
 
     threading.Thread(target=work, name=f"dlpo-{index}", daemon=True).start()
-    return pulse
+    return heartbeat
 
 
-def _patience(running: dict[int, Pulse], timeout: float | None) -> float | None:
+def _patience(running: dict[int, Heartbeat], timeout: float | None) -> float | None:
     """Seconds until the first of the items in flight is late."""
     if timeout is None:
         return None
-    return max(0.0, min(pulse.last for pulse in running.values()) + timeout - time.monotonic()) + 0.001
+    return max(0.0, min(heartbeat.last for heartbeat in running.values()) + timeout - time.monotonic()) + 0.001
 
 
-def _is_late(pulse: Pulse, timeout: float | None) -> bool:
-    return timeout is not None and time.monotonic() - pulse.last >= timeout
+def _is_late(heartbeat: Heartbeat, timeout: float | None) -> bool:
+    return timeout is not None and time.monotonic() - heartbeat.last >= timeout

@@ -12,6 +12,7 @@ from dspy_dlpo import selection
 from dspy_dlpo.core.errors import ModelError
 from dspy_dlpo.core.history import Scored
 from dspy_dlpo.core.result import Comparison
+from dspy_dlpo.core.thresholds import THRESHOLDS
 from dspy_dlpo.examples import split_holdout
 
 START = {"solve": "Start."}
