@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+
+from dspy_dlpo.core.enumerations import SentenceEnum
 
 
-class EndedBy(str, Enum):
+class EndedBy(SentenceEnum):
     """What ended the steps of a run; `sentence` says it to people, with the detail where the braces stand."""
-
-    sentence: str
 
     BUDGET = "budget", "the budget is spent"
     MAX_STEPS = "max_steps", "{} steps are done"
@@ -26,12 +25,6 @@ class EndedBy(str, Enum):
     METRIC = "metric", "{}"
     PROGRAM = "program", "{}"
     CONTROLLER = "controller", "{}"
-
-    def __new__(cls, value: str, sentence: str = "") -> EndedBy:
-        """A member with its sentence; on disk it is its value."""
-        member = str.__new__(cls, value)
-        member._value_, member.sentence = value, sentence
-        return member
 
     @property
     def is_failure(self) -> bool:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
+from dspy_dlpo.core.enumerations import SentenceEnum
 
-class Why(str, Enum):
+
+class Why(SentenceEnum):
     """Why something was kept or not; `sentence` says it to people, with the details where the braces stand."""
-
-    sentence: str
 
     # Of prompts that were judged.
     REACHES_BAR = "reaches_bar", "{} reaches the bar of {}"
@@ -47,12 +46,6 @@ class Why(str, Enum):
     JUDGING_SET = "judging_set", "{} examples, {}{}"
     # Of a judge of one's own, or a run of an earlier version: in its own words.
     OTHER = "other", "{}"
-
-    def __new__(cls, value: str, sentence: str = "") -> Why:
-        """A member with its sentence; on disk it is its value."""
-        member = str.__new__(cls, value)
-        member._value_, member.sentence = value, sentence
-        return member
 
     def because(self, *details: object) -> Reason:
         """A reason with what its sentence needs beside."""
