@@ -1,7 +1,8 @@
 """Other optimizers, each with its best settings that end at or under the cap.
 
 How many runs of the program each spends was counted at the engine; the formulas stand beside the settings. Of those in
-`CANDIDATES` the ones were chosen that scored best on worlds for development (``python -m evaluations.peer_settings``).
+`CANDIDATES` the ones were chosen that scored best on six simulated tasks, of which four have gone since; ``python -m
+evaluations.peer_settings`` tries them on worlds for development.
 """
 
 from __future__ import annotations
