@@ -46,7 +46,7 @@ def score_on_test(
         ModelError: If the model cannot be used at all.
     """
     prompts = [result.start_prompts, result.best_prompts]
-    options = {"task_model": task_model, "num_threads": num_threads, "parameters": result.parameters}
+    options: dict[str, Any] = {"task_model": task_model, "num_threads": num_threads, "parameters": result.parameters}
     scores = score_prompts(student, prompts, metric, testset, **options)
     scored = [Scored(each, found) for each, found in zip(prompts, scores, strict=True)]
     return selection.measured(scored, seed=0)

@@ -228,7 +228,7 @@ class Estimator:
         words = share * GROWTH * (runs / 300) ** 0.25
         prompts, editable = self._preflight.prompts, self._preflight.predictors
         grown = [min(words, MOST_OF_ROOM * max(0, limit - self._preflight.own_words(name))) for name in editable]
-        return TOKENS_PER_WORD * sum(grown) / len(prompts)
+        return TOKENS_PER_WORD * float(sum(grown)) / len(prompts)
 
     @property
     def _gradients(self) -> int:

@@ -23,8 +23,8 @@ def check_student(student: Any) -> None:
     if isinstance(student, type) and issubclass(student, dspy.Module):
         raise TypeError(f"student={student.__name__} is a class. Pass an object of it, such as {student.__name__}().")
     if isinstance(student, type) and issubclass(student, dspy.Signature):
-        name = student.__name__
-        raise TypeError(f"student={name} is a signature. Pass a program, such as dspy.Predict({name}).")
+        said = student.__name__
+        raise TypeError(f"student={said} is a signature. Pass a program, such as dspy.Predict({said}).")
     if isinstance(student, str):
         raise TypeError(f"student={student!r} is a str. Pass a program, such as dspy.Predict({student!r}).")
     name = getattr(student, "__name__", None)

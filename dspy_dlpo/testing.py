@@ -26,7 +26,7 @@ from dspy_dlpo.core.budget import Account, Budget, BudgetSpent
 from dspy_dlpo.core.controller import controlled
 from dspy_dlpo.core.edits import Dropped, Edit, Edits, apply, diff, sound
 from dspy_dlpo.core.errors import ControllerError
-from dspy_dlpo.core.history import History, LedgerEntry, Prompts, Record, StepContext
+from dspy_dlpo.core.history import History, LedgerEntry, Prompts, Record, RecordKind, StepContext
 from dspy_dlpo.core.judges import Judge, Rules
 from dspy_dlpo.core.judging import Incumbent
 from dspy_dlpo.core.parts import proposal
@@ -254,10 +254,8 @@ def _check_judging(judge: Judge, edits: Edits, bar: Bar, where: str) -> None:
     prompts, judgement, ledger = result
     _require(_judged(judge, edits, bar, 10**6)[0] == result, f"{where}: the same runs give something else")
     _require([entry.edit for entry in ledger] == list(edits), f"{where}: the ledger does not tell of each edit once")
-    for each in (judgement, *ledger):
-        _require(
-            isinstance(each.reason, Reason), f"{where}: {each.reason!r} is no Reason; return Why.OTHER.because(...)"
-        )
+    for reason in (judgement.reason, *(entry.reason for entry in ledger)):
+        _require(isinstance(reason, Reason), f"{where}: {reason!r} is no Reason; return Why.OTHER.because(...)")
     if judgement.passed:
         kept = tuple(entry.edit for entry in ledger if entry.kept)
         _require(_short_enough(kept, edits) == kept, f"{where}: keeps edits that the rules do not admit together")
@@ -299,12 +297,25 @@ def _records(prompt: str) -> list[Record]:
     gradient = TextGradient("solve", "It must count each object separately. It answers too early.", (1, 3))
     edit = Edit("add", 0, "Look at every object.", "it answers too early", predictor="solve")
     ledger = (LedgerEntry(edit, gained=(1,), lost=(0,), kept=False, reason=Why.LOSES_MORE.because()),)
-    seen = {"batch": (1, 3), "gradients": (gradient,), "edits": (edit,)}
+    seen: dict[str, Any] = {"batch": (1, 3), "gradients": (gradient,), "edits": (edit,)}
     return [
-        Record("start", 0, 0.0, before, before, (0, 1, 2, 3), scores=_runs(0, 1, 0, 0), complete=True, score=0.25),
-        Record("step", 1, 0.1, before, now, scores=_runs(1, 1, 0, 0), complete=True, score=0.5, accepted=True, **seen),  # type: ignore[arg-type]
         Record(
-            "step",
+            RecordKind.START, 0, 0.0, before, before, (0, 1, 2, 3), scores=_runs(0, 1, 0, 0), complete=True, score=0.25
+        ),
+        Record(
+            RecordKind.STEP,
+            1,
+            0.1,
+            before,
+            now,
+            scores=_runs(1, 1, 0, 0),
+            complete=True,
+            score=0.5,
+            accepted=True,
+            **seen,
+        ),
+        Record(
+            RecordKind.STEP,
             2,
             0.2,
             now,
@@ -313,9 +324,9 @@ def _records(prompt: str) -> list[Record]:
             ledger=ledger,
             reason=Why.CANNOT_REACH_BAR.because("0.500"),
             **seen,
-        ),  # type: ignore[arg-type]
+        ),
         Record(
-            "step",
+            RecordKind.STEP,
             3,
             0.3,
             now,
@@ -323,9 +334,18 @@ def _records(prompt: str) -> list[Record]:
             dropped=(Dropped(edit, "empty text"),),
             reason=Why.NONE_ADMITTED.because("empty text"),
         ),
-        Record("growth", 4, 0.4, now, now, (4, 5), scores=_runs(1, 1, 0, 0, 1, 1), complete=True, score=0.66),
-        Record("trial", 5, 0.4, now, {**now, "solve": "Count."}, scores=_runs(0, 0, 0, 0), complete=True, score=0.0),
-        Record("step", 6, 0.5, now, now, batch=(2,), reason=Why.NO_CRITIQUE.because()),
+        Record(RecordKind.GROWTH, 4, 0.4, now, now, (4, 5), scores=_runs(1, 1, 0, 0, 1, 1), complete=True, score=0.66),
+        Record(
+            RecordKind.TRIAL,
+            5,
+            0.4,
+            now,
+            {**now, "solve": "Count."},
+            scores=_runs(0, 0, 0, 0),
+            complete=True,
+            score=0.0,
+        ),
+        Record(RecordKind.STEP, 6, 0.5, now, now, batch=(2,), reason=Why.NO_CRITIQUE.because()),
     ]
 
 
@@ -354,9 +374,9 @@ def _check_own_choices(controller: Controller, plan: Plan, where: str) -> None:
         context = StepContext(step, step / 9, History(records), seed=7)
         chosen = _check_choice(controller, plan, context, where)
         score = None if step % 3 == 0 else 0.5 + 0.1 * (-1) ** step
-        outcome = {"score": score, "base": 0.5, "accepted": step % 2 == 0, "cost": 8 * step}
+        outcome: dict[str, Any] = {"score": score, "base": 0.5, "accepted": step % 2 == 0, "cost": 8 * step}
         now = records[0].prompts
-        records.append(Record("step", step, context.progress, now, now, (0,), chosen=chosen, **outcome))  # type: ignore[arg-type]
+        records.append(Record(RecordKind.STEP, step, context.progress, now, now, (0,), chosen=chosen, **outcome))
 
 
 def _check_choice(controller: Controller, plan: Plan, context: StepContext, where: str) -> dict[str, float]:

@@ -50,7 +50,7 @@ def cost_of_claim(result: DLPOResult, examples: int) -> float | None:
     usd = [result.spent.get(role, {}).get("usd", 0.0) for role in ("task", "metric")]
     if None in usd:
         return None
-    return _MARGIN * sum(usd) / max(1, result.spent["metric_calls"]) * 2 * examples
+    return float(_MARGIN * sum(usd) / max(1, result.spent["metric_calls"]) * 2 * examples)
 
 
 def _key(result: DLPOResult, testset: Sequence[Any], lm: Any) -> str:

@@ -63,9 +63,9 @@ class Commands(click.Group):
     def main(self, *args: Any, standalone_mode: bool = True, **options: Any) -> Any:
         """Run, and exit with a code of `dspy_dlpo.cli.failing`."""
         if not standalone_mode:
-            return super().main(*args, standalone_mode=False, **options)
+            return super().main(*args, standalone_mode=False, **options)  # type: ignore[call-overload]
         try:
-            code = super().main(*args, standalone_mode=False, **options)
+            code = super().main(*args, standalone_mode=False, **options)  # type: ignore[call-overload]
         except click.ClickException as error:
             _tell(error)
             sys.exit(error.exit_code)

@@ -240,7 +240,7 @@ def _claimed(job: _Job, result: DLPOResult, quiet: bool, as_json: bool) -> tuple
         left_out = len(job.task.testset) - len(testset)
         others = f", less {left_out} whose inputs are in the trainset or the valset" if left_out else ""
         console.print(f"[dim]final test on {len(testset)} examples{others}[/dim]")
-    options = {"task_model": job.task_model, "num_threads": job.num_threads}
+    options: dict[str, Any] = {"task_model": job.task_model, "num_threads": job.num_threads}
     with nullcontext() if quiet else whole_lines():
         return claim(job.task.program, result, job.task.metric, testset, **options), ""
 

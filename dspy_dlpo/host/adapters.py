@@ -14,7 +14,7 @@ from dspy_dlpo.host.cutting import HearingAdapter
 _THOUGHTS = re.compile(r"\A(?:.*</think>|\s*<think>.*\Z)", re.DOTALL)
 
 
-class SchemaAdapter(dspy.JSONAdapter):  # type: ignore[misc]
+class SchemaAdapter(dspy.JSONAdapter):
     """DSPy's JSON adapter, which has the endpoint enforce the form where it can; the reply is kept as it came."""
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class SchemaAdapter(dspy.JSONAdapter):  # type: ignore[misc]
         return fields
 
 
-class PlainAdapter(dspy.Adapter):  # type: ignore[misc]
+class PlainAdapter(dspy.Adapter):
     """One message in plain text, and the whole reply as the one output field: for models that keep to no marks."""
 
     def __init__(self) -> None:

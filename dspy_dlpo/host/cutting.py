@@ -24,7 +24,7 @@ _FINISHED = re.compile(r"[.!?…:;。！？；：｡؟۔।॥።።፧។။]['
 _LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 
 
-class HearingAdapter(dspy.ChatAdapter):  # type: ignore[misc]
+class HearingAdapter(dspy.ChatAdapter):
     """DSPy's chat adapter, for one call: no silent second try with JSON, and the reply is kept as it came.
 
     A mark at the end that was cut off in the middle belongs to no field.

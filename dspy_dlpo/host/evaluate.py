@@ -192,11 +192,10 @@ class Evaluator:
                 return self._failed(row, Failure.PROGRAM, behind(error, task.error, task.handled)), {"task": task.tally}
             task.note_usage(prediction)
             trace = list(dspy.settings.trace or ())
-            found = {"outputs": as_text(prediction, self._redact), "trace": self._trace(program)}
+            found: dict[str, Any] = {"outputs": as_text(prediction, self._redact), "trace": self._trace(program)}
         if prediction is None and task.error is not None:  # `dspy.BestOfN` keeps the errors of its attempts to itself
-            return self._failed(self._row(request, **found), Failure.PROGRAM, behind(task.error, None)), {
-                "task": task.tally
-            }
+            row = self._failed(self._row(request, **found), Failure.PROGRAM, behind(task.error, None))
+            return row, {"task": task.tally}
         # Not None: modules such as `dspy.BestOfN` extend the trace, in a metric too.
         with self._meter.role("metric", trace=[]) as judge:
             spent = {"task": task.tally, "metric": judge.tally}
@@ -278,8 +277,8 @@ class Evaluator:
         unscored = [row for row in made if row.is_unscored]
         if unscored and metric.lowest is None:
             raise self._never_worked(unscored[0])
-        for row in unscored:
-            metric.unscored.note(row)
+        for missed in unscored:
+            metric.unscored.note(missed)
         low = (metric.lowest or 0.0) if self._low is None else self._low
         for i, row in enumerate(rows):
             if row is None or row.score is not None or row.failure != Failure.PROGRAM:

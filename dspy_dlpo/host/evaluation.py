@@ -66,7 +66,7 @@ class _Evaluation(dspy.Evaluate):
 
     run: Callable[[], Results]
 
-    @with_callbacks
+    @with_callbacks  # type: ignore[untyped-decorator]
     def __call__(self, program: dspy.Module, callback_metadata: dict[str, Any] | None = None) -> EvaluationResult:
         results = self.run()
         mean = sum(score for *_, score in results) / max(1, len(results))

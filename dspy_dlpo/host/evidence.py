@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import dspy
 
@@ -60,7 +61,7 @@ def beside(evidence: Evidence, room: int) -> dict[str, str]:
 
 
 @lru_cache(maxsize=64)
-def with_fields(signature: type[dspy.Signature], names: tuple[str, ...]) -> type[dspy.Signature]:
+def with_fields(signature: Any, names: tuple[str, ...]) -> Any:
     """A signature with some of `FIELDS` more: critique and answers before the examples that went wrong, others last.
 
     After them, names of answers could be taken for what the last example was answered.

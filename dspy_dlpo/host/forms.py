@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import dspy
 from pydantic import BaseModel, Field
@@ -71,7 +71,7 @@ class WriteLines(EditInstructions):
     instructions lacked or got wrong, and write nothing else.
     """
 
-    edits: str = dspy.OutputField(desc="the edits, one a line")
+    edits: str = dspy.OutputField(desc="the edits, one a line")  # type: ignore[assignment]
 
 
 class WritePrompt(RewriteInstructions):
@@ -94,7 +94,7 @@ class Form:
         read: Reads a reply to a prompt.
     """
 
-    signature: type[dspy.Signature]
+    signature: Any
     adapter: str
     numbered: bool
     read: Callable[[Answer, str], Reply]

@@ -15,4 +15,5 @@ def instructed(signature: type[dspy.Signature], text: str) -> type[dspy.Signatur
     """
     if signature.instructions == text:
         return signature
-    return signature.with_instructions(text if inspect.cleandoc(text) == text else f"\n{text}")
+    whole: type[dspy.Signature] = signature.with_instructions(text if inspect.cleandoc(text) == text else f"\n{text}")
+    return whole

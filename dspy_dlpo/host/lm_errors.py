@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Sequence
+from typing import cast
 
 from dspy.lm15 import ContextLengthError
 from dspy.utils.exceptions import (
@@ -72,7 +73,7 @@ def behind(error: Exception, last: Exception | None, handled: Sequence[Exception
     left = [link for link in links if all(link is not each for each in handled)]
     for found in [*left, *([last] if last else [])]:
         if isinstance(found, LMError) and (is_permanent(found) or is_retryable_lm_error(found)):
-            return found
+            return cast(Exception, found)
     return error
 
 

@@ -255,7 +255,8 @@ class Meter(FailedCalls, UsageTracker):
 
     def _scope(self, lm: Any) -> Scope | None:
         """What a call of a model is charged to; None if it is made outside of any role."""
-        return dspy.settings.get(self._role)
+        scope: Scope | None = dspy.settings.get(self._role)
+        return scope
 
     def _on_call(self, predictor: Any) -> None:
         self._meet(dspy.settings.get(self._role), predictor)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import dspy
@@ -176,8 +177,12 @@ def _score_of(result: Any) -> Any:
     return getattr(result, "score", result)
 
 
+def _attribute(result: Any, name: str) -> Any:
+    return getattr(result, name, None)
+
+
 def _feedback_of(result: Any) -> str:
-    get = result.get if isinstance(result, Mapping) else lambda name: getattr(result, name, None)
+    get: Callable[[str], Any] = result.get if isinstance(result, Mapping) else partial(_attribute, result)
     said, parts = str(get("feedback") or ""), get("subscores")
     if isinstance(parts, Mapping) and parts:
         shown = ", ".join(f"{name} {_shown(value)}" for name, value in parts.items())

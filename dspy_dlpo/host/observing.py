@@ -95,7 +95,7 @@ class Observer:
         if len(breaking) < max(LEAST, SHARE * len(wrong)):
             return None
         field = breaking[0][1]
-        predictor = next((each for each in reversed(self._outputs) if field in self._outputs[each]), None)
+        predictor = next((each for each in reversed(list(self._outputs)) if field in self._outputs[each]), None)
         if predictor is None or rule.is_told(prompts[predictor]):
             return None
         why = f"answers that are {rule.broken}"

@@ -94,7 +94,7 @@ def with_prompts(program: dspy.Module, prompts: Prompts, parameters: Kinds = INS
     return copied
 
 
-def editable(prompts: Prompts, frozen: Iterable[str]) -> tuple[str, ...]:
+def editable(prompts: Prompts, frozen: Iterable[Any]) -> tuple[str, ...]:
     """The predictors that may be edited: all whose names are not frozen.
 
     Raises:
@@ -197,8 +197,9 @@ class EvaluationCopies:
         return _Copy(self._attached(copied), prompts, signatures, bool(sampled))
 
     def _attached(self, program: dspy.Module) -> dspy.Module:
-        for _, predictor in _all_predictors(program) if self._listening else ():
-            self._listening.attach(predictor)
+        if self._listening is not None:
+            for _, predictor in _all_predictors(program):
+                self._listening.attach(predictor)
         return program
 
     def _known_signatures(self, prompts: Prompts) -> dict[str, type[dspy.Signature]]:

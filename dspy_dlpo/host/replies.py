@@ -109,8 +109,7 @@ def read_items(items: Sequence[Any], prompt: str) -> Reply:
             edits.append(fit(_edit(item, len(split(prompt))), prompt))
         except (ValueError, TypeError, KeyError) as error:
             dropped.append(Dropped(Edit("unreadable", 0, text=str(item)[:500]), f"unreadable edit: {error}"))
-    error = "" if edits or not dropped else "no edit could be read"
-    return Reply(tuple(edits), tuple(dropped), error)
+    return Reply(tuple(edits), tuple(dropped), "" if edits or not dropped else "no edit could be read")
 
 
 def _edit(item: Any, count: int) -> Edit:

@@ -52,7 +52,7 @@ def is_watched(predictor: Any) -> bool:
     return type(predictor) is _Watched
 
 
-class _Watched(dspy.Predict):  # type: ignore[misc]
+class _Watched(dspy.Predict):
     """A predictor that is watched."""
 
     def forward(self, **kwargs: Any) -> Any:

@@ -54,6 +54,9 @@ class ProgressBar:
         self._console = console
         self._edits = edits
         self._open: ExitStack | None = None
+        self._pace: Pace
+        self._progress: Progress | None
+        self._shows_edits: bool
 
     def __call__(self, record: Record) -> None:
         """Show a record; made for ``on_record=``."""

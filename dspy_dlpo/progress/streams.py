@@ -80,7 +80,7 @@ def whole_lines(emit: Callable[[str, Any], None] = pass_on) -> Iterator[None]:
     """
     out, err = sys.stdout, sys.stderr
     ours = WholeLines(out, lambda line: emit(line, out)), WholeLines(err, lambda line: emit(line, err))
-    sys.stdout, sys.stderr = ours  # type: ignore[assignment]
+    sys.stdout, sys.stderr = ours
     moved = [*_moved(out, ours[0]), *_moved(err, ours[1])]
     try:
         yield

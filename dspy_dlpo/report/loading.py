@@ -15,8 +15,8 @@ from dspy_dlpo.core.json_lines import parse_lines
 from dspy_dlpo.core.reading import record_from_data, record_from_json
 from dspy_dlpo.core.result import Comparison, DLPOResult
 from dspy_dlpo.core.sentences import ENGLISH
-from dspy_dlpo.core.storage import HISTORY
-from dspy_dlpo.report.directory import RESULT, Calls, check_directory, read_calls, read_object, read_settings
+from dspy_dlpo.core.storage import HISTORY, RESULT
+from dspy_dlpo.report.directory import Calls, check_directory, read_calls, read_object, read_settings
 
 # Why a run has "ended" that has not.
 NOT_ENDED = "not ended: it is still running, or was stopped in the middle"

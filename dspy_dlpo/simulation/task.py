@@ -38,7 +38,7 @@ class SimulatedTask:
     testset: list[dspy.Example]
 
 
-class SingleStep(dspy.Module):  # type: ignore[misc]  # DSPy ships no types
+class SingleStep(dspy.Module):
     """A program of one predictor, ``solve``."""
 
     def __init__(self, signature: type[dspy.Signature]) -> None:
@@ -50,7 +50,7 @@ class SingleStep(dspy.Module):  # type: ignore[misc]  # DSPy ships no types
         return self.solve(**inputs)
 
 
-class SupportDesk(dspy.Module):  # type: ignore[misc]  # DSPy ships no types
+class SupportDesk(dspy.Module):
     """A program of two predictors: ``extract`` reads the ticket, ``decide`` chooses the queue."""
 
     def __init__(self, extract: type[dspy.Signature], decide: type[dspy.Signature]) -> None:

@@ -86,7 +86,7 @@ class Attempt:
             checkpoint.save()
 
     def _outcome(self, plan: Plan, number: int, pair: Pair) -> Outcome:
-        task, records = self._job.tasks[pair.task], []
+        task, records = self._job.tasks[pair.task], list[Record]()
 
         def on_record(record: Record) -> None:
             records[record.index :] = [record]  # pruning is done anew after a restart
@@ -168,7 +168,7 @@ class Attempt:
 
     def _mean(self, goal: str) -> float:
         finished = [outcome for outcome in self.outcomes if outcome.result.complete]
-        values = {
+        values: dict[str, Callable[[Outcome], float]] = {
             "score": self._score,
             "words": lambda outcome: float(outcome.words),
             "usd": lambda outcome: outcome.usd or 0.0,

@@ -19,7 +19,7 @@ Chart = Callable[[Sequence[FrozenTrial], Mapping[str, Any]], "Content | None"]
 
 
 def _score(trial: FrozenTrial) -> float:
-    return round(trial.values[0], 4)
+    return float(round(trial.values[0], 4))
 
 
 def _best_so_far(trials: Sequence[FrozenTrial], shipped: Mapping[str, Any]) -> Content | None:

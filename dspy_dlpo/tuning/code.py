@@ -17,7 +17,7 @@ def code_of(value: Any) -> str:
         return repr(round(value, 4))
     if not dataclasses.is_dataclass(value) or isinstance(value, type):
         return repr(value)
-    given = []
+    given: list[str] = []
     for number, each in enumerate(dataclasses.fields(value)):
         own = getattr(value, each.name)
         if each.default is not dataclasses.MISSING and own == each.default:

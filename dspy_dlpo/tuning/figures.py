@@ -67,7 +67,7 @@ def is_whole(study: optuna.Study, name: str) -> bool:
     try:
         stored = get_plotly_graph_objects(study._storage.get_study_system_attrs(study._study_id))[name]
         content = json.loads(stored)
-        return content["layout"].pop("meta") == _digest(content)
+        return bool(content["layout"].pop("meta") == _digest(content))
     except (KeyError, ValueError, TypeError, AttributeError):
         return False
 

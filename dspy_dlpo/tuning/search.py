@@ -307,7 +307,8 @@ def _spent(study: optuna.Study) -> dict[str, float | None]:
     spent: dict[str, float | None] = {}
     for name in ("runs", "tokens", "usd"):
         values = [trial.user_attrs.get(name) for trial in trials]
-        spent[name] = None if None in values else float(sum(values))
+        known = [value for value in values if value is not None]
+        spent[name] = float(sum(known)) if len(known) == len(values) else None
     return spent
 
 

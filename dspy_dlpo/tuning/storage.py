@@ -91,7 +91,8 @@ def open_store(storage: str | None = None, artifacts: str | None = None) -> Stor
             "or a directory that all workers share."
         )
     if address.url is not None:
-        return _guarded(address, lambda: _in_database(address, artifacts))
+        store: Store = _guarded(address, lambda: _in_database(address, artifacts))
+        return store
     opened, closes = _guarded(address, lambda: _elsewhere(address))
     blobs, also = _blobs(artifacts or f"{address.path}.artifacts")
     return Store(opened, blobs, address, (*closes, *also))

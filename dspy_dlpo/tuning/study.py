@@ -7,6 +7,7 @@ import random
 import time
 import uuid
 from dataclasses import dataclass
+from typing import Any
 
 import optuna
 from optuna.exceptions import DuplicatedStudyError
@@ -69,9 +70,10 @@ def open_study(store: Store, name: str, job: Job, n_trials: int, pulse: Pulse) -
 
 
 def _made_or_joined(store: Store, name: str, job: Job, n_trials: int) -> optuna.Study:
-    options = {"storage": store.storage, "study_name": name, "pruner": pruner(job.pruning)}
+    options: dict[str, Any] = {"storage": store.storage, "study_name": name, "pruner": pruner(job.pruning)}
     try:
-        study = optuna.create_study(directions=[DIRECTIONS[goal] for goal in job.objective], **options)
+        directions: list[Any] = [DIRECTIONS[goal] for goal in job.objective]
+        study = optuna.create_study(directions=directions, **options)
     except DuplicatedStudyError:
         return optuna.load_study(**options)
     with quiet():
@@ -87,7 +89,7 @@ def _made_or_joined(store: Store, name: str, job: Job, n_trials: int) -> optuna.
     return study
 
 
-def _prepare(store: Store, study: optuna.Study, job: Job, n_trials: int) -> dict[str, object]:
+def _prepare(store: Store, study: optuna.Study, job: Job, n_trials: int) -> dict[str, Any]:
     """Queue all slots, and then say that the study is ready."""
     storage, number = store.storage, study._study_id
     if UID not in storage.get_study_system_attrs(number):  # a maker that was only slow has named it already
@@ -104,7 +106,7 @@ def _fill(queue: Queue, job: Job, slots: int) -> None:
     queue.add([slot for slot in range(slots) if slot not in known], {0: job.space.shipped})
 
 
-def _when_ready(store: Store, study: optuna.Study, pulse: Pulse) -> dict[str, object]:
+def _when_ready(store: Store, study: optuna.Study, pulse: Pulse) -> dict[str, Any]:
     """The study's attributes, once whoever makes it has said what it searches, or is taken for dead."""
     until = time.monotonic() + pulse.grace
     while True:
