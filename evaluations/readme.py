@@ -90,7 +90,7 @@ def techniques() -> str:
     """What each technique brings on worlds, as a Markdown table."""
     found = _kept(TECHNIQUES)
     if found is None:
-        return ""
+        return "The table stands here once the command has been run on all of its worlds.\n"
     return f"{technique_table(found)}\n\nAt {found['runs']} runs, over {_worlds(found)}.\n"
 
 
