@@ -235,16 +235,21 @@ class Estimator:
         return self._settings.n_gradients(len(self._preflight.predictors))
 
     @property
+    def _updated(self) -> int:
+        """Predictors that critic and writer are asked about in a step."""
+        return len(self._preflight.predictors) if self._settings.update == "all" else 1
+
+    @property
     def _asks_critic(self) -> bool:
         return self._settings.asks_critic(len(self._preflight.predictors))
 
     def _prompt(self, runs: float) -> ModelEstimate:
-        """What is asked for each text gradient: the writer, again where a reply is of no use, and the critic if any."""
+        """What is asked for each predictor and gradient: the writer, again where a reply is of no use; a critic if any."""
         n = len(self._data.train)
         steps = max(1.0, STEPS * min(runs, MOST_RUNS_PER_EXAMPLE * n) ** 0.2 * n**0.1)
         critic, writer = self._asked(runs)
         low, high = steps / math.sqrt(WIDEST), steps * math.sqrt(WIDEST)
-        critics, parts = int(self._asks_critic), self._gradients
+        critics, parts = int(self._asks_critic), self._gradients * self._updated
         read, written = parts * (critics * critic + REPLIES * writer), parts * (critics * CRITIQUE + REPLIES * EDITS)
         asked = parts * (critics + REPLIES)
         tokens_in, tokens_out = Span(low * read, high * read), Span(low * written, high * written)

@@ -295,7 +295,7 @@ def long_run(records: int, size: int, parts: int) -> DLPOResult:
                 "start" if n == 0 else "step", n, n / records, prompts, after if accepted else prompts,
                 batch=(1, 2), gradients=tuple(TextGradient(name, text(n), (1, 2)) for name in names),
                 notes={name: (Note("Earlier", text(n)), Note("Past", text(n))) for name in names}, edits=edits,
-                ledger=tuple(LedgerEntry(edit, (1, 2), (3,), accepted, text(n)) for edit in edits),
+                ledger=tuple(LedgerEntry(edit, (1, 2), (3,), accepted, Why.OTHER.because(text(n))) for edit in edits),
                 scores=dict.fromkeys(range(60), (1.0,)), score=0.5, base=0.4, bar=0.3, accepted=accepted,
                 reason=Why.OTHER.because(text(n)[:200]), cost=n * 20,
             )
