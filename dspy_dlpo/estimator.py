@@ -244,7 +244,7 @@ class Estimator:
         return self._settings.asks_critic(len(self._preflight.predictors))
 
     def _prompt(self, runs: float) -> ModelEstimate:
-        """What is asked for each predictor and gradient: the writer, again where a reply is of no use; a critic if any."""
+        """What is asked for each predictor and gradient: the writer, again if a reply is of no use; a critic if any."""
         n = len(self._data.train)
         steps = max(1.0, STEPS * min(runs, MOST_RUNS_PER_EXAMPLE * n) ** 0.2 * n**0.1)
         critic, writer = self._asked(runs)
