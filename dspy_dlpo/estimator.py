@@ -236,7 +236,7 @@ class Estimator:
 
     @property
     def _updated(self) -> int:
-        """Predictors that critic and writer are asked about in a step."""
+        """Predictors that a step changes, for each of which critic and writer are counted."""
         return len(self._preflight.predictors) if self._settings.update == "all" else 1
 
     @property

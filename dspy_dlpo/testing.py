@@ -298,53 +298,22 @@ def _records(prompt: str) -> list[Record]:
     edit = Edit("add", 0, "Look at every object.", "it answers too early", predictor="solve")
     ledger = (LedgerEntry(edit, gained=(1,), lost=(0,), kept=False, reason=Why.LOSES_MORE.because()),)
     seen: dict[str, Any] = {"batch": (1, 3), "gradients": (gradient,), "edits": (edit,)}
+    judged: dict[str, Any] = {"complete": True, "scores": _runs(0, 1, 0, 0), "score": 0.25}
+    better: dict[str, Any] = {**judged, "scores": _runs(1, 1, 0, 0), "score": 0.5, "accepted": True}
+    grown: dict[str, Any] = {**judged, "scores": _runs(1, 1, 0, 0, 1, 1), "score": 0.66}
+    poor: dict[str, Any] = {**judged, "scores": _runs(0, 0, 0, 0), "score": 0.0}
+    cut: dict[str, Any] = {"scores": {3: (0.0,)}, "ledger": ledger, "reason": Why.CANNOT_REACH_BAR.because("0.500")}
+    dropped: dict[str, Any] = {
+        "dropped": (Dropped(edit, "empty text"),),
+        "reason": Why.NONE_ADMITTED.because("empty text"),
+    }
     return [
-        Record(
-            RecordKind.START, 0, 0.0, before, before, (0, 1, 2, 3), scores=_runs(0, 1, 0, 0), complete=True, score=0.25
-        ),
-        Record(
-            RecordKind.STEP,
-            1,
-            0.1,
-            before,
-            now,
-            scores=_runs(1, 1, 0, 0),
-            complete=True,
-            score=0.5,
-            accepted=True,
-            **seen,
-        ),
-        Record(
-            RecordKind.STEP,
-            2,
-            0.2,
-            now,
-            before,
-            scores={3: (0.0,)},
-            ledger=ledger,
-            reason=Why.CANNOT_REACH_BAR.because("0.500"),
-            **seen,
-        ),
-        Record(
-            RecordKind.STEP,
-            3,
-            0.3,
-            now,
-            now,
-            dropped=(Dropped(edit, "empty text"),),
-            reason=Why.NONE_ADMITTED.because("empty text"),
-        ),
-        Record(RecordKind.GROWTH, 4, 0.4, now, now, (4, 5), scores=_runs(1, 1, 0, 0, 1, 1), complete=True, score=0.66),
-        Record(
-            RecordKind.TRIAL,
-            5,
-            0.4,
-            now,
-            {**now, "solve": "Count."},
-            scores=_runs(0, 0, 0, 0),
-            complete=True,
-            score=0.0,
-        ),
+        Record(RecordKind.START, 0, 0.0, before, before, (0, 1, 2, 3), **judged),
+        Record(RecordKind.STEP, 1, 0.1, before, now, **better, **seen),
+        Record(RecordKind.STEP, 2, 0.2, now, before, **cut, **seen),
+        Record(RecordKind.STEP, 3, 0.3, now, now, **dropped),
+        Record(RecordKind.GROWTH, 4, 0.4, now, now, (4, 5), **grown),
+        Record(RecordKind.TRIAL, 5, 0.4, now, {**now, "solve": "Count."}, **poor),
         Record(RecordKind.STEP, 6, 0.5, now, now, batch=(2,), reason=Why.NO_CRITIQUE.because()),
     ]
 

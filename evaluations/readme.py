@@ -61,7 +61,7 @@ def _arms(results: dict[str, Any]) -> str:
         name = f"**DLPO** ({arm} settings)" if arm == OURS else arm
         rows.append([name, *shares, versus, f"{own['words']:.0f}", f"{own['prompt_tokens']:,.0f}"])
     head = ["optimizer", *(f"{int(runs):,} runs" for runs in budgets), "DLPO less it", "words", "prompt-model tokens"]
-    return "\n".join(markdown(head, iter(rows)))
+    return "\n".join(markdown(head, rows))
 
 
 def presets() -> str:
@@ -83,7 +83,7 @@ def presets() -> str:
             cells += told or [""] * 3
         rows.append([f"`{preset}()`", *cells])
     head = ["preset", *(cell for runs in budgets for cell in (f"{int(runs):,} runs", "calls", "words"))]
-    return "\n".join(markdown(head, iter(rows))) + f"\n\nOver {_worlds(report)}.\n"
+    return "\n".join(markdown(head, rows)) + f"\n\nOver {_worlds(report)}.\n"
 
 
 def techniques() -> str:

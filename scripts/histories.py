@@ -12,16 +12,14 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import click
-import dspy
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from concurrent.futures import ProcessPoolExecutor
 
 from dspy_dlpo import Budget, DLPOTeleprompter, Stopping, paper_settings, tgd_settings
 from dspy_dlpo.simulation import Noise, simulated_lm, simulated_task
@@ -132,7 +130,6 @@ def _without(content: Any, names: tuple[str, ...]) -> Any:
 
 def _written(job: tuple[str, Path]) -> str:
     name, folder = job
-    dspy.configure(lm=None)
     content = told(cases()[name])
     (folder / f"{name}.json").write_text(json.dumps(content, indent=1, default=str) + "\n", encoding="utf-8")
     return name

@@ -112,11 +112,8 @@ def _in_vain(history: History) -> str:
     """The form that the last steps were asked in first without a gain; empty if there is none."""
     recent = [record for record in history.steps()[-THRESHOLDS.in_vain :] if record.asked]
     first = {record.asked[0].form for record in recent}
-    return (
-        first.pop()
-        if len(recent) == THRESHOLDS.in_vain and len(first) == 1 and not any(r.gained for r in recent)
-        else ""
-    )
+    is_one = len(recent) == THRESHOLDS.in_vain and len(first) == 1
+    return first.pop() if is_one and not any(record.gained for record in recent) else ""
 
 
 def _is_empty(reply: Reply) -> bool:

@@ -12,7 +12,7 @@ from functools import cache
 
 from dspy_dlpo.core.acceptance import TOLERANCE, Bar
 from dspy_dlpo.core.edits import Edit, Edits, shortens
-from dspy_dlpo.core.history import LedgerEntry, Prompts
+from dspy_dlpo.core.history import LedgerEntry, Prompts, ledger_as_one
 from dspy_dlpo.core.judging import Incumbent, Judgement, judge
 from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.thresholds import THRESHOLDS
@@ -65,11 +65,7 @@ def judge_edits(
         judgement = judge(incumbent.trusting, together, bar)
         gains = judgement.score is not None and judgement.score > incumbent.mean + TOLERANCE
         if judgement.passed and (gains or not (several or any(map(must_pay, edits)))):
-            return (
-                together,
-                judgement,
-                tuple(LedgerEntry(edit, kept=True, reason=Why.TAKEN_WHOLE.because()) for edit in edits),
-            )
+            return together, judgement, ledger_as_one(edits, Why.TAKEN_WHOLE)
     return judge_by_edit(incumbent, edits, bar, must_pay)
 
 

@@ -230,9 +230,8 @@ class Account:
         counts = [self.left]
         for name in self._others:
             each, free = used.per_run.get(name, 0.0), self._available(name, used, self.lost) - _paid(name, used)
-            counts.append(
-                0.0 if not math.isfinite(free) else free / (THRESHOLDS.longer * each) if each > 0 else math.inf
-            )
+            of_finalist = THRESHOLDS.longer * each
+            counts.append(0.0 if not math.isfinite(free) else free / of_finalist if each > 0 else math.inf)
         return min(counts)
 
     def can_pay_for(self, runs: int) -> bool:

@@ -99,6 +99,5 @@ def _words(text: str) -> Iterator[str]:
 
 
 def _runs(text: str) -> Iterator[tuple[str, ...]]:
-    return zip(
-        *(islice(words, i, None) for i, words in enumerate(tee(_words(text), THRESHOLDS.copied_words))), strict=False
-    )
+    copies = tee(_words(text), THRESHOLDS.copied_words)
+    return zip(*(islice(words, i, None) for i, words in enumerate(copies)), strict=False)

@@ -14,7 +14,7 @@ from functools import cmp_to_key, lru_cache
 from typing import overload
 
 from dspy_dlpo.core.edits import Dropped, Edit, Edits
-from dspy_dlpo.core.reasons import NO_REASON, Reason
+from dspy_dlpo.core.reasons import NO_REASON, Reason, Why
 from dspy_dlpo.core.sentences import words_of
 from dspy_dlpo.core.update import Note, TextGradient
 
@@ -72,6 +72,11 @@ class LedgerEntry:
     lost: tuple[int, ...] = ()
     kept: bool = False
     reason: Reason = NO_REASON
+
+
+def ledger_as_one(edits: Edits, why: Why, *, kept: bool = True) -> tuple[LedgerEntry, ...]:
+    """The ledger of edits that were judged as one, so that it is not known what each did."""
+    return tuple(LedgerEntry(edit, kept=kept, reason=why.because()) for edit in edits)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dspy_dlpo.core.acceptance import Bar
 from dspy_dlpo.core.attribution import Judged, judge_edits
 from dspy_dlpo.core.checks import check_real, check_whole
 from dspy_dlpo.core.edits import Edit, Edits
-from dspy_dlpo.core.history import LedgerEntry
+from dspy_dlpo.core.history import ledger_as_one
 from dspy_dlpo.core.judging import Incumbent, Judgement, judge
 from dspy_dlpo.core.keeping import best_part, or_better
 from dspy_dlpo.core.reasons import Why
@@ -162,11 +162,7 @@ class WholeJudge(Judge):
         """Take all edits or none."""
         prompts = incumbent.part(edits)
         judgement = judge(incumbent, prompts, bar)
-        return (
-            prompts,
-            judgement,
-            tuple(LedgerEntry(edit, kept=judgement.passed, reason=Why.JUDGED_WHOLE.because()) for edit in edits),
-        )
+        return prompts, judgement, ledger_as_one(edits, Why.JUDGED_WHOLE, kept=judgement.passed)
 
 
 def Judging(by: str = "edit", **settings: Any) -> Judge:

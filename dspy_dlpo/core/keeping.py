@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from dspy_dlpo.core.acceptance import TOLERANCE, Bar
 from dspy_dlpo.core.attribution import Judged
 from dspy_dlpo.core.edits import Edits
-from dspy_dlpo.core.history import LedgerEntry, Prompts
+from dspy_dlpo.core.history import LedgerEntry, Prompts, ledger_as_one
 from dspy_dlpo.core.judging import Incumbent, Judgement, known
 from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.sentences import words_of
@@ -35,7 +35,7 @@ class Kept:
 
     def ledger(self) -> tuple[LedgerEntry, ...]:
         """Its edits, where nothing more is known of them."""
-        return tuple(LedgerEntry(edit, kept=True, reason=Why.TAKEN_WHOLE.because()) for edit in self.edits)
+        return ledger_as_one(self.edits, Why.TAKEN_WHOLE)
 
 
 def best_part(incumbent: Incumbent, bar: Bar, is_legal: Callable[[Edits], bool], *, cut: bool = False) -> Kept | None:

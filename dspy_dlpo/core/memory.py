@@ -141,9 +141,8 @@ def _gone_on(directory: RunDirectory, stored: Mapping[str, Any], lines: Sequence
     records = read_records(directory.path)
     kept = list(records)
     marked = max((line["record"] for line in lines if line["role"] == "mark"), default=-1)
-    while kept and (
-        kept[-1].kind == RecordKind.PRUNE or len(kept) - 1 > marked
-    ):  # a record that rests on no calls is none
+    # A pruning is done again, and a record that rests on no calls is none.
+    while kept and (kept[-1].kind == RecordKind.PRUNE or len(kept) - 1 > marked):
         kept.pop()
     if len(kept) < len(records):
         directory.write_history(kept)

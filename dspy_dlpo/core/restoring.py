@@ -14,7 +14,7 @@ from dspy_dlpo.core.acceptance import TOLERANCE, Bar
 from dspy_dlpo.core.attribution import Judged, judge_by_edit
 from dspy_dlpo.core.edits import Edit, Edits, sound
 from dspy_dlpo.core.history import History, LedgerEntry, Prompts, Record, RecordKind
-from dspy_dlpo.core.judging import Incumbent, Judgement, judge
+from dspy_dlpo.core.judging import Incumbent, Judgement, judge, judgement_of
 from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.thresholds import THRESHOLDS
@@ -50,10 +50,8 @@ def next_restorations(prompts: Prompts, history: History, constraints: Mapping[s
     for name in constraints:
         taken = _taken(name, history)
         back = _back(taken, prompts[name], history[0].prompts[name]) if taken else ()
-        found += admit_all(constraints[name], sound(back, prompts[name])[0], prompts[name])[0][
-            : THRESHOLDS.tried_together - len(found)
-        ]
-    return tuple(found)
+        found += admit_all(constraints[name], sound(back, prompts[name])[0], prompts[name])[0]
+    return tuple(found[: THRESHOLDS.tried_together])
 
 
 def _taken(name: str, history: History) -> tuple[_Taken, ...]:
@@ -134,7 +132,5 @@ def _no_worse(incumbent: Incumbent, prompts: Prompts, bar: Bar, start: Prompts) 
     for i in range(0, len(passing), incumbent.runs.wave):
         change += math.fsum(incumbent.changes([(prompts, x) for x in passing[i : i + incumbent.runs.wave]]))
         if change < -TOLERANCE:
-            return Judgement(
-                False, False, None, Why.OWN_WORDS_LOSE.because(), incumbent.runs.all_scores(prompts, incumbent.examples)
-            )
+            return judgement_of(incumbent, prompts, False, Why.OWN_WORDS_LOSE.because())
     return judge(incumbent, prompts, bar, [*passing, *incumbent.failing()])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import dspy
@@ -171,19 +170,17 @@ class MetricAdapter:
         return float(inside)
 
 
+def _field(result: Any, name: str, without: Any = None) -> Any:
+    """A field of what a metric returned, a mapping or an object; of an object that lacks it what stands for it."""
+    return result.get(name) if isinstance(result, Mapping) else getattr(result, name, without)
+
+
 def _score_of(result: Any) -> Any:
-    if isinstance(result, Mapping):
-        return result.get("score")
-    return getattr(result, "score", result)
-
-
-def _attribute(result: Any, name: str) -> Any:
-    return getattr(result, name, None)
+    return _field(result, "score", result)
 
 
 def _feedback_of(result: Any) -> str:
-    get: Callable[[str], Any] = result.get if isinstance(result, Mapping) else partial(_attribute, result)
-    said, parts = str(get("feedback") or ""), get("subscores")
+    said, parts = str(_field(result, "feedback") or ""), _field(result, "subscores")
     if isinstance(parts, Mapping) and parts:
         shown = ", ".join(f"{name} {_shown(value)}" for name, value in parts.items())
         said = f"{said}\nscores: {shown}".strip()

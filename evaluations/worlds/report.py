@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -60,7 +60,7 @@ def interval(less: Sequence[float]) -> str:
     return f"{less[0]:+.3f} ({less[1]:+.3f} .. {less[2]:+.3f})"
 
 
-def markdown(head: Sequence[str], rows: Iterator[Sequence[str]]) -> list[str]:
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """The lines of a Markdown table."""
     return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]
 
@@ -74,20 +74,6 @@ def claims_told(found: Figures) -> str:
         for arm, own in found["arms"].items()
         if "claims" in own
     )
-
-
-def by_budget(results: Mapping[str, Figures]) -> str:
-    """All budgets of a report in one Markdown table: each arm's share, and what the first is ahead of it."""
-    budgets = sorted(results, key=int)
-    arms = list(results[budgets[0]]["arms"])
-    head = ["arm", *(f"{int(runs):,} runs" for runs in budgets)]
-    rows = []
-    for arm in arms:
-        cells = []
-        for own in (results[runs]["arms"][arm] for runs in budgets):
-            cells.append(f"{own['share']:.3f}" + (f"; {interval(own['less'])}" if "less" in own else ""))
-        rows.append([arm, *cells])
-    return "\n".join(markdown(head, iter(rows)))
 
 
 def missed(results: Mapping[str, Figures]) -> list[str]:
@@ -143,7 +129,7 @@ def by_trait(rows: Sequence[Row], arms: tuple[str, str]) -> str:
             if own
         ]
         lines.append([name.replace("_", " "), "; ".join(told)])
-    return "\n".join(markdown(["drawn", f"{arms[0]} less {arms[1]}, and worlds"], iter(lines)))
+    return "\n".join(markdown(["drawn", f"{arms[0]} less {arms[1]}, and worlds"], lines))
 
 
 def _flat(traits: Traits) -> dict[str, Any]:

@@ -63,4 +63,4 @@ def technique_table(found: Mapping[str, Any]) -> str:
         alone, left_out = (found["pairs"][f"{how}, {technique}"] for how in ("alone", "left out"))
         rows.append([technique, interval(alone), f"{alone[3]:.2f}", interval(left_out), f"{left_out[3]:.2f}"])
     head = ["technique", "alone less none", "p (Holm)", "all less left out", "p (Holm)"]
-    return "\n".join(markdown(head, iter(rows)))
+    return "\n".join(markdown(head, rows))

@@ -8,7 +8,7 @@ from evaluations.worlds.figures import by_arm, claims, figures
 from evaluations.worlds.frozen import generator_hash
 from evaluations.worlds.ledger import add, next_worlds
 from evaluations.worlds.measure import normalized, share_won, summary
-from evaluations.worlds.report import by_budget, by_trait, claims_told, missed, table
+from evaluations.worlds.report import by_trait, claims_told, missed, table
 from evaluations.worlds.techniques import ARMS, TECHNIQUES, technique_figures, technique_table
 
 
@@ -88,14 +88,6 @@ def test_what_was_set_out_to_be_shown_and_is_not_is_told():
         "prompts no longer than GEPA's",
     ]
     assert missed({"400": ran_by(0.6, 0.5), "2000": ran_by(0.9, 0.7)})[-1].endswith("0.600 and 0.700")
-
-
-def test_all_budgets_stand_in_one_table():
-    text = by_budget({"600": ran_by(0.9, 0.5), "2000": ran_by(1.0, 0.5)})
-    head, _, ours, gepa = text.splitlines()
-    assert head == "| arm | 600 runs | 2,000 runs |"
-    assert ours == "| default | 0.900 | 1.000 |"
-    assert gepa.startswith("| GEPA | 0.500; +0.400 (")
 
 
 def test_techniques_are_compared_alone_and_left_out():
