@@ -29,7 +29,7 @@ _NAMES = {
     "estimate": ["Estimate"],
     "host.tools": ["load_program"],
     "interrupt": ["Interrupted"],
-    "presets": ["default_settings", "paper_settings", "tgd_settings"],
+    "presets": ["default_settings", "paper_settings", "seven_techniques", "tgd_settings"],
     "techniques": [
         "Annealing",
         "Contrastive",

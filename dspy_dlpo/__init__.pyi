@@ -23,7 +23,7 @@ from .core.update import Constraint, Update
 from .estimate import Estimate
 from .host.tools import load_program
 from .interrupt import Interrupted
-from .presets import default_settings, paper_settings, tgd_settings
+from .presets import default_settings, paper_settings, seven_techniques, tgd_settings
 from .techniques import (
     Annealing,
     Contrastive,
@@ -84,6 +84,7 @@ __all__ = [
     "load_program",
     "paper_settings",
     "search_space",
+    "seven_techniques",
     "step_numbers",
     "tgd_settings",
     "tunable",

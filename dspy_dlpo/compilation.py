@@ -259,8 +259,7 @@ class Compilation:
         # What an earlier process compared is part of this choice only if that had begun: where the user stopped that
         # process and steps went on, its finalists are not those of now.
         known = self._recorder.count_val(None if self._memory.plan else self._start)
-        account.recorded_aside = min(for_val, known)
-        account.reserved = int(min(for_val - account.recorded_aside, account.limit - account.spent))
+        account.reserved = int(min(for_val - min(for_val, known), account.limit - account.spent))
         if self._memory.plan:  # it was settled: whatever else the budget pays for now, it is made from the log again
             account.stop = lambda: Ending(EndedBy.NOT_ENDED)
         chosen = selection.finalists(run, max(1, self._n_finalists))
@@ -463,7 +462,6 @@ class Compilation:
             judging.wave,
             lambda request: self._recorder.is_recorded(which, request),
             width=self._width(),
-            ahead=judging.speculate,
             low=settings.score_range[0] if settings.score_range else None,
         )
         self._all_runs.append(runs)
@@ -520,8 +518,6 @@ class Compilation:
         unscored = sum(runs.unscored for runs in self._all_runs)
         if unscored:
             bill["unscored"] = unscored
-        if self._run.runs.speculated:
-            bill["speculated"] = self._run.runs.speculated
         if self._memory.lost_runs or self._memory.lost_asks:
             bill["lost"] = {"metric_calls": self._memory.lost_runs, "prompt_calls": self._memory.lost_asks}
         return bill

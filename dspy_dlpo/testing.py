@@ -21,16 +21,16 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from dspy_dlpo.core.acceptance import Acceptance, Bar
-from dspy_dlpo.core.attribution import Judged
 from dspy_dlpo.core.budget import Account, Budget, BudgetSpent
 from dspy_dlpo.core.controller import controlled
 from dspy_dlpo.core.edits import Dropped, Edit, Edits, apply, diff, sound
 from dspy_dlpo.core.errors import ControllerError
+from dspy_dlpo.core.halving import Judged
 from dspy_dlpo.core.history import History, LedgerEntry, Prompts, Record, RecordKind, StepContext
 from dspy_dlpo.core.judges import Judge, Rules
 from dspy_dlpo.core.judging import Incumbent
-from dspy_dlpo.core.parts import proposal
 from dspy_dlpo.core.plan import Controller, Plan
+from dspy_dlpo.core.proposal import proposal
 from dspy_dlpo.core.reasons import Reason, Why
 from dspy_dlpo.core.roles import Row, RunRequest
 from dspy_dlpo.core.runs import RunCache
@@ -236,7 +236,7 @@ def _judged(judge: Judge, edits: Edits, bar: Bar, limit: int) -> tuple[Judged, I
 
     runs = RunCache(forward, Account(Budget(metric_calls=limit)), judge.wave)
     runs.ensure([(_START, x) for x in range(_EXAMPLES)])
-    incumbent = Incumbent(runs, _START, tuple(range(_EXAMPLES)), confirm=judge.confirm)
+    incumbent = Incumbent(runs, _START, tuple(range(_EXAMPLES)))
     return judge.judge(incumbent, edits, bar, Rules(legal=lambda part: _short_enough(part, edits))), incumbent
 
 

@@ -147,7 +147,7 @@ def test_misuse_is_told_before_anything_is_paid_for(settings, said):
 
 @pytest.mark.parametrize(
     ("choice", "said"),
-    [({"Dropout.p": 2}, "chose Dropout.p=2, which the plan refuses"), ({"lr": 1}, "chose lr=1, which")],
+    [({"batch_size": 0}, "chose batch_size=0, which the plan refuses"), ({"lr": 1}, "chose lr=1, which")],
 )
 def test_a_controller_that_chooses_what_is_illegal_is_told_before_anything_is_paid_for(choice, said, tmp_path):
     class Odd(Controller):

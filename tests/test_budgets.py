@@ -102,9 +102,9 @@ def test_time_ends_a_run_and_leaves_time_to_select(monkeypatch):
 
     monkeypatch.setattr("dspy_dlpo.compilation.time", SimpleNamespace(monotonic=lambda: 0.01 * len(calls)))
     monkeypatch.setattr("dspy_dlpo.simulation.model.SimulatedEngine", Counting)
-    result, *_ = compiled(Budget(seconds=4.0), threads=8)
+    result, *_ = compiled(Budget(seconds=2.0), threads=8)
     assert result.ended == "the budget is spent: seconds"
-    assert result.spent["seconds"] < 4.0 + 0.01 * 8
+    assert result.spent["seconds"] < 2.0 + 0.01 * 8
     assert result.comparison.examples > 0
 
 

@@ -41,7 +41,7 @@ def test_a_line_for_each_step_is_shown_by_default_and_nothing_is_left_behind():
     assert after == "0 0"
     assert all(line.startswith("dspy_dlpo: ") for line in lines)
     assert lines[0].startswith("dspy_dlpo: start 0: 0.")
-    assert lines[0].endswith("; 20 runs")
+    assert lines[0].endswith("; 16 runs")
     steps = [line for line in lines if line.startswith("dspy_dlpo: step ")]
     assert steps
     assert all("kept; " in line for line in steps)

@@ -18,7 +18,7 @@ from dspy_dlpo.core.update import TextGradient
 from dspy_dlpo.presets import default_settings
 
 RUNS, TRAIN, VAL, CALLS = 200, 50, 50, 400
-WHOLE = WholeJudge(trials=True, confirm="auto")
+WHOLE = WholeJudge(trials=True)
 
 
 def outcome(seed: int, graded: bool, judge: Judge) -> tuple[bool, bool]:

@@ -69,8 +69,7 @@ SETTINGS = {
     "quiet": {},
     "noisy": {"noise": 0.1},
     "support_desk": {"name": "support_desk"},
-    "ahead": {"noise": 0.1, "judging": EditJudge(width=32, speculate=24)},
-    "likely": {"noise": 0.1, "judging": EditJudge(width=32)},
+    "wide": {"noise": 0.1, "judging": EditJudge(width=32)},
 }
 
 

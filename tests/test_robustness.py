@@ -6,7 +6,6 @@ import dspy
 import pytest
 from dspy.lm15 import RateLimitError, UnsupportedModelError
 from scripted import engine, fields, given, result_of, scripted_lm
-from world import has, incumbent_of
 
 from dspy_dlpo import (
     Annealing,
@@ -16,10 +15,9 @@ from dspy_dlpo import (
     MetricError,
     ModelError,
     ProgramError,
+    Stopping,
     tgd_settings,
 )
-from dspy_dlpo.core.acceptance import Bar
-from dspy_dlpo.core.attribution import judge_by_edit
 from dspy_dlpo.core.edits import Edit
 from dspy_dlpo.core.freezing import FreezeText
 from dspy_dlpo.host.program import copy_program, protected_text
@@ -80,20 +78,6 @@ def test_with_nothing_held_out_the_result_is_no_worse_on_the_judging_set(setting
     assert result.best_prompts == result.start_prompts
     assert "nothing was held out" in result.verdict
     assert "kept yours" in result.verdict
-
-
-def test_a_graded_loss_on_an_example_that_is_not_perfect_anyway_is_attributed():
-    def score(text, x, rollout):
-        gain = 0.3 * has(text, 1) * (x % 2)
-        return 0.5 + gain + has(text, 2) * (0.1 if x % 8 == 0 else -0.4 if x % 8 in (2, 4, 6) else 0.0)
-
-    incumbent = incumbent_of(score, 16, prompt="Start. ")
-    edits = tuple(Edit("add", 1, f"Rule {i:02d}. ", predictor="solve") for i in (1, 2))
-    prompts, judgement, ledger = judge_by_edit(incumbent, edits, Bar(incumbent.mean))
-    assert [entry.kept for entry in ledger] == [True, False]
-    assert len(ledger[1].lost) == 6
-    assert judgement.passed
-    assert not has(prompts["solve"], 2)
 
 
 def test_a_model_that_never_answers_is_told_and_not_taken_for_success():
@@ -178,13 +162,16 @@ def test_an_edit_of_the_users_own_sentences_must_pay():
 
     lm = scripted_lm(answer)
     result = compiled(
-        lm=lm, program=program, acceptance=Annealing(2.0), judging=EditJudge(trials=False)
+        lm=lm,
+        program=program,
+        acceptance=Annealing(2.0),
+        judging=EditJudge(trials=False),
+        stopping=Stopping(max_steps=3),  # on 16 examples: on 30 it may show that they are idle
     ).detailed_results
-    for record in result.history.steps():
-        assert "Refuse medical advice." in record.proposal["self"]
-    assert any("Go." in record.proposal["self"] for record in result.history), (
-        "an addition may pass while the run is hot"
-    )
+    assert len(result.history.steps()) == 3
+    kept = [record.proposal["self"] for record in result.history if record.accepted]
+    assert all("Refuse medical advice." in each for each in kept)
+    assert any("Go." in each for each in kept), "an addition may pass while the run is hot"
 
 
 @pytest.mark.parametrize("n", [2, 3, 10])
@@ -275,8 +262,3 @@ def test_a_broken_reply_is_never_the_best_score_where_the_range_is_unknown():
 def test_a_program_without_predictors_is_refused_before_anything_is_paid_for():
     with pytest.raises(ProgramError):
         compiled(program=dspy.Module())
-
-
-def test_judging_without_confirmation_makes_no_repeated_runs(tmp_path):
-    compiled(judging=EditJudge(confirm=False), log_dir=tmp_path)
-    assert '"rollout": 1' not in (tmp_path / "calls.jsonl").read_text()

@@ -67,11 +67,6 @@ _TASK_THREADS = 8
     help="Runs that go out together at most, 8 by default; so many are kept from the budget for a crash.",
 )
 @click.option(
-    "--speculate",
-    type=click.IntRange(min=0),
-    help="Runs that go out ahead of the decision that they are for; by default those that are likely to be needed.",
-)
-@click.option(
     "--log-dir",
     type=UserPath(file_okay=False),
     help="Run directory; a new one under runs/ by default. The same command with the same one goes on.",
@@ -97,7 +92,6 @@ def compile_task(
     task_model: str | None,
     prompt_model: str | None,
     width: int | None,
-    speculate: int | None,
     **settings: Any,
 ) -> None:
     """Improve the program of a task, and write it.
@@ -110,7 +104,7 @@ def compile_task(
     with told_shortly():
         with stdout_kept(quiet or as_json):
             settings.update(named_models(task_model, prompt_model))
-            settings["judging"] = replace(default_settings()["judging"], width=width, speculate=speculate)
+            settings["judging"] = replace(default_settings()["judging"], width=width)
             found = load_task(task)
             limits = Budget(metric_calls=AUTO[auto] if budget is None else budget, usd=max_usd)
             log_dir = log_dir or _new_directory(found.name or task)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dspy_dlpo.core.history import StepContext
+from dspy_dlpo.core.space import tunable
 
 # Scores are means of floats: two that differ by less than this are equal.
 TOLERANCE = 1e-9
@@ -48,11 +49,18 @@ class Acceptance(ABC):
 
 @dataclass(frozen=True)
 class Greedy(Acceptance):
-    """Keep a proposal only if it scores higher, or as high with fewer words."""
+    """Keep a proposal only if it scores higher, or as high with fewer words.
+
+    Args:
+        strict: Whether it must score higher, so that one that scores as high is refused unless it is shorter. What a
+            sentence is good for often shows only on examples that are not judged on yet.
+    """
+
+    strict: bool = tunable(True, options=(True, False))
 
     def bar(self, incumbent: Sequence[float], ctx: StepContext) -> Bar:
         """The incumbent's mean."""
-        return Bar(math.fsum(incumbent) / max(1, len(incumbent)))
+        return Bar(math.fsum(incumbent) / max(1, len(incumbent)), self.strict)
 
 
 @dataclass(frozen=True)

@@ -155,7 +155,6 @@ class Account:
         self.lost = 0  # program runs that were in flight when an earlier process died
         self.spent = 0
         self.recorded = 0  # program runs that the run directory remembers and this process has not asked for yet
-        self.recorded_aside = 0  # of these, those that `reserved` was set aside for and does not hold any more
         self.reserved = int(min(reserved, self.limit))
         self._clock = self.limit - self.reserved - self.kept
         self.stop: Callable[[], Ending | None] = lambda: None  # how the user asks the run to end
@@ -223,24 +222,17 @@ class Account:
 
     def affordable(self) -> float:
         """How many more program runs the resources pay for, with a margin; infinite if none is limited."""
-        return max(0.0, self._affordable())
-
-    def _affordable(self) -> float:
         used = self._used() if self._others else Used()
         counts = [self.left]
         for name in self._others:
             each, free = used.per_run.get(name, 0.0), self._available(name, used, self.lost) - _paid(name, used)
             of_finalist = THRESHOLDS.longer * each
             counts.append(0.0 if not math.isfinite(free) else free / of_finalist if each > 0 else math.inf)
-        return min(counts)
-
-    def can_pay_for(self, runs: int) -> bool:
-        """Whether so many runs more can be paid for; those that the run directory remembers are among them."""
-        return runs <= self._affordable() + self.recorded - self.recorded_aside
+        return max(0.0, min(counts))
 
     def release(self) -> None:
         """Make what was set aside available."""
-        self.reserved = self.recorded_aside = 0
+        self.reserved = 0
 
     def _spent_up(self, in_flight: int) -> str:
         """The first resource that does not pay for one more run beside those in flight; empty if all do."""

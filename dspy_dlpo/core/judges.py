@@ -5,16 +5,15 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from dspy_dlpo.core.acceptance import Bar
-from dspy_dlpo.core.attribution import Judged, judge_edits
 from dspy_dlpo.core.checks import check_real, check_whole
 from dspy_dlpo.core.edits import Edit, Edits
+from dspy_dlpo.core.halving import Judged, judge_by_halves
 from dspy_dlpo.core.history import ledger_as_one
-from dspy_dlpo.core.judging import Incumbent, Judgement, judge
-from dspy_dlpo.core.keeping import best_part, or_better
+from dspy_dlpo.core.judging import Incumbent, judge
 from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.space import tunable
 
@@ -25,7 +24,7 @@ class Rules:
 
     Args:
         legal: Gives those of some edits that the rules of the step admit together.
-        must_pay: Whether an edit must repair something, even where the bar would let it pass.
+        must_pay: Whether an edit may only come into force with a gain, even where the bar would let it pass.
     """
 
     legal: Callable[[Edits], Edits] = lambda edits: edits
@@ -45,15 +44,8 @@ class Judge(ABC):
         width: Program runs that go out together at most, where no decision stands between them; at least `wave`. None
             for all of them, as many at a time as there are threads; with a run directory one wave, as a crash may lose
             all that are in flight, and that many runs of the budget are kept for it.
-        speculate: Program runs that go out together with a wave although a decision may make them needless, at least
-            0. That saves waiting where there are threads to spare, and costs runs: each judgement decides as it would
-            without, but a budget of runs ends sooner, and schedules that follow it go on faster. None for those that
-            are likely to be needed: the longer a prompt stays in, the more of its runs go out at once.
-        trials: Whether single sentences are tried without, or in another place, once the first gains slow down; the
-            user's own are tried back that a proposal taken whole took away; and what all training answers have in
-            common (labels, a form) is told where the program answers otherwise, if that gains.
-        confirm: Whether a change of an example's score counts only when a second run agrees: True, False, or ``"auto"``
-            (until 20 repeated runs have shown no change).
+        trials: Whether prompts are tried without some of their sentences once the steps stall; and whether what all
+            training answers have in common (labels, a form) is told where the program answers otherwise, if that gains.
         finalists: Prompts compared on the validation set at the end beside the user's own, at least 1.
         holdout: Share of the trainset split off as validation set when none is given, 0 to below 1. At 0 nothing is
             held out, and the verdict says so.
@@ -67,9 +59,7 @@ class Judge(ABC):
 
     wave: int = 8
     width: int | None = None
-    speculate: int | None = None
     trials: bool = True
-    confirm: bool | str = "auto"
     finalists: int = 3
     holdout: float = 0.5
     proposals: str = "edits"
@@ -77,11 +67,8 @@ class Judge(ABC):
     def __post_init__(self) -> None:
         name = type(self).__name__
         self._one_of("proposals", ("edits", "prompts"))
-        self._one_of("confirm", (True, False, "auto"))
         for field in ("wave", "finalists"):
             check_whole(name, field, getattr(self, field))
-        if self.speculate is not None:
-            check_whole(name, "speculate", self.speculate, low=0)
         if self.width is not None:
             check_whole(name, "width", self.width, low=self.wave)
         check_real(name, "holdout", self.holdout, 0, 1, below=True)
@@ -105,7 +92,7 @@ class Judge(ABC):
             The prompts that come of it, their judgement, and what each edit gained and lost, as far as that is known.
 
         Raises:
-            BudgetSpent: When runs cannot be paid for; what was judged to its end by then competes.
+            BudgetSpent: When runs cannot be paid for; `CutShort`, which is one, tells what competes nevertheless.
         """
 
     def first_examples(self, count: int) -> int:
@@ -115,7 +102,7 @@ class Judge(ABC):
 
 @dataclass(frozen=True)
 class EditJudge(Judge):
-    """Judge a proposal as a whole, and where it fails by its edits: those that pay are kept.
+    """Judge a proposal as a whole, and where it fails its better half, twice at most.
 
     Args:
         first: Training examples of the judging set at the start, at least 1. It grows when the score on it saturates or
@@ -124,24 +111,15 @@ class EditJudge(Judge):
     The other arguments are those of `Judge`.
     """
 
-    first: int = tunable(24, low=8, high=64)
+    first: int = tunable(16, low=8, high=64)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_whole(type(self).__name__, "first", self.first)
 
     def judge(self, incumbent: Incumbent, edits: Edits, bar: Bar, rules: Rules) -> Judged:
-        """Take what reaches the bar whole, and of what does not the edits that pay."""
-        prompts, judgement, ledger = judge_edits(incumbent, edits, bar, rules.must_pay)
-        survivors = tuple(entry.edit for entry in ledger if entry.kept)
-        legal = rules.legal(survivors)
-        if judgement.passed and legal != survivors:
-            # A part of the edits may break a rule that all of them together kept, such as a limit of words.
-            prompts = incumbent.part(legal)
-            refused = Judgement(False, False, None, Why.PART_BREAKS_RULE.because())
-            judgement = judge(incumbent, prompts, bar) if legal else refused
-            ledger = tuple(replace(entry, kept=entry.kept and entry.edit in legal) for entry in ledger)
-        return or_better((prompts, judgement, ledger), best_part(incumbent, bar, rules.admit))
+        """Take what reaches the bar whole, and of what does not the better half that does."""
+        return judge_by_halves(incumbent, edits, bar, rules.admit, rules.must_pay)
 
     def first_examples(self, count: int) -> int:
         """`first`, or all there are."""
@@ -150,13 +128,12 @@ class EditJudge(Judge):
 
 @dataclass(frozen=True)
 class WholeJudge(Judge):
-    """The paper's way: one decision for the whole proposal, on the whole training set, without trials or second runs.
+    """The paper's way: one decision for the whole proposal, on the whole training set, and no trials.
 
     The arguments are those of `Judge`.
     """
 
     trials: bool = False
-    confirm: bool | str = False
 
     def judge(self, incumbent: Incumbent, edits: Edits, bar: Bar, rules: Rules) -> Judged:
         """Take all edits or none."""
@@ -174,4 +151,4 @@ def Judging(by: str = "edit", **settings: Any) -> Judge:
     if kind is EditJudge:
         return EditJudge(**settings)
     settings.pop("first", None)
-    return WholeJudge(**{"trials": True, "confirm": "auto", **settings})
+    return WholeJudge(**{"trials": True, **settings})

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from dspy_dlpo.core.acceptance import TOLERANCE, Bar
 from dspy_dlpo.core.edits import Edit
 from dspy_dlpo.core.history import Prompts
-from dspy_dlpo.core.parts import Parts
+from dspy_dlpo.core.proposal import proposal
 from dspy_dlpo.core.reasons import Reason, Why
-from dspy_dlpo.core.runs import Pair, RunCache
+from dspy_dlpo.core.runs import RunCache
 from dspy_dlpo.core.sentences import words_of
 from dspy_dlpo.core.thresholds import THRESHOLDS
 
@@ -25,35 +25,18 @@ class Incumbent:
         prompts: The prompts in force; they have run on all examples.
         examples: The judging set.
         high: The metric's best score; None if it is unknown, and nothing stops early then.
-        confirm: Whether a change counts only when a second run agrees; ``"auto"`` while noise is assumed.
         low: The metric's lowest score.
-        parts: The sets of edits that were tried together so far, and on what.
     """
 
     runs: RunCache
     prompts: Prompts
     examples: tuple[int, ...]
     high: float | None = 1.0
-    confirm: bool | str = "auto"
     low: float = 0.0
-    parts: Parts = field(default_factory=Parts)
-
-    @property
-    def confirms(self) -> bool:
-        """Whether a change counts only when a second run agrees, as things stand."""
-        return self.confirm is True or (self.confirm == "auto" and self.runs.noisy)
-
-    @property
-    def trusting(self) -> Incumbent:
-        """The same for what is judged as one: no change is booked on an edit of several, so none need be confirmed.
-
-        Unless that is always wanted.
-        """
-        return self if self.confirm is True else replace(self, confirm=False)
 
     @property
     def scores(self) -> dict[int, float]:
-        """The incumbent's mean score by example."""
+        """The incumbent's score by example."""
         return self.runs.means(self.prompts, self.examples)
 
     @property
@@ -75,35 +58,20 @@ class Incumbent:
 
     def part(self, edits: Sequence[Edit]) -> Prompts:
         """The incumbent after edits."""
-        return self.parts.of(self.prompts, edits)
+        return proposal(self.prompts, edits)
 
-    def ensure(self, pairs: Sequence[Pair], prefetch: Sequence[Pair] = (), expected: int = 0) -> None:
-        """Make the first run of each pair of prompts and example that has none, as `RunCache.ensure` does."""
-        self.parts.ask(pairs)
-        self.runs.ensure(pairs, prefetch, expected)
+    def ensure(self, prompts: Prompts, examples: Sequence[int]) -> None:
+        """Make the first run of prompts on each example that has none.
 
-    def changes(self, pairs: Sequence[Pair], prefetch: Sequence[Pair] = (), expected: int = 0) -> list[float]:
-        """Signed change of score against the incumbent for each pair of prompts and example; 0 within the noise.
-
-        The missing runs are made. While noise is assumed, a change counts only when a second run of the proposal
-        agrees, and the incumbent is run a second time too. What is in `prefetch` goes out along, as with
-        `RunCache.ensure`.
+        Raises:
+            BudgetSpent: When a wave cannot be paid for.
         """
-        self.ensure(pairs, prefetch, expected)
-        if self.confirms:
-            flipped = [(prompts, x) for prompts, x in pairs if self.change(prompts, x)]
-            self.runs.repeat([*flipped, *((self.prompts, x) for _, x in flipped)], prefetch, expected)
-        return [self.change(prompts, x) for prompts, x in pairs]
+        self.runs.ensure([(prompts, x) for x in examples])
 
-    def change(self, prompts: Prompts, example: int) -> float:
-        """Signed change of score against the incumbent, of the runs made so far; 0 within the noise."""
-        old, new = self.runs.scores(self.prompts, example), self.runs.scores(prompts, example)
-        if not old or not new:
-            return 0.0
-        least = max(self.runs.noise if self.confirm else 0.0, TOLERANCE)
-        if min(new) > max(old) + least or max(new) < min(old) - least:
-            return math.fsum(new) / len(new) - math.fsum(old) / len(old)
-        return 0.0
+    def changes(self, prompts: Prompts) -> dict[int, float]:
+        """Signed changes of score against the incumbent by example, of the runs made so far; none where it is equal."""
+        old, new = self.scores, self.runs.means(prompts, self.examples)
+        return {x: new[x] - old[x] for x in self.examples if x in new and x in old and abs(new[x] - old[x]) > TOLERANCE}
 
 
 @dataclass(frozen=True)
@@ -142,22 +110,14 @@ def judge(incumbent: Incumbent, prompts: Prompts, bar: Bar, order: Sequence[int]
     """
     order = [*incumbent.failing(), *incumbent.passing()] if order is None else order
     margin, shorter = _margin(incumbent, bar), is_shorter(prompts, incumbent.prompts)
-    pairs = [(prompts, x) for x in order]
-    ran = len(incumbent.runs.all_scores(prompts, order))  # as many more go out at once as have run, and it is still in
     for start in range(0, len(order), incumbent.runs.wave):
         done = start + incumbent.runs.wave
-        incumbent.changes(pairs[start:done], pairs[done:], expected=max(ran, start))
+        incumbent.ensure(prompts, order[start:done])
         best_possible = _best_possible(incumbent, prompts, order, done)
-        if not Bar(margin, bar.strict).passes(best_possible, shorter=shorter):
+        gains_to_the_end = done >= len(order) and best_possible > TOLERANCE  # it competes, though it misses its bar
+        if not (gains_to_the_end or Bar(margin, bar.strict).passes(best_possible, shorter=shorter)):
             return judgement_of(incumbent, prompts, False, Why.CANNOT_REACH_BAR.because(f"{bar.lowest:.3f}"))
     return _concluded(incumbent, prompts, bar, margin)
-
-
-def known(incumbent: Incumbent, prompts: Prompts, bar: Bar) -> Judgement:
-    """The judgement of prompts by the runs made so far; complete only if they were tried on the whole judging set."""
-    if not all(incumbent.runs.rows(prompts, x) for x in incumbent.examples):
-        return judgement_of(incumbent, prompts, False, Why.NOT_RUN_ON_ALL.because())
-    return _concluded(incumbent, prompts, bar, _margin(incumbent, bar))
 
 
 def _margin(incumbent: Incumbent, bar: Bar) -> float:
@@ -198,7 +158,7 @@ def _best_possible(incumbent: Incumbent, prompts: Prompts, order: Sequence[int],
     new, old = incumbent.runs.means(prompts, order), incumbent.scores
     known = [new[x] - old[x] for x in order[:done] if x in new and x in old]
     runs, in_force = incumbent.runs, incumbent.prompts
-    ahead = [_most_gained(incumbent, x, old) for x in order[done:] if x in old]
+    ahead = [incumbent.high - old[x] for x in order[done:] if x in old]
     # Where the metric could not score the incumbent, a first score of the proposal makes that the lowest.
     ahead += [incumbent.high - incumbent.low for x in order[done:] if x not in old and runs.is_unscored(in_force, x)]
     ahead.sort(reverse=True)
@@ -208,18 +168,6 @@ def _best_possible(incumbent: Incumbent, prompts: Prompts, order: Sequence[int],
         if len(known) + count:
             best = max(best, total / (len(known) + count))
     return best if math.isfinite(best) else math.inf
-
-
-def _most_gained(incumbent: Incumbent, example: int, old: Mapping[int, float]) -> float:
-    """The most that a proposal can gain on an example that it has not run on.
-
-    Where a change is confirmed the incumbent runs once more, and a graded score may then turn out lower, or be missing.
-    """
-    high, score = incumbent.high or 0.0, old[example]
-    once = len(incumbent.runs.scores(incumbent.prompts, example)) == 1
-    if incumbent.confirms and once and (incumbent.runs.unscored or incumbent.runs.graded(incumbent.low, high)):
-        score = (score + incumbent.low) / 2
-    return high - score
 
 
 def judgement_of(

@@ -5,33 +5,30 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dspy_dlpo.core.acceptance import TOLERANCE, Bar
 from dspy_dlpo.core.asking import written
-from dspy_dlpo.core.attribution import Judged
 from dspy_dlpo.core.budget import BudgetSpent, RunEnds
 from dspy_dlpo.core.controller import controlled
 from dspy_dlpo.core.edits import Edit, Edits
 from dspy_dlpo.core.ending import EndedBy, Ending
 from dspy_dlpo.core.errors import ControllerError, DLPOError, MetricError, ModelError, ProgramError
+from dspy_dlpo.core.halving import CutShort, Judged
 from dspy_dlpo.core.history import History, Prompts, Record, RecordKind, StepContext
 from dspy_dlpo.core.judges import Rules
 from dspy_dlpo.core.judging import Incumbent, Judgement
-from dspy_dlpo.core.keeping import best_part, or_better
 from dspy_dlpo.core.observed import judge_observed
 from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.request import admit, fault_of, request, why_nothing
-from dspy_dlpo.core.restoring import next_restorations, try_restorations
 from dspy_dlpo.core.roles import Critique, Feedback, Observation, Observe, Row, RunRequest, Write
 from dspy_dlpo.core.runs import RunCache
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.technique import apply_all
 from dspy_dlpo.core.thresholds import THRESHOLDS
-from dspy_dlpo.core.trials import next_deletions, try_deletions, try_move
+from dspy_dlpo.core.trials import next_deletions
 from dspy_dlpo.core.turns import blamed, shared, whose_turn
 from dspy_dlpo.core.update import Constraint, TextGradient, Update, admit_all
 
@@ -121,7 +118,7 @@ class Run:
 
     def _incumbent(self, prompts: Prompts) -> Incumbent:
         plan = self.plan
-        return Incumbent(self.runs, prompts, self.judging_set, plan.high, plan.judging.confirm, plan.low)
+        return Incumbent(self.runs, prompts, self.judging_set, plan.high, plan.low)
 
     def context(self) -> StepContext:
         """What techniques may know of the step at hand."""
@@ -164,8 +161,6 @@ class Run:
             self._add(lambda: self._observing(seen))
         elif self._growth_is_due(incumbent):
             self._add(self._growth)
-        elif self._trials_may_run() and (restorations := self._restorations()):
-            self._add(lambda: self._restoring(restorations))
         elif self._trials_are_due(incumbent) and (deletions := self._deletions(self.prompts)):
             self._add(lambda: self._trial(deletions))
         elif incumbent.failing():
@@ -301,30 +296,12 @@ class Run:
         return next_deletions(prompts, self.history, self.plan.constraints, own=own, since=since)
 
     def _trial(self, deletions: Edits) -> Record:
-        incumbent, began = self.incumbent(), self.progress
-        prompts, judgement, ledger = self._tried(incumbent, lambda: try_deletions(incumbent, deletions))
-        if len(deletions) == 1 and not judgement.passed and incumbent.failing():
-            name = deletions[0].predictor
-            moved = try_move(incumbent, deletions[0], self.plan.constraints[name], self.context())
-            if moved is not None:
-                prompts, judgement, ledger = moved[0], moved[1], (*ledger, *moved[2])
-        bar = Bar(incumbent.mean, strict=False)
-        return self._judged(
-            RecordKind.TRIAL, prompts, judgement, bar, progress=began, base=incumbent.mean, ledger=ledger
-        )
+        return self._decided(lambda incumbent: self._without(incumbent, deletions))
 
-    def _tried(self, incumbent: Incumbent, make: Callable[[], Judged], **known: object) -> Judged:
-        """What a trial comes to; the best part of it if that is more, or if the budget ends."""
-        bar = Bar(incumbent.mean, strict=False)
-        with self._kept(RecordKind.TRIAL, incumbent, self._admitted, bar, progress=self.progress, **known):
-            made = make()
-        return or_better(made, best_part(incumbent, bar, self._admitted))
-
-    def _restorations(self) -> Edits:
-        return next_restorations(self.prompts, self.history, self._lasting())
-
-    def _restoring(self, restorations: Edits) -> Record:
-        return self._decided(lambda incumbent: try_restorations(incumbent, restorations, self.start))
+    def _without(self, incumbent: Incumbent, deletions: Edits) -> Judged:
+        """Try prompts without sentences: what is no worse is kept."""
+        legal = Rules(lambda edits: edits if self._admitted(edits) else ())
+        return self.plan.judging.judge(incumbent, deletions, Bar(incumbent.mean, strict=False), legal)
 
     def _decided(self, make: Callable[[Incumbent], Judged], **known: object) -> Record:
         """A trial that is over once it is judged.
@@ -334,8 +311,8 @@ class Run:
             known: Fields of its record.
         """
         incumbent, began = self.incumbent(), self.progress
-        prompts, judgement, ledger = self._tried(incumbent, lambda: make(incumbent), **known)
         bar = Bar(incumbent.mean, strict=False)
+        prompts, judgement, ledger = make(incumbent)
         return self._judged(
             RecordKind.TRIAL, prompts, judgement, bar, progress=began, base=incumbent.mean, ledger=ledger, **known
         )
@@ -376,7 +353,7 @@ class Run:
         if not deletions:
             return None
         incumbent, began_at = self._incumbent(prompts), self.progress
-        shorter, judgement, ledger = try_deletions(incumbent, deletions)
+        shorter, judgement, ledger = self._without(incumbent, deletions)
         bar = Bar(incumbent.mean, strict=False)
         record = self._judged(
             RecordKind.PRUNE, shorter, judgement, bar, progress=began_at, base=incumbent.mean, ledger=ledger
@@ -422,10 +399,16 @@ class Run:
         incumbent = self.incumbent()
         bar = plan.acceptance.bar(list(incumbent.scores.values()), ctx)
         seen["base"] = incumbent.mean
-        rules = Rules(lambda part: _legal(updates, part), self._touches_own)
-        with self._kept(RecordKind.STEP, incumbent, rules.admit, bar, **seen):
+        rules = Rules(lambda part: _legal(updates, part), self._must_pay)
+        try:
             prompts, judgement, ledger = plan.judging.judge(incumbent, edits, bar, rules)
-        seen["base"] = incumbent.mean  # the prompts in force may have run again
+        except CutShort as end:
+            best, known, entries = end.judged
+            self._add(lambda: self._judged(RecordKind.STEP, best, known, bar, ledger=entries, **seen))
+            raise
+        except BudgetSpent:
+            self._add(lambda: self._record(RecordKind.STEP, reason=Why.BUDGET_ENDED.because(), **seen))
+            raise
         return self._judged(RecordKind.STEP, prompts, judgement, bar, ledger=ledger, **seen)
 
     def _gradients(self, examples: Sequence[int], ctx: StepContext) -> Sequence[TextGradient]:
@@ -434,30 +417,9 @@ class Run:
         rows = self.feedback([request for request, _ in shown], [row for _, row in shown])
         return self.critique(self.prompts, rows, ctx.index)
 
-    @contextmanager
-    def _kept(
-        self, kind: RecordKind, incumbent: Incumbent, is_legal: Callable[[Edits], bool], bar: Bar, **fields: object
-    ) -> Iterator[None]:
-        """Where the budget ends in between, record the best of what has run to its end: it competes like any other.
-
-        On the way to the best part of a proposal the whole of it, mostly, has run on all examples. A step is recorded
-        in any case, a trial only if there is something to keep.
-        """
-        try:
-            yield
-        except BudgetSpent:
-            best = best_part(incumbent, bar, is_legal, cut=True)
-            if best is not None:
-                judgement = replace(best.judgement, reason=Why.BUDGET_ENDED.because())
-                fields = {**fields, "base": incumbent.mean, "ledger": best.ledger()}
-                self._add(lambda: self._judged(kind, best.prompts, judgement, bar, **fields))
-            elif kind == RecordKind.STEP:
-                self._add(lambda: self._record(kind, reason=Why.BUDGET_ENDED.because(), **fields))
-            raise
-
-    def _touches_own(self, edit: Edit) -> bool:
-        """Whether an edit replaces or deletes a sentence of the user's own."""
-        if edit.op not in ("replace", "delete"):
+    def _must_pay(self, edit: Edit) -> bool:
+        """Whether an edit would take a sentence of the user's own, of which too few examples show that it is idle."""
+        if edit.op not in ("replace", "delete") or len(self.judging_set) >= THRESHOLDS.enough_for_own:
             return False
         own = {sentence.strip() for sentence in split(self.start[edit.predictor])}
         return split(self.prompts[edit.predictor])[edit.at].strip() in own

@@ -6,8 +6,7 @@ It must gain, however low the bar of the step would lie: nobody asked for it.
 from __future__ import annotations
 
 from dspy_dlpo.core.acceptance import Bar
-from dspy_dlpo.core.attribution import Judged
-from dspy_dlpo.core.history import LedgerEntry
+from dspy_dlpo.core.halving import Judged, judged_alone
 from dspy_dlpo.core.judging import Incumbent, judge, judgement_of
 from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.roles import Observation
@@ -23,13 +22,12 @@ def judge_observed(incumbent: Incumbent, seen: Observation) -> Judged:
     Raises:
         BudgetSpent: When a wave cannot be paid for.
     """
-    bar, incumbent = Bar(incumbent.mean), incumbent.trusting
-    prompts, about = incumbent.part((seen.edit,)), seen.gradient.examples
+    edits, bar = (seen.edit,), Bar(incumbent.mean)
+    prompts, about = incumbent.part(edits), seen.gradient.examples
     first = about[: incumbent.runs.wave]
-    if max(incumbent.changes([(prompts, x) for x in first]), default=0.0) > 0.0:
+    incumbent.ensure(prompts, first)
+    if any(change > 0 for change in incumbent.changes(prompts).values()):
         judgement = judge(incumbent, prompts, bar, [*about, *(x for x in incumbent.examples if x not in about)])
     else:
         judgement = judgement_of(incumbent, prompts, False, Why.REPAIRS_NONE_FIRST.because(len(first)))
-    changes = {x: incumbent.change(prompts, x) for x in sorted(incumbent.examples)}
-    gained, lost = (tuple(x for x, change in changes.items() if sign * change > 0) for sign in (1, -1))
-    return prompts, judgement, (LedgerEntry(seen.edit, gained, lost, judgement.passed, judgement.reason),)
+    return prompts, judgement, (judged_alone(incumbent, edits, judgement),)

@@ -82,11 +82,15 @@ def why_nothing(gradients: Sequence[TextGradient], replies: Sequence[Reply], dro
 
 
 def _refused(history: History, predictor: str) -> str:
-    """The last refused edits of a predictor, with reasons, so that they are not proposed again for the same reason."""
+    """The last refused edits of a predictor, with reasons, so that they are not proposed again for the same reason.
+
+    Only of an edit that was judged alone it is known that it was at fault: others may have failed for their company.
+    """
     lines: dict[str, str] = {}
     for record in reversed(history.steps()):
         for entry in record.ledger:
             text = " ".join(entry.edit.text.split())
-            if entry.edit.predictor == predictor and not entry.kept and text and len(lines) < THRESHOLDS.recalled:
+            is_known = not entry.kept and entry.reason.why not in (Why.JUDGED_WHOLE, Why.OUTDONE)
+            if is_known and entry.edit.predictor == predictor and text and len(lines) < THRESHOLDS.recalled:
                 lines.setdefault(text, f"- {text} ({entry.reason})")
     return "\n".join(lines.values())

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from dspy_dlpo.core.budget import Account, BudgetSpent, RunEnds
 from dspy_dlpo.core.history import Prompts, prompts_key
 from dspy_dlpo.core.roles import Failure, Forward, Row, RunRequest
-from dspy_dlpo.core.thresholds import THRESHOLDS
 from dspy_dlpo.core.unscored import Unscored
 
 # Prompts, and an example that they run on; and the same by the key of the prompts.
@@ -30,8 +28,6 @@ class RunCache:
         wave: Runs between two decisions. Decisions read finished waves, so the number of threads changes nothing.
         is_recorded: Whether a run was paid for by an earlier process, and will be answered at no cost.
         width: Runs that go out together at most, where no decision stands between them, in whole waves; None for all.
-        ahead: Runs that may go out with a wave although a decision may make them needless; 0 for none, None for as many
-            as whoever asks expects to need.
         low: The lowest legal score; None for the lowest so far.
     """
 
@@ -43,23 +39,15 @@ class RunCache:
         is_recorded: Callable[[RunRequest], bool] = lambda request: False,
         *,
         width: int | None = None,
-        ahead: int | None = 0,
         low: float | None = 0.0,
     ) -> None:
         self.account = account
         self.wave = wave
-        self.speculated = 0  # runs that went out ahead of the decision that they were for
         self._width = None if width is None else max(1, width // wave) * wave
-        self._most_ahead = ahead
         self._forward = forward
         self._is_recorded = is_recorded
         self._rows: dict[Key, list[Row]] = {}
         self._scores: dict[Key, tuple[float, ...]] = {}
-        self._repeats = 0
-        self._changes = 0
-        self._variances: list[float] = []
-        self._noise: float | None = None  # None where it must be worked out anew
-        self._seen: set[float] = set()
         self._unscored = Unscored(low)
 
     def failures(self) -> Counter[str]:
@@ -100,90 +88,20 @@ class RunCache:
         key = prompts_key(prompts)
         return {x: scores for x in examples if (scores := self._scored((key, x)))}
 
-    def ensure(self, requests: Sequence[Pair], prefetch: Sequence[Pair] = (), expected: int = 0) -> None:
+    def ensure(self, requests: Sequence[Pair]) -> None:
         """Make the first run of each pair of prompts and example that has none, and try once more what was lost.
-
-        Args:
-            requests: The pairs.
-            prefetch: What is needed next if nothing speaks against it; some of it goes out along where that is allowed.
-            expected: How much of that is expected to be needed.
 
         Raises:
             BudgetSpent: When a wave cannot be paid for; the waves before it are kept.
             MetricError: When the metric has given no score too often.
         """
-        self._until(1, requests, prefetch, expected)
-
-    def repeat(self, requests: Sequence[Pair], prefetch: Sequence[Pair] = (), expected: int = 0) -> None:
-        """Run pairs of prompts and example again, each until it has two runs.
-
-        Args:
-            requests: The pairs.
-            prefetch: As for `ensure`.
-            expected: As for `ensure`.
-
-        Raises:
-            BudgetSpent: When a wave cannot be paid for.
-        """
-        self._until(2, requests, prefetch, expected)
-
-    def _until(self, runs: int, requests: Sequence[Pair], prefetch: Sequence[Pair], expected: int) -> None:
-        """Try twice to have each pair run so often."""
         pairs = _by_key(requests)
-        missing = [key for key in pairs if self._answered(key) < runs]
-        if not missing:
-            return
-        first = [key for key in missing if not self._was_tried_ahead(key)]
-        self._make([*(pairs[key] for key in first), *self._ahead_of(first, prefetch, expected)])
-        self._make([pairs[key] for key in missing if self._answered(key) < runs])
+        for _ in range(2):
+            self._make([pair for key, pair in pairs.items() if not self._answered(key)])
 
     def _answered(self, key: Key) -> int:
         """Runs that were not lost in transport: one that the metric cannot score is not paid for again."""
         return len(self._scores.get(key, ())) + self._unscored.count(key)
-
-    def _was_tried_ahead(self, key: Key) -> bool:
-        """Whether a pair had its first try ahead of its time, and that was lost: whatever is asked for has two."""
-        return not self._answered(key) and len(self._rows.get(key, ())) == 1
-
-    def _ahead_of(self, missing: Sequence[Key], prefetch: Sequence[Pair], expected: int) -> list[Pair]:
-        """What goes out along with runs, as far as the account can pay for more than all of it."""
-        room = expected if self._most_ahead is None else self._most_ahead
-        if self._width is not None:
-            room = min(room, self._width - len(missing))
-        if room <= 0 or not missing:
-            return []
-        asked = set(missing)
-        new = [pair for key, pair in _by_key(prefetch).items() if key not in asked and key not in self._rows]
-        found = new[:room]
-        if not self.can_pay_for(len(missing) + len(found)):
-            return []
-        self.speculated += len(found)
-        return found
-
-    def can_pay_for(self, runs: int) -> bool:
-        """Whether the account pays for so many runs and a wave more."""
-        return self.account.can_pay_for(runs + self.wave)
-
-    @property
-    def noisy(self) -> bool:
-        """Whether repeated runs differ, or too few have been made to tell."""
-        return self._repeats < THRESHOLDS.quiet_repeats or self.differ
-
-    @property
-    def differ(self) -> bool:
-        """Whether a repeated run has differed."""
-        return self._changes > 0
-
-    @property
-    def noise(self) -> float:
-        """Standard deviation of repeated runs of one prompt on one example, in the metric's units; 0 while unknown."""
-        if self._noise is None:
-            self._noise = math.sqrt(statistics.fmean(self._variances)) if self._variances else 0.0
-        return self._noise
-
-    def graded(self, low: float, high: float) -> bool:
-        """Whether the metric is known to give more than its lowest and highest score."""
-        return not self._seen <= {low, high}
 
     def restore(self, key: str, example: int, row: Row) -> None:
         """Take a run in that was made before, under the key of its prompts; it is not paid for again."""
@@ -191,15 +109,7 @@ class RunCache:
         self._unscored.add(key, example, row)
         if row.score is None:
             return
-        earlier = self._scores.get((key, example), ())
-        self._scores[key, example] = (*earlier, row.score)
-        if len(self._seen) < 3:
-            self._seen.add(row.score)
-        if earlier:
-            self._repeats += 1
-            self._changes += abs(row.score - earlier[0]) > 1e-9
-            self._variances.append((row.score - math.fsum(earlier) / len(earlier)) ** 2 / 2)
-            self._noise = None
+        self._scores[key, example] = (*self._scores.get((key, example), ()), row.score)
 
     def _make(self, pairs: Sequence[Pair]) -> None:
         """Make runs, as many together as may be; of what cannot all be paid for, the first waves."""

@@ -19,16 +19,13 @@ class Thresholds:
         enough: Examples, or all there are, that pruning and targets wait for: that a sentence has no effect takes
             evidence.
         enough_for_trials: Examples on which trials begin: a sentence that does harm must go as soon as the steps stall.
-        enough_for_own: Examples below which the user's own sentences are not tried.
+        enough_for_own: Examples below which the user's own sentences are not tried, and go only for a gain.
+        halvings: How often the better half of a proposal that failed is judged in its place.
         idle: Records in a row that cost no program run, after which the run ends: it goes round in circles.
         broken: First runs that fail by one mistake, which shows that the program cannot run.
         tries: How often in all a call of the prompts in force is made that is lost again and again.
         tried_together: Sentences that are tried without together.
         probation: Steps in which an added sentence has to prove itself: some rules help only together with later ones.
-        waves_ahead: Waves that go out ahead of a decision where none has run yet whose outcome tells whether more will
-            be needed.
-        many_edits: Of more edits than this, as several predictors bring them, halves are run before single ones.
-        quiet_repeats: Repeated runs without a change, until which noise is assumed.
         missing: Share of its runs lost in transport, above which a judgement says nothing.
         granted: Requests to the writer that are taken for granted of each form, of one half each.
         in_vain: Steps in one form without a gain, after which another form has its turn.
@@ -52,14 +49,12 @@ class Thresholds:
     enough: int = 100
     enough_for_trials: int = 24
     enough_for_own: int = 30
+    halvings: int = 2
     idle: int = 10
     broken: int = 8
     tries: int = 8
     tried_together: int = 6
     probation: int = 3
-    waves_ahead: int = 3
-    many_edits: int = 8
-    quiet_repeats: int = 20
     missing: float = 0.1
     granted: int = 4
     in_vain: int = 3

@@ -1,8 +1,7 @@
-"""Trials: sentences are tried without, or, if one matters, in another place.
+"""Trials: prompts are tried without some of their sentences.
 
 Early sentences that fitted the first examples by chance are what holds a prompt back later. Sentences that were never
-found to gain anything are tried together: as with any other edits, what their deletion loses is attributed, and those
-that matter stay. That takes a fraction of the runs that trying them one by one takes.
+found to gain anything are tried together, and judged as any other edits are: what is no worse without them stays so.
 """
 
 from __future__ import annotations
@@ -11,12 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from dspy_dlpo.core.acceptance import TOLERANCE, Bar
-from dspy_dlpo.core.attribution import Judged, judge_edits
-from dspy_dlpo.core.edits import Edit, Edits, sound
-from dspy_dlpo.core.history import History, LedgerEntry, Prompts, Record, RecordKind, StepContext
-from dspy_dlpo.core.judging import Incumbent, judge
-from dspy_dlpo.core.parts import proposal
+from dspy_dlpo.core.edits import Edit, Edits
+from dspy_dlpo.core.history import History, LedgerEntry, Prompts, Record, RecordKind
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.thresholds import THRESHOLDS
 from dspy_dlpo.core.update import Constraint, admit_all
@@ -33,7 +28,7 @@ def next_deletions(
     """The deletions to try next: added sentences that never gained anything together, else one, longest untried first.
 
     During the run nothing is tried while there is nothing new to learn: an added sentence has a few steps to prove
-    itself; one that once mattered, and the user's own, wait until the judging set has grown.
+    itself, and whatever was tried, or once mattered, or is the user's own waits until the judging set has grown.
 
     Args:
         prompts: The prompts to shorten.
@@ -84,14 +79,12 @@ class _Known:
         added: When the run wrote it.
         mattered: When it last repaired an example or its deletion lost one; 0 at least for the user's own.
         tried: When its deletion was last tried.
-        same: Whether that was in the same prompts.
         own: Whether it is the user's own.
     """
 
     added: int = -1
     mattered: int = -1
     tried: int = -1
-    same: bool = False
     own: bool = False
 
 
@@ -108,7 +101,7 @@ class _Evidence:
         if known.mattered >= 0:
             return max(known.tried, known.mattered) < grown
         waited = sum(step > known.added for step in steps)
-        return waited >= THRESHOLDS.probation and (known.tried < grown or not known.same)
+        return waited >= THRESHOLDS.probation and known.tried < grown
 
 
 def _evidence(name: str, prompts: Prompts, history: History) -> list[_Evidence]:
@@ -119,12 +112,12 @@ def _evidence(name: str, prompts: Prompts, history: History) -> list[_Evidence]:
     for record in history:
         for entry in record.ledger:
             if entry.edit.predictor == name:
-                _learn(known, entry, record, prompts)
+                _learn(known, entry, record)
     deletions = [Edit("delete", i, why="trial: is it needed?", predictor=name) for i in range(len(sentences))]
     return [_Evidence(edit, known[sentences[edit.at]]) for edit in deletions if len(sentences) > 1]
 
 
-def _learn(known: Mapping[str, _Known], entry: LedgerEntry, record: Record, prompts: Prompts) -> None:
+def _learn(known: Mapping[str, _Known], entry: LedgerEntry, record: Record) -> None:
     """Take one ledger entry into account: when each sentence was added, mattered and was tried."""
     edit = entry.edit
     for sentence in split(edit.text) if edit.op in ("add", "replace") else ():
@@ -136,38 +129,4 @@ def _learn(known: Mapping[str, _Known], entry: LedgerEntry, record: Record, prom
         if facts is not None:
             facts.mattered = record.index if entry.lost else facts.mattered
             if record.kind in (RecordKind.TRIAL, RecordKind.PRUNE):
-                facts.tried, facts.same = record.index, record.prompts == prompts
-
-
-def try_deletions(incumbent: Incumbent, deletions: Edits) -> Judged:
-    """Try prompts without sentences: what is no worse is kept."""
-    bar = Bar(incumbent.mean, strict=False)
-    if len(deletions) > 1:
-        return judge_edits(incumbent, deletions, bar)
-    prompts = incumbent.part(deletions)
-    # The passing examples run first: there it would show that the sentence matters.
-    judgement = judge(incumbent, prompts, bar, [*incumbent.passing(), *incumbent.failing()])
-    lost = () if judgement.passed else losses(incumbent, prompts)
-    return prompts, judgement, (LedgerEntry(deletions[0], (), lost, judgement.passed, judgement.reason),)
-
-
-def losses(incumbent: Incumbent, prompts: Prompts) -> tuple[int, ...]:
-    """The examples on which prompts did worse than the incumbent, of those that they ran on."""
-    new, old = incumbent.runs.means(prompts, incumbent.examples), incumbent.scores
-    return tuple(sorted(x for x in new if x in old and new[x] < old[x] - TOLERANCE))
-
-
-def try_move(
-    incumbent: Incumbent, deletion: Edit, constraints: Sequence[Constraint], ctx: StepContext
-) -> Judged | None:
-    """Try the sentence of a refused deletion in another legal place, drawn at random; kept only if it is better."""
-    name, prompt = deletion.predictor, incumbent.prompts[deletion.predictor]
-    places = range(len(split(prompt)) + 1)
-    moves = [Edit("move", deletion.at, to=to, why="trial: elsewhere?", predictor=name) for to in places]
-    legal = [move for move in moves if admit_all(constraints, sound((move,), prompt)[0], prompt)[0]]
-    if not legal:
-        return None
-    move = ctx.rng("move", name).choice(legal)
-    prompts = proposal(incumbent.prompts, [move])
-    judgement = judge(incumbent, prompts, Bar(incumbent.mean))
-    return prompts, judgement, (LedgerEntry(move, kept=judgement.passed, reason=judgement.reason),)
+                facts.tried = record.index

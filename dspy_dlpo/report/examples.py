@@ -9,7 +9,7 @@ from functools import cached_property
 
 from dspy_dlpo.core.edits import Edit
 from dspy_dlpo.core.history import History, LedgerEntry, Prompts, Record, prompts_key
-from dspy_dlpo.core.parts import proposal
+from dspy_dlpo.core.proposal import proposal
 from dspy_dlpo.core.roles import Row
 from dspy_dlpo.report.directory import Calls
 

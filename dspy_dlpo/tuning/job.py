@@ -15,7 +15,7 @@ from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.task import Task
 from dspy_dlpo.fingerprint import digest, fingerprint, hashed
 from dspy_dlpo.preflight import Preflight
-from dspy_dlpo.presets import default_settings
+from dspy_dlpo.presets import default_settings, seven_techniques
 from dspy_dlpo.settings import BATCH_SIZE, Data, check_data
 from dspy_dlpo.teleprompter import DLPOTeleprompter
 from dspy_dlpo.tuning.space import Parameter, Space
@@ -69,7 +69,7 @@ class Job:
     @cached_property
     def space(self) -> Space:
         """What is searched."""
-        return Space(self.base, self._fewest)
+        return _space(self.options, self._fewest)
 
     @cached_property
     def parameters(self) -> tuple[str, ...]:
@@ -139,7 +139,7 @@ def settings_of(params: Mapping[str, Any], **options: Any) -> dict[str, Any]:
     Raises:
         KeyError: If a parameter is missing: the search had other options.
     """
-    return plan_settings(Space(_plan(options)).settings(params))
+    return plan_settings(_space(options).settings(params))
 
 
 def search_parameters(**options: Any) -> list[Parameter]:
@@ -151,7 +151,7 @@ def search_parameters(**options: Any) -> list[Parameter]:
     Returns:
         The dimensions, in the order in which they are chosen.
     """
-    return Space(_plan(options)).parameters
+    return _space(options).parameters
 
 
 def plan_settings(plan: Plan) -> dict[str, Any]:
@@ -164,6 +164,17 @@ def _plan(options: Mapping[str, Any], fewest: int = BATCH_SIZE) -> Plan:
     chosen = {**default_settings(), **given}
     batch_size = options.get("batch_size") or min(BATCH_SIZE, fewest)
     return Plan(**{**chosen, "techniques": tuple(chosen["techniques"])}, batch_size=batch_size)
+
+
+def _space(options: Mapping[str, Any], fewest: int = BATCH_SIZE) -> Space:
+    """The space of a search: all seven techniques, unless the user chose some."""
+    seven = seven_techniques()
+    return Space(
+        _plan(options, fewest),
+        fewest,
+        beside=seven["techniques"] if options.get("techniques") is None else (),
+        annealing=seven["acceptance"] if options.get("acceptance") is None else None,
+    )
 
 
 def make_job(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.schedule import Schedule
 from dspy_dlpo.core.space import Choice, Dimension, Range, search_space, with_params
 from dspy_dlpo.core.technique import Technique
+from dspy_dlpo.techniques.annealing import Annealing
 from dspy_dlpo.techniques.decay import CosineDecay, ExponentialDecay, LinearDecay
 
 # Kinds of schedule that are tried where the shipped settings have one.
@@ -53,16 +54,30 @@ class Parameter:
 class Space:
     """All settings that a search may try.
 
-    Each technique and the acceptance can be left out. Where the base has a schedule its kind and its ends are searched,
-    where it has a number the number is.
+    Each technique can be left out, and so can annealing. Where there is a schedule its kind and its ends are searched,
+    where there is a number the number is.
 
     Args:
-        base: The shipped settings; a technique that is not among them is never tried.
+        base: The shipped settings.
         largest_batch: Failing examples that a step can show at most.
+        beside: Techniques that are tried too, though the base does not have them; no others are ever tried.
+        annealing: The annealing that is tried in place of the base's acceptance; None for no other.
     """
 
-    def __init__(self, base: Plan, largest_batch: int = 16) -> None:
+    def __init__(
+        self,
+        base: Plan,
+        largest_batch: int = 16,
+        beside: Sequence[Technique] = (),
+        annealing: Annealing | None = None,
+    ) -> None:
         self._base, self._largest_batch = base, largest_batch
+        known = {type(each) for each in base.techniques}
+        more = [each for each in beside if type(each) not in known]
+        own = [(each, True) for each in base.techniques]
+        self._techniques = [*own[:-1], *((each, False) for each in more), *own[-1:]]  # what limits words stays last
+        given = base.acceptance
+        self._annealing, self._other = (given, Greedy()) if isinstance(given, Annealing) else (annealing, given)
 
     def suggest(self, trial: optuna.Trial) -> Plan:
         """The settings that a trial is to try."""
@@ -114,14 +129,16 @@ class Space:
     def _walk(self, choose: Choose) -> Plan:
         """The plan that `choose` makes; it is asked for every parameter that its earlier answers call for."""
         techniques: list[Technique] = []
-        for technique in self._base.techniques:
+        for technique, shipped in self._techniques:
             label = type(technique).__name__
-            if choose(label, ON_OFF, True):
+            if choose(label, ON_OFF, shipped):
                 techniques.append(_chosen(technique, f"{label}.", choose))
-        acceptance: Acceptance = self._base.acceptance
-        if search_space(acceptance):
-            label = type(acceptance).__name__
-            acceptance = _chosen(acceptance, f"{label}.", choose) if choose(label, ON_OFF, True) else Greedy()
+        acceptance: Acceptance = self._other
+        hot = isinstance(self._base.acceptance, Annealing)
+        if self._annealing is not None and choose("Annealing", ON_OFF, hot):
+            acceptance = _chosen(self._annealing, "Annealing.", choose)
+        elif not hot:
+            acceptance = _chosen(self._other, f"{type(self._other).__name__}.", choose)
         judging = _chosen(self._base.judging, "judging.", choose)
         return replace(
             self._base,

@@ -9,22 +9,18 @@ from typing import Any
 import dspy
 
 from dspy_dlpo import (
-    Annealing,
     Budget,
-    Contrastive,
     DLPOTeleprompter,
-    Dropout,
     EditJudge,
-    Greedy,
     LearningRate,
     LinearDecay,
-    Momentum,
     Regularization,
     Task,
     Technique,
     WholeJudge,
     default_settings,
     paper_settings,
+    seven_techniques,
     tgd_settings,
 )
 from dspy_dlpo.tuning import OptunaController, tune
@@ -56,34 +52,42 @@ def without(kind: type[Technique], instead: Technique | None = None) -> dict[str
     return {**settings, "techniques": tuple(each for each in kept if each is not None)}
 
 
-def alone(*techniques: Technique, acceptance: Any = None) -> dict[str, Any]:
-    """One technique, judged by edit and greedily."""
-    return {"techniques": techniques, "acceptance": acceptance or Greedy(), "judging": EditJudge()}
+def beside(technique: Technique) -> dict[str, Any]:
+    """The shipped settings with one technique more; the limit of words stays last."""
+    settings = default_settings()
+    *first, last = settings["techniques"]
+    return {**settings, "techniques": (*first, technique, last)}
+
+
+def alone(*techniques: Technique) -> dict[str, Any]:
+    """The shipped judge and acceptance with no other techniques than these."""
+    return {**default_settings(), "techniques": techniques}
 
 
 def settings() -> dict[str, dict[str, Any]]:
     """The settings of every arm of ours, by name."""
-    shipped = {type(each): each for each in default_settings()["techniques"]}
+    _, dropout, momentum, contrastive, _ = seven_techniques()["techniques"]
+    annealing = seven_techniques()["acceptance"]
     return {
         "default": default_settings(),
         "paper settings": paper_settings(),
         "plain textual gradient descent": tgd_settings(),
         "without learning rate (TLR)": without(LearningRate),
         "without decay (TLRD)": without(LearningRate, LearningRate(8)),
-        "without dropout (TDO)": without(Dropout),
-        "without annealing (TSA)": {**default_settings(), "acceptance": Greedy()},
-        "without momentum (TMnt)": without(Momentum),
-        "without contrastive (TCL)": without(Contrastive),
         "without regularization (TRegu)": without(Regularization),
-        "only judging by edit": alone(),
+        "with dropout (TDO)": beside(dropout),
+        "with annealing (TSA)": {**default_settings(), "acceptance": annealing},
+        "with momentum (TMnt)": beside(momentum),
+        "with contrastive (TCL)": beside(contrastive),
+        "no technique": alone(),
         "only learning rate (TLR)": alone(LearningRate(8)),
         "only decay (TLRD)": alone(LearningRate(LinearDecay(8, 2))),
-        "only dropout (TDO)": alone(shipped[Dropout]),
-        "only annealing (TSA)": alone(acceptance=Annealing(LinearDecay(1.0, 0.0))),
-        "only momentum (TMnt)": alone(shipped[Momentum]),
-        "only contrastive (TCL)": alone(shipped[Contrastive]),
-        "only regularization (TRegu)": alone(shipped[Regularization]),
-        "by whole proposal": {**default_settings(), "judging": WholeJudge(trials=True, confirm="auto")},
+        "only dropout (TDO)": alone(dropout),
+        "only annealing (TSA)": {**alone(), "acceptance": annealing},
+        "only momentum (TMnt)": alone(momentum),
+        "only contrastive (TCL)": alone(contrastive),
+        "only regularization (TRegu)": alone(Regularization(max_words=200)),
+        "by whole proposal": {**default_settings(), "judging": WholeJudge(trials=True)},
         "without trials": {**default_settings(), "judging": EditJudge(trials=False)},
     }
 

@@ -20,7 +20,7 @@ from dspy_dlpo.core.reading import record_from_json
 from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.roles import Reply
 
-QUIET = EditJudge(first=16, wave=4, confirm=False)
+QUIET = EditJudge(first=16, wave=4)
 TECHNIQUES = (LearningRate(LinearDecay(8, 2)), Dropout(0.1), Momentum())
 FIRST = StepContext(0, 0.0, History())
 

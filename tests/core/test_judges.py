@@ -62,7 +62,7 @@ class OneByOne(Judge):
 
 
 def test_judges_that_keep_the_contract_pass() -> None:
-    for each in (OneByOne(), EditJudge(), EditJudge(confirm=True, wave=3), WholeJudge()):
+    for each in (OneByOne(), EditJudge(), EditJudge(wave=3), WholeJudge()):
         check_judge(each)
 
 
@@ -97,7 +97,7 @@ def test_a_judge_of_ones_own_judges_a_run() -> None:
 
 @pytest.mark.parametrize(
     ("by", "judge"),
-    [("edit", EditJudge(first=8, wave=4)), ("whole", WholeJudge(wave=4, trials=True, confirm="auto"))],
+    [("edit", EditJudge(first=8, wave=4)), ("whole", WholeJudge(wave=4, trials=True))],
 )
 def test_the_former_name_gives_the_judge_and_says_so(by, judge) -> None:
     with pytest.warns(DeprecationWarning, match=rf"is now {type(judge).__name__}\(\)"):

@@ -7,27 +7,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 from world import Script, World, has, rule, run_of
 
-from dspy_dlpo.core.acceptance import AcceptAll
+from dspy_dlpo.core.acceptance import AcceptAll, Bar
 from dspy_dlpo.core.edits import Dropped, Edit, distance
 from dspy_dlpo.core.errors import ModelError
 from dspy_dlpo.core.freezing import FreezeText
+from dspy_dlpo.core.halving import judge_by_halves
 from dspy_dlpo.core.judges import EditJudge, Judge, WholeJudge
 from dspy_dlpo.core.plan import Stopping
 from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.roles import Reply
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.thresholds import THRESHOLDS
-from dspy_dlpo.core.trials import try_deletions
 from dspy_dlpo.core.update import TextGradient
 from dspy_dlpo.techniques import LearningRate
 
-QUIET = EditJudge(first=8, wave=4, confirm=False)
-NO_TRIALS = EditJudge(first=8, wave=4, confirm=False, trials=False)
+QUIET = EditJudge(first=8, wave=4)
+NO_TRIALS = EditJudge(first=8, wave=4, trials=False)
 
 
 def judge_of(whole: bool, **settings) -> Judge:
     """A judge of whole proposals, or of edits on few examples at first."""
-    settings = {"wave": 4, "trials": True, "confirm": "auto", **settings}
+    settings = {"wave": 4, "trials": True, **settings}
     return WholeJudge(**settings) if whole else EditJudge(first=8, **settings)
 
 
@@ -127,7 +127,7 @@ def test_where_runs_do_not_differ_the_prompts_in_force_never_get_worse(seed: int
         World(score),
         Script(lambda step, prompt: Reply((rule(step % 10), rule((step + 4) % 10))), most=10**6),
         start="Start. More words. And more.",
-        judging=judge_of(whole, confirm=False, trials=trials),
+        judging=judge_of(whole, trials=trials),
         seed=seed,
         limit=800,
         stopping=Stopping(max_steps=25),
@@ -187,7 +187,7 @@ def test_a_critic_that_says_nothing_is_a_recorded_refused_step() -> None:
 @pytest.mark.parametrize("trials", [True, False])
 def test_a_run_whose_writer_is_stuck_ends(reply: Reply, trials: bool) -> None:
     """No step costs a run of the program any more, so the budget alone would never end it."""
-    judging = EditJudge(first=8, wave=4, confirm=False, trials=trials)
+    judging = EditJudge(first=8, wave=4, trials=trials)
     run = run_of(World(rewards), Script(lambda step, prompt: reply), limit=500, judging=judging)
     run.go()
     assert run.ended
@@ -476,9 +476,7 @@ def test_a_sentence_that_the_writer_says_again_elsewhere_is_moved_there():
     assert dropped[0].reason == "the prompt says this already"
 
 
-@pytest.mark.parametrize(
-    "judging", [EditJudge(first=24, confirm=False), WholeJudge(trials=True)], ids=["edit", "whole"]
-)
+@pytest.mark.parametrize("judging", [EditJudge(first=24), WholeJudge(trials=True)], ids=["edit", "whole"])
 @pytest.mark.parametrize("lost", [3, 6])
 def test_calls_that_were_lost_at_the_start_are_made_later(judging, lost):
     def score(text: str, x: int, rollout: int) -> float | None:
@@ -496,7 +494,7 @@ def test_calls_that_are_never_answered_are_not_made_for_ever():
     def score(text: str, x: int, rollout: int) -> float | None:
         return None if x == 0 else rewards(text, x, rollout)
 
-    judging = EditJudge(first=16, confirm=False)
+    judging = EditJudge(first=16)
     run = run_of(World(score), Script(proposes(1, 2, 3)), limit=2000, judging=judging, stopping=Stopping(max_steps=40))
     run.go()
     tries = Counter(str(each.prompts) for each in run.runs._forward.requests if each.example == 0)
@@ -534,7 +532,8 @@ def test_a_sentence_whose_deletion_lost_an_example_is_not_tried_again_until_more
     run.go()
     incumbent = run.incumbent()
     at = next(i for i, sentence in enumerate(split(run.prompts["solve"])) if "Rule 01." in sentence)
-    _, judgement, ledger = try_deletions(incumbent, (Edit("delete", at, predictor="solve"),))
+    deletion = (Edit("delete", at, predictor="solve"),)
+    _, judgement, ledger = judge_by_halves(incumbent, deletion, Bar(incumbent.mean, strict=False))
     assert not judgement.passed
     assert ledger[0].lost
     assert all(x % 4 == 1 for x in ledger[0].lost)

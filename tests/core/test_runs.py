@@ -8,7 +8,6 @@ from world import World, runs_of
 
 from dspy_dlpo.core.budget import Account, Budget, BudgetSpent, Used
 from dspy_dlpo.core.runs import RunCache
-from dspy_dlpo.core.thresholds import THRESHOLDS
 
 A, B = {"solve": "A."}, {"solve": "B."}
 
@@ -29,18 +28,6 @@ def test_no_pair_of_prompts_and_example_runs_twice(asked, wave: int) -> None:
     assert set(counts) == {(prompts["solve"], x, 0) for requests in asked for prompts, x in requests}
     assert all(count == 1 for count in counts.values())
     assert runs.account.spent == len(counts)
-
-
-@given(pairs, pairs)
-def test_repeating_makes_each_pair_run_twice_and_no_more(first, second) -> None:
-    runs = runs_of(lambda text, x, rollout: rollout / 10)
-    runs.ensure(first)
-    runs.repeat(second)
-    counts = Counter((text, x) for text, x, _ in made(runs))
-    for prompts, x in second:
-        assert counts[prompts["solve"], x] == 2
-        assert runs.scores(prompts, x) == (0.0, 0.1)
-    assert len(set(made(runs))) == len(made(runs)), "each repetition has a number of its own"
 
 
 def test_equal_texts_are_the_same_prompts() -> None:
@@ -105,72 +92,12 @@ def test_what_the_budget_pays_for_does_not_hang_on_the_width(wave: int, count: i
     assert sum(sizes_of(count, wave, wave, limit)) == sum(sizes_of(count, wave, None, limit))
 
 
-def test_what_comes_next_goes_out_along_where_that_is_allowed() -> None:
-    world = World(lambda text, x, rollout: 0.0)
-    runs = RunCache(world, Account(Budget(99)), 4, ahead=6)
-    runs.ensure([(A, x) for x in range(4)], [(A, x) for x in range(12)])
-    assert [(request.prompts, request.example) for request in world.requests] == [(A, x) for x in range(10)]
-    assert runs.speculated == 6
-    runs.ensure([(A, x) for x in range(4, 10)])
-    assert runs.account.spent == 10, "what was made ahead is not made again"
-
-
-@pytest.mark.parametrize(("ahead", "made"), [(None, 7), (0, 4), (5, 9)])
-@pytest.mark.parametrize("method", ["ensure", "repeat"])
-def test_what_is_likely_to_be_needed_goes_out_along_unless_another_number_is_given(method, ahead, made: int) -> None:
-    runs = RunCache(World(lambda text, x, rollout: 0.0), Account(Budget(99)), 4, ahead=ahead)
-    before = [(A, x) for x in range(4)] if method == "repeat" else []
-    runs.ensure(before)
-    getattr(runs, method)([(A, x) for x in range(4)], [(A, x) for x in range(12)], expected=3)
-    assert runs.account.spent - len(before) == made
-    assert all(len(runs.scores(A, x)) == 1 for x in range(4, made)), "what goes out along is a first run"
-
-
-@pytest.mark.parametrize(("options", "made"), [({}, 4), ({"ahead": 6, "width": 4}, 4), ({"ahead": 6, "width": 8}, 8)])
-def test_nothing_goes_out_along_that_there_is_no_width_for(options, made) -> None:
-    runs = RunCache(World(lambda text, x, rollout: 0.0), Account(Budget(99)), 4, **options)
-    runs.ensure([(A, x) for x in range(4)], [(A, x) for x in range(4, 12)])
-    assert runs.account.spent == made
-
-
-def test_nothing_goes_out_along_where_the_budget_comes_to_its_end() -> None:
-    runs = RunCache(World(lambda text, x, rollout: 0.0), Account(Budget(13)), 4, ahead=6)
-    runs.ensure([(A, x) for x in range(4)], [(A, x) for x in range(4, 12)])
-    assert runs.account.spent == 4
-
-
 def test_a_wave_that_cannot_be_paid_for_is_not_made() -> None:
     runs = runs_of(lambda text, x, rollout: 1.0, limit=10, wave=4)
     with pytest.raises(BudgetSpent):
         runs.ensure([(A, x) for x in range(12)])
     assert len(made(runs)) == runs.account.spent == 8
     assert runs.means(A, [7]) == {7: 1.0}
-
-
-def test_noise_is_assumed_until_enough_repeats_agree() -> None:
-    runs = runs_of(lambda text, x, rollout: 1.0)
-    runs.repeat([(A, x) for x in range(THRESHOLDS.quiet_repeats - 1)])
-    assert runs.noisy
-    runs.repeat([(A, 999)])
-    assert not runs.noisy
-    assert runs.noise == 0.0
-
-
-def test_one_change_is_noise() -> None:
-    runs = runs_of(lambda text, x, rollout: 1.0 if x or not rollout else 0.5)
-    runs.repeat([(A, x) for x in range(THRESHOLDS.quiet_repeats + 5)])
-    assert runs.noisy
-
-
-def test_noise_is_the_deviation_of_repeated_runs() -> None:
-    import random
-
-    def score(text: str, x: int, rollout: int) -> float:
-        return random.Random(f"{x}/{rollout}").gauss(0.5, 0.2)
-
-    runs = runs_of(score)
-    runs.repeat([(A, x) for x in range(2000)])
-    assert abs(runs.noise - 0.2) < 0.01
 
 
 def test_what_an_earlier_process_made_of_a_wave_before_its_money_ended_counts() -> None:

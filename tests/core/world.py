@@ -44,8 +44,8 @@ class World:
         return Row(request.example, score, failure="" if score is not None else "transport")
 
 
-def runs_of(score: Score, limit: int = 10**6, wave: int = 8, ahead: int | None = 0) -> RunCache:
-    return RunCache(World(score), Account(Budget(limit)), wave, ahead=ahead)
+def runs_of(score: Score, limit: int = 10**6, wave: int = 8) -> RunCache:
+    return RunCache(World(score), Account(Budget(limit)), wave)
 
 
 def incumbent_of(
@@ -54,15 +54,13 @@ def incumbent_of(
     *,
     prompt: str = "Start.",
     wave: int = 8,
-    confirm=False,
     high: float | None = 1.0,
-    ahead: int | None = 0,
 ) -> Incumbent:
     """Prompts in force that have run on all examples."""
-    runs = runs_of(score, wave=wave, ahead=ahead)
+    runs = runs_of(score, wave=wave)
     prompts = {"solve": prompt}
     runs.ensure([(prompts, x) for x in range(examples)])
-    return Incumbent(runs, prompts, tuple(range(examples)), high, confirm)
+    return Incumbent(runs, prompts, tuple(range(examples)), high)
 
 
 def rule(number: int) -> Edit:

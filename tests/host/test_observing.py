@@ -94,7 +94,7 @@ def test_a_run_lists_them_first_and_asks_nobody():
     assert better.detailed_results.history[1] == trial
     assert (trial.kind, trial.accepted, trial.score, trial.asked) == ("trial", True, 1.0, ())
     assert "none of the 3 that occur in training" in trial.gradients[0].text
-    assert len(trial.ledger[0].gained) == len(trial.scores) == 24
+    assert len(trial.ledger[0].gained) == len(trial.scores) == 16
     assert better.signature.instructions == f"Name it. {LIST}"
     assert all("[[ ## intent ## ]]" in system for system, _ in engine(lm).asked), "no request to the writer"
 

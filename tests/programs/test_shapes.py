@@ -8,7 +8,7 @@ from engine import copied, program_lm, solved
 from dspy_dlpo import EditJudge, Greedy
 
 # Every edit must pay, and this model is known to be free of noise.
-EXACT = {"acceptance": Greedy(), "judging": EditJudge(confirm=False)}
+EXACT = {"acceptance": Greedy(), "judging": EditJudge()}
 COPY = "facts -> answer"
 
 
@@ -190,7 +190,7 @@ def test_a_program_of_this_shape_improves_with_the_settings_as_they_come(kind):
 def test_programs_in_a_program_learn():
     lm = lm_for(Nested)
     better = compiled(Nested(), lm, **EXACT)
-    assert set(learned(better)) <= {"inner.find", "more[0].step"}
+    assert "more[0].step" in learned(better)
     assert scores(better, lm) == 1.0
 
 

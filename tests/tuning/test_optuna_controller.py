@@ -306,7 +306,6 @@ def test_what_the_record_shows_is_what_the_step_worked_with():
 def test_a_run_with_few_techniques_is_controlled_too():
     result = run(controller=OptunaController(), techniques=[Dropout(0.2)], stopping=Stopping(max_steps=8))
     assert {name for record in result.history for name in record.chosen} == {
-        "Annealing.temperature",
         "batch_size",
         "Dropout.p",
     }
@@ -337,8 +336,8 @@ def test_illegal_settings_are_refused(fields, error, said):
 @pytest.mark.parametrize(
     ("numbers", "said"),
     [
-        (("batchsize", "Dropout.p"), "names 'batchsize', which the settings do not have. Pass some of Annealing.temp"),
-        (("Dropout.share",), r"names 'Dropout\.share', which the settings do not have"),
+        (("batchsize", "LearningRate.max_edits"), "names 'batchsize', which the settings do not have. Pass some of "),
+        (("LearningRate.share", "batch_size"), r"names 'LearningRate\.share', which the settings do not have"),
         (("LearningRat.max_edits",), "names nothing that the settings have"),
     ],
 )

@@ -5,11 +5,22 @@ from dataclasses import replace
 import optuna
 import pytest
 
-from dspy_dlpo import Annealing, CosineDecay, Dropout, Greedy, LearningRate, LinearDecay, default_settings
+from dspy_dlpo import (
+    Annealing,
+    CosineDecay,
+    Dropout,
+    Greedy,
+    LearningRate,
+    LinearDecay,
+    default_settings,
+    seven_techniques,
+)
 from dspy_dlpo.core.plan import Plan
+from dspy_dlpo.tuning.job import search_parameters
 from dspy_dlpo.tuning.space import CONSTANT, KINDS, Space
 
 SHIPPED = Plan(batch_size=8, **default_settings())
+SEVEN = {"beside": seven_techniques()["techniques"], "annealing": seven_techniques()["acceptance"]}
 
 
 def drawn(space: Space, n: int = 150):
@@ -20,12 +31,12 @@ def drawn(space: Space, n: int = 150):
 
 
 def test_the_shipped_parameters_are_the_shipped_settings() -> None:
-    space = Space(SHIPPED)
-    assert space.settings(space.shipped) == SHIPPED
+    for space in (Space(SHIPPED), Space(SHIPPED, **SEVEN)):
+        assert space.settings(space.shipped) == SHIPPED
 
 
 def test_every_draw_is_legal_and_its_parameters_give_it_back() -> None:
-    space, counts = Space(SHIPPED), set()
+    space, counts = Space(SHIPPED, **SEVEN), set()
     for trial, plan in drawn(space):
         assert space.settings(trial.params) == plan
         counts.add(len(plan.techniques))
@@ -49,7 +60,7 @@ def test_kinds_and_ends_of_schedules_are_drawn() -> None:
 
 
 def test_what_was_left_out_has_no_parameters() -> None:
-    for trial, _ in drawn(Space(SHIPPED), 30):
+    for trial, _ in drawn(Space(SHIPPED, **SEVEN), 30):
         if not trial.params["Dropout"]:
             assert "Dropout.p" not in trial.params
 
@@ -66,6 +77,13 @@ def test_a_shipped_value_outside_its_range_can_still_be_drawn() -> None:
 def test_few_examples_make_small_batches() -> None:
     for _, plan in drawn(Space(SHIPPED, largest_batch=5), 30):
         assert 2 <= plan.batch_size <= 5
+
+
+def test_what_the_user_chose_is_not_added_to() -> None:
+    own = {each.name for each in search_parameters(techniques=[Dropout(0.3)], acceptance=Greedy())}
+    assert "Dropout.p" in own
+    assert not own & {"Momentum", "Annealing", "Regularization"}
+    assert {"Dropout", "Momentum", "Annealing", "Regularization"} <= {each.name for each in search_parameters()}
 
 
 @pytest.mark.parametrize(

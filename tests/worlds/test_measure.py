@@ -90,14 +90,19 @@ def test_what_was_set_out_to_be_shown_and_is_not_is_told():
     assert missed({"400": ran_by(0.6, 0.5), "2000": ran_by(0.9, 0.7)})[-1].endswith("0.600 and 0.700")
 
 
-def test_techniques_are_compared_alone_and_left_out():
-    shares = dict.fromkeys(ARMS, 0.5) | {"only dropout (TDO)": 0.7, "without momentum (TMnt)": 0.2}
+def test_techniques_are_compared_alone_and_in_company():
+    shares = dict.fromkeys(ARMS, 0.5) | {
+        "only dropout (TDO)": 0.7,
+        "with momentum (TMnt)": 0.2,
+        "without decay (TLRD)": 0.4,
+    }
     found = technique_figures(
         [row(arm, world, 0.2 + 0.6 * share) for arm, share in shares.items() for world in range(9)]
     )
     assert (found["worlds"], found["shipped"], found["bare"]) == (9, 0.5, 0.5)
     assert found["pairs"]["alone, dropout (TDO)"][0] == pytest.approx(0.2)
-    assert found["pairs"]["left out, momentum (TMnt)"][0] == pytest.approx(0.3)
+    assert found["pairs"]["in company, momentum (TMnt)"][0] == pytest.approx(-0.3)
+    assert found["pairs"]["in company, decay (TLRD)"][0] == pytest.approx(0.1)
     assert found["pairs"]["alone, dropout (TDO)"][3] == pytest.approx(14 / 4000, abs=1e-3), "corrected for fourteen"
     lines = technique_table(found).splitlines()
     assert len(lines) == 2 + len(TECHNIQUES)
