@@ -38,7 +38,7 @@ _CURRENT: ContextVar[Call | None] = ContextVar("simulated_call", default=None)
 _LOCAL = threading.local()
 
 
-class RolloutCallback(BaseCallback):
+class RolloutCallback(BaseCallback):  # type: ignore[misc]  # DSPy ships no types
     """Remembers the rollout of each call of the LM it is attached to; stateless, shared by copies."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "RolloutCallback":
