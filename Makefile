@@ -34,7 +34,7 @@ docs: $(VENV)/.installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # The benchmarks of speed, about half an hour on two idle cores, and the tables of docs/performance.md.
-BENCHMARKS := overhead imports judging concurrency speculation growth workers grid storages
+BENCHMARKS := overhead imports judging concurrency growth workers grid storages
 bench: $(VENV)/.installed-dev
 	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
 	$(BIN)/python benchmarks/page.py

@@ -85,8 +85,7 @@ def gepa(task, lm, threads: int) -> None:
 
 ARMS = {
     "DLPO": ours,
-    "DLPO, speculate=0": lambda task, lm, threads: ours(task, lm, threads, speculate=0),
-    "DLPO, speculate=24": lambda task, lm, threads: ours(task, lm, threads, speculate=24),
+    "DLPO, wave=16": lambda task, lm, threads: ours(task, lm, threads, wave=16),
     "MIPROv2": miprov2,
     "GEPA": gepa,
 }

@@ -1,8 +1,8 @@
-"""What exact early stop and judging by edit save: ``python benchmarks/judging.py``.
+"""What exact early stop saves: ``python benchmarks/judging.py``.
 
-Every prompt that a run judges, by edit and by whole proposal, is judged again on fresh runs of the same simulated
+Every prompt that a run judges, by halves and by whole proposal, is judged again on fresh runs of the same simulated
 world: with early stop and failing examples first, and in full. Both decide alike, or the benchmark fails; the ratio of
-their runs counts. Beside it: runs spent per accepted edit, and the score on valset, by edit and by whole proposal.
+their runs counts.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import dspy
 from measuring import quiet, write
 
 from dspy_dlpo import Budget, DLPOTeleprompter, EditJudge, Judge, WholeJudge
-from dspy_dlpo.core import attribution, judges, judging, trials
+from dspy_dlpo.core import halving, judges, judging, observed
 from dspy_dlpo.core.budget import Account
 from dspy_dlpo.core.history import prompts_key
 from dspy_dlpo.core.runs import RunCache
 from dspy_dlpo.simulation import simulated_lm, simulated_task, task_names
 
 RUNS = 600
-MODES = {"by edit": EditJudge(), "by whole proposal": WholeJudge(trials=True, confirm="auto")}
+MODES = (EditJudge(), WholeJudge(trials=True))
 
 
 class Watched:
@@ -45,11 +45,11 @@ class Watched:
     def _afresh(self, incumbent, prompts, bar, order, high):
         """The judgement with none of the prompt's runs made, and how many it makes."""
         account = Account(Budget(metric_calls=10**6))
-        runs = RunCache(incumbent.runs._forward, account, incumbent.runs.wave, ahead=None)  # as in a run
+        runs = RunCache(incumbent.runs._forward, account, incumbent.runs.wave)
         for x in incumbent.examples:
             for row in incumbent.runs.rows(incumbent.prompts, x):
                 runs.restore(prompts_key(incumbent.prompts), x, row)
-        fresh = replace(incumbent, runs=runs, high=high, confirm=False)
+        fresh = replace(incumbent, runs=runs, high=high)
         order = [*incumbent.failing(), *incumbent.passing()] if order is None else order
         judgement = self._judge(fresh, prompts, bar, order)
         return judgement, runs.account.spent
@@ -57,7 +57,7 @@ class Watched:
 
 def watched_run(task, seed: int, watched: Watched, judge: Judge) -> None:
     """A run whose judgements are watched."""
-    rooms = (attribution, judges, trials)
+    rooms = (halving, judges, observed)
     for room in rooms:
         room.judge = watched
     try:
@@ -77,19 +77,6 @@ def run(task, seed: int, judge: Judge):
     return program.detailed_results
 
 
-def runs_per_edit(results) -> dict[str, float]:
-    """Runs of steps and trials for each edit that was accepted, and the score on valset."""
-    kept = sum(
-        sum(entry.kept for entry in record.ledger)
-        for each in results
-        for record in each.history.steps()
-        if record.accepted
-    )
-    spent = sum(each.history[-1].cost for each in results)
-    score = statistics.fmean(each.comparison.best or 0.0 for each in results)
-    return {"edits kept": kept, "runs per kept edit": spent / max(1, kept), "score on valset": score}
-
-
 @click.command()
 @click.option("--seeds", default=3, show_default=True)
 def main(seeds: int) -> None:
@@ -101,7 +88,7 @@ def main(seeds: int) -> None:
         for name in task_names():
             watched = Watched()
             for seed in range(seeds):
-                for judge in MODES.values():
+                for judge in MODES:
                     watched_run(simulated_task(name, seed=seed), seed, watched, judge)
             early, full = (sum(pair[i] for pair in watched.refused) for i in (0, 1))
             shares.append(early / full)
@@ -114,12 +101,6 @@ def main(seeds: int) -> None:
         click.echo(
             f"mean share over tasks {statistics.fmean(shares):.0%}; {found['judgements']} judgements, all decided alike"
         )
-        for what, judge in MODES.items():
-            results = [
-                run(simulated_task(name, seed=seed), seed, judge) for name in task_names() for seed in range(seeds)
-            ]
-            found[what] = runs_per_edit(results)
-            click.echo(f"{what}: " + ", ".join(f"{key} {value:.3g}" for key, value in found[what].items()))
     write("judging", found, unit="program runs")
 
 

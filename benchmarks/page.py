@@ -39,16 +39,6 @@ def imports() -> str:
     return table(["", "CPU ms"], [[what, f"{value:.0f}"] for what, value in stored("imports")["found"].items()])
 
 
-def speculation() -> str:
-    """What runs ahead of decisions cost."""
-    columns = ("score", "difference", "standard error")
-    rows = [
-        [name, *(f"{each[column]:.3f}" for column in columns), f"{each['went out ahead']:.0%}"]
-        for name, each in stored("speculation")["found"].items()
-    ]
-    return table(["budget, runs ahead", "score", "to none", "its standard error", "went out ahead"], rows)
-
-
 def concurrency() -> str:
     """Wall time under latency."""
     rows = []
@@ -71,16 +61,6 @@ def judging() -> str:
         ["task", "refused prompts", "runs made", "runs in full", "share"],
         [*rows, ["mean over tasks", "", "", "", f"{mean:.0%}"]],
     )
-
-
-def edits() -> str:
-    """Runs an edit, by edit and by whole proposal."""
-    rows = [
-        [what, str(each["edits kept"]), f"{each['runs per kept edit']:.1f}", f"{each['score on valset']:.3f}"]
-        for what, each in stored("judging")["found"].items()
-        if isinstance(each, dict) and "edits kept" in each
-    ]
-    return table(["judged", "edits kept", "runs an edit", "score on valset"], rows)
 
 
 def growth() -> str:
@@ -118,10 +98,7 @@ def storages() -> str:
     return table(["trials a second", *counts], rows)
 
 
-TABLES = {
-    each.__name__: each
-    for each in (overhead, imports, concurrency, speculation, judging, edits, growth, machines, storages)
-}
+TABLES = {each.__name__: each for each in (overhead, imports, concurrency, judging, growth, machines, storages)}
 
 
 def written(text: str) -> str:

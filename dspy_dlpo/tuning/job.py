@@ -18,7 +18,7 @@ from dspy_dlpo.preflight import Preflight
 from dspy_dlpo.presets import default_settings, seven_techniques
 from dspy_dlpo.settings import BATCH_SIZE, Data, check_data
 from dspy_dlpo.teleprompter import DLPOTeleprompter
-from dspy_dlpo.tuning.space import Parameter, Space
+from dspy_dlpo.tuning.space import LARGEST_BATCH, Parameter, Space
 
 OBJECTIVES = (("score",), ("score", "words"), ("score", "usd"))
 PRUNING = ("pairs", "steps", "none")
@@ -166,8 +166,8 @@ def _plan(options: Mapping[str, Any], fewest: int = BATCH_SIZE) -> Plan:
     return Plan(**{**chosen, "techniques": tuple(chosen["techniques"])}, batch_size=batch_size)
 
 
-def _space(options: Mapping[str, Any], fewest: int = BATCH_SIZE) -> Space:
-    """The space of a search: all seven techniques, unless the user chose some."""
+def _space(options: Mapping[str, Any], fewest: int = LARGEST_BATCH) -> Space:
+    """The space of a search on tasks with so many examples at least: all seven techniques, unless the user chose."""
     seven = seven_techniques()
     return Space(
         _plan(options, fewest),

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import optuna
@@ -22,6 +23,7 @@ from dspy_dlpo.techniques.decay import CosineDecay, ExponentialDecay, LinearDeca
 # Kinds of schedule that are tried where the shipped settings have one.
 CONSTANT = "constant"
 ON_OFF = Choice((True, False))
+LARGEST_BATCH = 16
 KINDS: dict[str, type[Schedule]] = {kind.__name__: kind for kind in (LinearDecay, CosineDecay, ExponentialDecay)}
 
 # What a parameter is: its name, where it may lie, and its shipped value (that of a close relative where there is none).
@@ -67,7 +69,7 @@ class Space:
     def __init__(
         self,
         base: Plan,
-        largest_batch: int = 16,
+        largest_batch: int = LARGEST_BATCH,
         beside: Sequence[Technique] = (),
         annealing: Annealing | None = None,
     ) -> None:
@@ -108,13 +110,15 @@ class Space:
 
     @property
     def parameters(self) -> list[Parameter]:
-        """Every dimension, those of other kinds of schedule included, in the order in which they are chosen."""
+        """Every dimension, those of what is off and of other schedules too, in the order in which they are chosen."""
         found: dict[str, Parameter] = {}
         shipped = self.shipped
-        for kind in (None, CONSTANT, *KINDS):
+        for on, kind in product((True, False), (None, CONSTANT, *KINDS)):
 
-            def choose(name: str, dimension: Dimension, value: Any, kind: str | None = kind) -> Any:
+            def choose(name: str, dimension: Dimension, value: Any, on: bool = on, kind: str | None = kind) -> Any:
                 found.setdefault(name, Parameter(name, dimension, shipped.get(name)))
+                if dimension == ON_OFF:
+                    return on
                 return kind if kind is not None and name.endswith(".schedule") else value
 
             self._walk(choose)

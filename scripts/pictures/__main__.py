@@ -28,7 +28,6 @@ PICTURES = {
     "momentum": rules.momentum,
     "contrastive": runs.contrastive,
     "regularization": runs.regularization,
-    "judging": runs.judging,
 }
 
 

@@ -14,7 +14,7 @@ BOXES = (
     (4.7, 3.0, "critic", "what do the\ninstructions lack?", "prompt model", ORANGE),
     (8.0, 3.0, "techniques", "advice and limits", "pure code", GREEN),
     (8.0, 0.9, "writer", "sentence edits", "prompt model", ORANGE),
-    (4.7, 0.9, "judge", "which edit repaired\nwhich example?", "task model", BLUE),
+    (4.7, 0.9, "judge", "as good as before?\nElse its better half", "task model", BLUE),
     (1.4, 0.9, "accept", "keep what pays,\nelse go back", "pure code", GREEN),
 )
 ARROWS = (

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import dspy
-from canvas import BLUE, FAINT, GREEN, INK, ORANGE, RED, paper, title
+from canvas import BLUE, FAINT, INK, ORANGE, RED, paper, title
 from matplotlib.figure import Figure
 
 from dspy_dlpo import Budget, Contrastive, DLPOResult, DLPOTeleprompter, Greedy, History, Regularization, StepContext
 from dspy_dlpo.core.edits import distance
-from dspy_dlpo.core.history import LedgerEntry, Record, paired_difference
+from dspy_dlpo.core.history import paired_difference
 from dspy_dlpo.core.update import Update
 from dspy_dlpo.presets import default_settings
 from dspy_dlpo.simulation import simulated_lm, simulated_task
@@ -84,35 +84,3 @@ def regularization() -> tuple[Figure, Any]:
 
 def _words(history: Any) -> int:
     return len(history.current(history[0].prompts)["solve"].split())
-
-
-def judging() -> tuple[Figure, Any]:
-    """What each edit of one step gained and lost; of a step that is taken whole that is not known."""
-    history = _run("support_desk", seed=6, acceptance=Greedy()).history
-    steps = [record for record in history if record.kind == "step" and record.ledger]
-    record = max(steps, key=_telling)
-    rows = list(record.ledger)
-    figure, axes = paper(7.6, 0.9 + 0.52 * len(rows))
-    for row, entry in enumerate(rows):
-        axes.barh(row, len(entry.gained), 0.5, color=GREEN)
-        axes.barh(row, -len(entry.lost), 0.5, color=RED)
-        verdict = "kept" if entry.kept else "dropped"
-        axes.text(len(entry.gained) + 0.15, row, verdict, va="center", fontsize=10, color=INK)
-    most = max(len(entry.gained) for entry in rows)
-    axes.axvline(0, color=INK, linewidth=1)
-    axes.set_yticks(range(len(rows)), [_label(entry) for entry in rows], fontsize=9)
-    axes.set(ylim=(len(rows) - 0.4, -0.6), xlim=(-max(2, *(len(e.lost) for e in rows)) - 0.5, most + 1.6))
-    axes.set_xlabel("training examples: broken (left), repaired (right)")
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    title(figure, f"one step of a simulated run: {record.reason}")
-    return figure, [[_label(entry), len(entry.gained), len(entry.lost), entry.kept] for entry in rows]
-
-
-def _telling(record: Record) -> tuple[bool, int]:
-    harmful = any(len(entry.lost) > len(entry.gained) for entry in record.ledger)
-    return harmful, sum(bool(entry.gained) for entry in record.ledger)
-
-
-def _label(entry: LedgerEntry) -> str:
-    text = entry.edit.text.strip() or f"sentence {entry.edit.at + 1}"
-    return f"{entry.edit.op}: {text[:44]}{'…' if len(text) > 44 else ''}"
