@@ -2,7 +2,7 @@
 
 A sentence that ends in a colon and the list that follows it are one thing where they are new: one edit brings both.
 Every edit of a set speaks of the sentences of the same original prompt. So any subset of a set is itself a set of
-edits, which is what lets a change of score be attributed to single edits.
+edits, which is what lets a half of a proposal be judged.
 """
 
 from __future__ import annotations

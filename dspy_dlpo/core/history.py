@@ -88,7 +88,7 @@ class Record:
         index: Number of the record, from 0 (the start).
         progress: The run's clock when it began, 0 to 1.
         prompts: The prompts in force before, by predictor.
-        proposal: The prompts that were judged, after constraints and attribution.
+        proposal: The prompts that were judged: after constraints, and of a proposal that failed its better half.
         batch: Failing training examples that the step looked at.
         gradients: What is wrong, as critic or writer say, for each part of the batch and predictor; without text where
             nothing was said.
