@@ -300,8 +300,7 @@ class Run:
 
     def _without(self, incumbent: Incumbent, deletions: Edits) -> Judged:
         """Try prompts without sentences: what is no worse is kept."""
-        legal = Rules(lambda edits: edits if self._admitted(edits) else ())
-        return self.plan.judging.judge(incumbent, deletions, Bar(incumbent.mean, strict=False), legal)
+        return self.plan.judging.judge(incumbent, deletions, Bar(incumbent.mean, strict=False), Rules())
 
     def _decided(self, make: Callable[[Incumbent], Judged], **known: object) -> Record:
         """A trial that is over once it is judged.
