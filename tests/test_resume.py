@@ -254,7 +254,7 @@ def test_an_outage_of_the_prompt_model_does_not_end_the_run_for_good(tmp_path):
 
     result = run()
     assert result.ended.startswith("No call of the prompt model was answered: LMServerError")
-    assert Moody.asked == 4 + 8
+    assert Moody.asked in (4 + 8, 4 + 9), "eight in a row end it, and a second request was on its way"
     up.append(True)
     again = run()
     assert again.ended == "the budget is spent" or again.ended.startswith("every training")

@@ -27,6 +27,6 @@ def test_the_pictures_show_what_the_code_does(tmp_path):
     done = run([sys.executable, str(ROOT / "scripts" / "pictures"), "--into", str(tmp_path)])
     assert done.returncode == 0, done.stderr
     drawn = sorted(tmp_path.glob("*.svg"))
-    assert len(drawn) == 9
+    assert len(drawn) == 8
     for path in drawn:
         assert same(data_of(path), data_of(DOCS / "images" / path.name)), f"run scripts/pictures: {path.name} changed"

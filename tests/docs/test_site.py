@@ -76,7 +76,7 @@ def test_no_page_is_wider_than_the_window(address, page, width):
 def test_every_picture_is_shown(address, page):
     page.goto(f"{address}/concepts.html")
     widths = page.evaluate("[...document.querySelectorAll('article img')].map(image => image.naturalWidth)")
-    assert len(widths) == 9
+    assert len(widths) == 8
     assert all(widths)
 
 
