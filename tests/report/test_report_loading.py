@@ -66,13 +66,13 @@ def test_a_run_with_a_critic_that_has_not_ended_tells_what_it_spent(tmp_path) ->
         assert result.spent[role] == ended.spent[role]
 
 
-def test_a_run_that_was_killed_in_the_middle_of_a_line(run) -> None:
+def test_a_run_that_was_killed_in_the_middle_of_a_line(run, one) -> None:
     (run / "result.json").unlink()
     for name in ("history.jsonl", "calls.jsonl"):
         content = (run / name).read_bytes()
         (run / name).write_bytes(content[: len(content) * 2 // 3])
     result = DLPOResult.load(run)
-    assert 0 < len(result.history) < 9
+    assert 0 < len(result.history) < len(one.history)
     page = make_page(result)
     assert not any("cannot be read" in note for note in page.notes)
     assert page.examples
