@@ -1,5 +1,6 @@
 """What the README shows runs, and prints what the README says."""
 
+import json
 import re
 import subprocess
 import sys
@@ -57,3 +58,16 @@ def test_the_python_blocks_of_the_page_on_tuning_run(tmp_path):
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     assert "DLPOTeleprompter(metric, " in done.stdout
+
+
+def test_the_last_report_on_fresh_worlds_is_told_whatever_it_says():
+    ledger = ROOT / "evaluations" / "results" / "worlds" / "ledger.jsonl"
+    last = json.loads(ledger.read_text(encoding="utf-8").splitlines()[-1])
+    text = " ".join(README.split())
+    assert f"({last['from']:,} to {last['to'] - 1:,};" in text
+    for each in last["results"].values():
+        ours, gepa = (f"{each['arms'][arm]['share']:.3f}" for arm in ("default", "GEPA"))
+        less, low, high, *_ = each["arms"]["GEPA"]["less"]
+        assert f"{ours} of the possible gain to {gepa}" in text or f"{ours} to {gepa}" in text
+        assert f"({less:+.3f}, " in text
+        assert f"{low:.3f} to {high:+.3f})" in text
