@@ -259,7 +259,7 @@ class Compilation:
         # What an earlier process compared is part of this choice only if that had begun: where the user stopped that
         # process and steps went on, its finalists are not those of now.
         known = self._recorder.count_val(None if self._memory.plan else self._start)
-        account.reserved = int(min(for_val - min(for_val, known), account.limit - account.spent))
+        account.reserved = int(min(max(0, for_val - known), account.limit - account.spent))
         if self._memory.plan:  # it was settled: whatever else the budget pays for now, it is made from the log again
             account.stop = lambda: Ending(EndedBy.NOT_ENDED)
         chosen = selection.finalists(run, max(1, self._n_finalists))

@@ -16,7 +16,7 @@ from dspy_dlpo.techniques.regularization import Regularization
 
 
 def default_settings() -> dict[str, Any]:
-    """What does best on many worlds: the settings of ``DLPOTeleprompter(metric)``.
+    """What did best on worlds for development: the settings of ``DLPOTeleprompter(metric)``.
 
     Of the seven techniques the learning rate, its decay and regularization; the other four did not pay there.
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 from dspy_dlpo.core.acceptance import TOLERANCE, Bar
 from dspy_dlpo.core.budget import BudgetSpent, RunEnds
 from dspy_dlpo.core.edits import Edit, Edits
-from dspy_dlpo.core.history import LedgerEntry, Prompts
+from dspy_dlpo.core.history import LedgerEntry, Prompts, ledger_as_one
 from dspy_dlpo.core.judging import Incumbent, Judgement, judge
 from dspy_dlpo.core.reasons import Reason, Why
 from dspy_dlpo.core.thresholds import THRESHOLDS
@@ -70,8 +70,7 @@ def judge_by_halves(
         while part is not None:
             order = _in_order(incumbent, part, tried[-1][0] if tried else ())
             judgement = judge(incumbent, incumbent.part(part), bar, order)
-            idle = judgement.passed and _gain(incumbent, [(part, judgement)]) <= TOLERANCE
-            spared = idle and any(map(must_pay, part))
+            spared = judgement.passed and not _gains(incumbent, judgement) and any(map(must_pay, part))
             if spared:
                 judgement = replace(judgement, passed=False, reason=Why.GAINS_NOTHING.because())
             tried.append((part, judgement))
@@ -79,15 +78,15 @@ def judge_by_halves(
                 break
             part = _others(part, is_legal, must_pay) if spared else _better_half(incumbent, part, is_legal)
     except BudgetSpent as end:
-        if tried and _gain(incumbent, tried) > TOLERANCE:
+        if any(_gains(incumbent, judgement) for _, judgement in tried):
             raise CutShort(end, _best(incumbent, edits, tried)) from end
         raise
     return _best(incumbent, edits, tried)
 
 
-def _gain(incumbent: Incumbent, tried: Sequence[tuple[Edits, Judgement]]) -> float:
-    """The most that a part gained that was judged to its end; minus infinity if none was."""
-    return max((each.score for _, each in tried if each.score is not None), default=-math.inf) - incumbent.mean
+def _gains(incumbent: Incumbent, judgement: Judgement) -> bool:
+    """Whether what was judged to its end scores higher than the incumbent."""
+    return judgement.score is not None and judgement.score > incumbent.mean + TOLERANCE
 
 
 def _best(incumbent: Incumbent, edits: Edits, tried: Sequence[tuple[Edits, Judgement]]) -> Judged:
@@ -152,13 +151,14 @@ def _in_order(incumbent: Incumbent, edits: Edits, halved: Edits) -> list[int]:
 
 def _ledger(incumbent: Incumbent, edits: Edits, part: Edits, judgement: Judgement) -> tuple[LedgerEntry, ...]:
     """What became of each edit; what it gained and lost is known of one that was judged alone."""
-    if len(part) > 1:
-        why = (Why.TAKEN_WHOLE if judgement.passed else Why.JUDGED_WHOLE).because()
-        known = {edit: LedgerEntry(edit, kept=judgement.passed, reason=why) for edit in part}
+    passed = judgement.passed
+    together, beside = (Why.TAKEN_WHOLE, Why.OUTDONE) if passed else (Why.JUDGED_WHOLE, Why.JUDGED_WHOLE)
+    if len(part) == 1:
+        own: tuple[LedgerEntry, ...] = (judged_alone(incumbent, part, judgement),)
     else:
-        known = {part[0]: judged_alone(incumbent, part, judgement)}
-    left_out = (Why.OUTDONE if judgement.passed else Why.JUDGED_WHOLE).because()
-    return tuple(known.get(edit, LedgerEntry(edit, reason=left_out)) for edit in edits)
+        own = ledger_as_one(part, together, kept=passed)
+    known = {entry.edit: entry for entry in (*ledger_as_one(edits, beside, kept=False), *own)}
+    return tuple(known[edit] for edit in edits)
 
 
 def judged_alone(incumbent: Incumbent, edits: Edits, judgement: Judgement) -> LedgerEntry:
