@@ -34,7 +34,9 @@ def seven_techniques() -> dict[str, Any]:
     """All seven techniques, each with the numbers that it is tried with beside the shipped ones.
 
     Returns:
-        Keyword arguments of `DLPOTeleprompter`.
+        Keyword arguments of `DLPOTeleprompter`; the judge is that of the default.
+
+    Source: DLPO (arXiv 2503.13413); the numbers are ours.
     """
     rate, limit = default_settings()["techniques"]
     return {
