@@ -112,7 +112,7 @@ class Settings:
 
     def asks_critic(self, predictors: int) -> bool:
         """Whether a critic is asked before the writer, in a program with so many predictors to edit."""
-        return predictors > 1 if self.critic is None else self.critic
+        return predictors > 1 and self.update == "most_blamed" if self.critic is None else self.critic
 
     @property
     def prunes(self) -> bool:
@@ -169,8 +169,8 @@ def _is_number(value: Any) -> bool:
 
 # Failing examples that a step looks at, unless told otherwise or there are fewer.
 BATCH_SIZE = 8
-# Text gradients in a step of a single predictor. Of several predictors a critic sees the whole batch: it tells better
-# which is at fault.
+# Text gradients in a step of a single predictor. Of several predictors each has one, which sees the whole batch: two
+# requests for each took more tokens and brought no more.
 GRADIENTS = 2
 
 

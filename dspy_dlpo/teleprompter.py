@@ -51,8 +51,9 @@ class DLPOTeleprompter(Teleprompter):
         gradients: Text gradients of each predictor in a step, at least 1: as many requests share the batch, and their
             edits are pooled. None for 2 with one predictor and 1 with several.
         critic: Whether a critique is asked for before the edits, in a request of its own, as the paper does. If not,
-            the writer says in one reply what is wrong and how to mend it, for fewer tokens. None for only
-            where there are several predictors: a critic tells which of them is at fault.
+            the writer says in one reply what is wrong and how to mend it, for fewer tokens. Among several predictors
+            more edits go to the one at fault if a critic is asked; on drawn worlds less was gained so. None for only
+            where `update` asks who is blamed most.
         update: Which predictors a step updates: ``"all"`` that took part, less those that a critic finds right; the
             ``"most_blamed"`` by its critics; or one after the other, ``"in_turn"``.
         parameters: The kinds of text that may change: ``"instructions"``, ``"fields"`` (what the fields of signatures

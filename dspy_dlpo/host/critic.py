@@ -128,7 +128,9 @@ class Critic:
         if not self._asks:
             demos = [demo(i, each) for i, each in enumerate(self._demos.get(name) or (), start=1)]
             failures = [lines_of(i, row, name) for i, row in enumerate(rows, start=1)]
-            shown = replace(shown, failures=failures, demos=demos)
+            around = account_of(name, rows)
+            whole = f"{self._account}\n{around}" if around else ""
+            shown = replace(shown, failures=failures, demos=demos, around=whole)
         examples = tuple(row.example for row in rows[: len(shown.failures)])
         most = FOR_WRITER if text else None
         self._evidence[name, examples] = replace(shown, failures=shown.failures[:most])

@@ -17,6 +17,7 @@ SHORTEST_EXAMPLE = 60
 
 # Input fields that requests have only where they hold something, and what stands in them.
 FIELDS = {
+    "around": "the whole program; where another part of it is at fault, leave these instructions as they are",
     "critique": "what the instructions lack or get wrong",
     "answers": "the answers that there are, and what was answered instead",
     "successes": "some examples that it got right",
@@ -33,21 +34,28 @@ class Evidence:
         successes: Runs that went right.
         answers: Which answers are expected, and what was answered instead; empty where there are no labels.
         demos: Solved examples that the predictor is shown, for a writer that no critic tells of them.
+        around: The program around the predictor, for a writer that no critic tells whose fault it is; empty for a
+            predictor that runs alone.
     """
 
     failures: Sequence[Lines] = ()
     successes: Sequence[Lines] = ()
     answers: str = ""
     demos: Sequence[str] = ()
+    around: str = ""
 
 
 def beside(evidence: Evidence, room: int) -> dict[str, str]:
-    """The answers, and as many of the successes and demos as fit, by the name of their field.
+    """The program, the answers, and as many of the successes and demos as fit, by the name of their field.
 
-    Of so many tokens the answers take half at most, the successes a third of what is left, and the demos a third of
-    what is left then: the failures, which share it with them, are what the request is about.
+    Of so many tokens the program takes a quarter at most, the answers half of what is left, the successes a third of
+    what is left then, and the demos a third of the rest: the failures, which share it with them, are what the request
+    is about.
     """
     texts = {}
+    if evidence.around and room > 0:
+        texts["around"] = clipped(evidence.around, room // 4)
+        room -= tokens(texts["around"])
     if evidence.answers and room > 0:
         texts["answers"] = clipped(evidence.answers, room // 2)
         room -= tokens(texts["answers"])
@@ -62,14 +70,14 @@ def beside(evidence: Evidence, room: int) -> dict[str, str]:
 
 @lru_cache(maxsize=64)
 def with_fields(signature: Any, names: tuple[str, ...]) -> Any:
-    """A signature with some of `FIELDS` more: critique and answers before the examples that went wrong, others last.
+    """A signature with some of `FIELDS` more: successes and demos last, others before the examples that went wrong.
 
     After them, names of answers could be taken for what the last example was answered.
     """
     made = signature
     for name in names:
         inputs = list(made.input_fields)
-        place = inputs.index("failures") if name in ("critique", "answers") else len(inputs)
+        place = len(inputs) if name in ("successes", "module_demos") else inputs.index("failures")
         made = made.insert(place, name, dspy.InputField(desc=FIELDS[name]), str)
     made.__name__ = signature.__name__
     return made
