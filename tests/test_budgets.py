@@ -100,7 +100,7 @@ def test_time_ends_a_run_and_leaves_time_to_select(monkeypatch):
             calls.append(request)
             return super().complete(request)
 
-    monkeypatch.setattr("dspy_dlpo.compilation.time", SimpleNamespace(monotonic=lambda: 0.01 * len(calls)))
+    monkeypatch.setattr("dspy_dlpo.run.compilation.time", SimpleNamespace(monotonic=lambda: 0.01 * len(calls)))
     monkeypatch.setattr("dspy_dlpo.simulation.model.SimulatedEngine", Counting)
     result, *_ = compiled(Budget(seconds=2.0), threads=8)
     assert result.ended == "the budget is spent: seconds"

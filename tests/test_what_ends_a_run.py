@@ -127,11 +127,11 @@ def press(times: int):
 
     def happens():
         if first.acquire(blocking=False):
-            logging.getLogger("dspy_dlpo.interrupt").addHandler(notice)
+            logging.getLogger("dspy_dlpo.run.interrupt").addHandler(notice)
             for _ in range(times):
                 os.kill(os.getpid(), signal.SIGINT)
                 assert noticed.wait(PATIENCE)
-            logging.getLogger("dspy_dlpo.interrupt").removeHandler(notice)
+            logging.getLogger("dspy_dlpo.run.interrupt").removeHandler(notice)
 
     notice = Notice()
     return happens

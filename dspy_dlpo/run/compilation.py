@@ -14,7 +14,6 @@ from typing import Any
 
 import dspy
 
-from dspy_dlpo import selection
 from dspy_dlpo.core.budget import Account, Used
 from dspy_dlpo.core.controller import controlled
 from dspy_dlpo.core.copying import NoCopying
@@ -29,7 +28,6 @@ from dspy_dlpo.core.result import Comparison, DLPOResult
 from dspy_dlpo.core.roles import Row
 from dspy_dlpo.core.runs import RunCache
 from dspy_dlpo.core.storage import RESULT, RunDirectory
-from dspy_dlpo.fingerprint import fingerprint
 from dspy_dlpo.host.answer_forms import answer_forms
 from dspy_dlpo.host.answers import expected_answers
 from dspy_dlpo.host.critic import Critic
@@ -47,12 +45,14 @@ from dspy_dlpo.host.prompting import PromptModel
 from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.host.values import as_text
 from dspy_dlpo.host.writer import Writer
-from dspy_dlpo.interrupt import Interrupted, StopSignals
-from dspy_dlpo.log import log_shown
-from dspy_dlpo.preflight import Preflight
-from dspy_dlpo.recorder import Recorder
-from dspy_dlpo.reserve import check_budget, planned_selection
-from dspy_dlpo.settings import BATCH_SIZE, Data, Settings
+from dspy_dlpo.run import selection
+from dspy_dlpo.run.fingerprint import fingerprint
+from dspy_dlpo.run.interrupt import Interrupted, StopSignals
+from dspy_dlpo.run.log import log_shown
+from dspy_dlpo.run.preflight import Preflight
+from dspy_dlpo.run.recorder import Recorder
+from dspy_dlpo.run.reserve import planned_selection
+from dspy_dlpo.run.settings import BATCH_SIZE, Data, Settings
 
 logger = logging.getLogger(__name__)
 
@@ -64,19 +64,16 @@ class Compilation:
         settings: The optimizer's arguments.
         student: The program; not changed.
         data: Its examples.
+        preflight: Program and models, checked.
 
     Raises:
-        ValueError: If no language model is configured, a price is needed and unknown, or text to freeze is nowhere in
-            the program.
-        ProgramError: If the program has no instructions to optimize.
+        ValueError: If there is a file already that asks the run to end.
         ControllerError: If the controller chooses what the settings refuse.
         RunDirectoryError: If the run directory cannot be used.
     """
 
-    def __init__(self, settings: Settings, student: dspy.Module, data: Data) -> None:
+    def __init__(self, settings: Settings, student: dspy.Module, data: Data, preflight: Preflight) -> None:
         self._settings, self._student, self._data = settings, student, data
-        preflight = Preflight(settings, student, data)
-        check_budget(settings, student, data)
         self._start, self._predictors = preflight.prompts, preflight.predictors
         self._plan = self._planned(preflight)
         self._warnings = preflight.without_room()

@@ -21,9 +21,9 @@ from dspy_dlpo.core.paths import absolute_path
 from dspy_dlpo.core.plan import Controller, Stopping
 from dspy_dlpo.core.technique import Technique
 from dspy_dlpo.core.turns import UPDATES
-from dspy_dlpo.examples import as_examples, distinct, repeated, split_holdout, unseen
 from dspy_dlpo.host.metric import MetricAdapter
 from dspy_dlpo.host.parameters import KINDS
+from dspy_dlpo.run.examples import as_examples, distinct, repeated, split_holdout, unseen
 
 
 @dataclass(frozen=True)

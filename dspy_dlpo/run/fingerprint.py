@@ -20,7 +20,7 @@ from dspy_dlpo.host.content import ContentHasher, module_state
 from dspy_dlpo.host.models import model_options, without_secrets
 from dspy_dlpo.host.parameters import read_prompts
 from dspy_dlpo.host.program import describe
-from dspy_dlpo.settings import Data, Settings
+from dspy_dlpo.run.settings import Data, Settings
 
 logger = logging.getLogger(__name__)
 
