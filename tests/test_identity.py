@@ -338,11 +338,11 @@ def test_a_directory_of_an_earlier_version_is_refused_in_words(tmp_path):
     optimizer = DLPOTeleprompter(TASK.metric, budget=Budget(40), log_dir=folder, task_model=lm, prompt_model=lm)
     optimizer.compile(TASK.program, trainset=TASK.trainset, valset=TASK.valset)
     stored = json.loads((folder / "run.json").read_text())
-    del stored["identity"]
+    stored["identity"] = 3
     (folder / "run.json").write_text(json.dumps(stored))
     with pytest.raises(
         ResumeError,
-        match=r"told data, programs and metrics apart, or why edits were kept, in another way.*another directory",
+        match=r"told data, programs and metrics apart, or wrote what happened, in another way.*another directory",
     ):
         optimizer.compile(TASK.program, trainset=TASK.trainset, valset=TASK.valset)
 

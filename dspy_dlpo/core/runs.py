@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from dspy_dlpo.core.budget import Account, BudgetSpent, RunEnds
+from dspy_dlpo.core.errors import MetricError, ModelError
+from dspy_dlpo.core.events import What
 from dspy_dlpo.core.history import Prompts, prompts_key
 from dspy_dlpo.core.roles import Failure, Forward, Row, RunRequest
 from dspy_dlpo.core.unscored import Unscored
@@ -120,21 +122,22 @@ class RunCache:
     def _send(self, pairs: Sequence[Pair]) -> None:
         requests: list[RunRequest] = []
         ended: RunEnds | None = None
+        sent = 0
         for start in range(0, len(pairs), self.wave):
             wave = [
                 RunRequest(prompts, x, len(self.rows(prompts, x))) for prompts, x in pairs[start : start + self.wave]
             ]
+            made = [each for each in wave if self._is_recorded(each)]
             try:
-                self.account.charge(len(wave), sum(map(self._is_recorded, wave)))
+                self.account.charge(len(wave) - len(made))
             except RunEnds as end:
                 # An earlier process may have made a part of this wave before its money ended: that counts here too.
-                made = [each for each in wave if self._is_recorded(each)]
-                self.account.charge(len(made), len(made))
                 requests += made
                 ended = end
                 break
             requests += wave
-        rows = self._forward(requests) if requests else []
+            sent += len(wave) - len(made)
+        rows = self._made(requests, sent) if requests else []
         for request, row in zip(requests, rows, strict=True):
             if row is not None:
                 self.restore(prompts_key(request.prompts), request.example, row)
@@ -146,6 +149,16 @@ class RunCache:
             raise BudgetSpent
         if ended is not None:
             raise ended
+
+    def _made(self, requests: Sequence[RunRequest], sent: int) -> Sequence[Row | None]:
+        """Make runs; what a dead model or metric refused is not in flight any more."""
+        state = self.account.log.state
+        before = state.count(What.RUN)
+        try:
+            return self._forward(requests)
+        except (ModelError, MetricError):
+            self.account.refund(sent - (state.count(What.RUN) - before))
+            raise
 
 
 def _by_key(pairs: Sequence[Pair]) -> dict[Key, Pair]:

@@ -12,10 +12,11 @@ from dspy.utils.exceptions import is_retryable_lm_error
 
 from dspy_dlpo.core.errors import MetricError, ModelError
 from dspy_dlpo.core.roles import Failure, Row, RunRequest, TraceStep
+from dspy_dlpo.core.tally import Tally
 from dspy_dlpo.host.breakage import place_of
 from dspy_dlpo.host.feedback import PredictorFeedback
 from dspy_dlpo.host.lm_errors import behind, is_permanent, one_line
-from dspy_dlpo.host.meter import Meter, Tally
+from dspy_dlpo.host.meter import Meter
 from dspy_dlpo.host.metric import MetricAdapter, RangeError
 from dspy_dlpo.host.program import EvaluationCopies, call, predictor_name, repeating
 from dspy_dlpo.host.secrets import Redactor
@@ -42,13 +43,11 @@ class Hooks:
     Args:
         recorded: Gives the row, and what it used, of a request that was answered before; None if it was not.
         may_start: Whether one more run may go out beside so many in flight.
-        on_sent: Told how many runs are to go out; a negative number takes back those that did not.
         on_row: Told of every new row as its run ends, and once more if its score is settled later.
     """
 
     recorded: Callable[[RunRequest], tuple[Row, Spent] | None] = lambda request: None
     may_start: Callable[[int], bool] = lambda in_flight: True
-    on_sent: Callable[[int], None] = lambda runs: None
     on_row: Callable[[RunRequest, Row, Spent], None] = lambda request, row, spent: None
 
 
@@ -121,8 +120,6 @@ class Evaluator:
                 new.append(i)
                 continue
             rows[i], spent[i] = known
-            for role, tally in known[1].items():
-                self._meter.add(role, tally)
         self._make(requests, new, rows, spent)
         self._settle(requests, rows, spent)
         return rows
@@ -134,7 +131,6 @@ class Evaluator:
         if not new:
             return
         jobs = [(self._copies.get(requests[i].prompts, requests[i].rollout), requests[i]) for i in new]
-        self._hooks.on_sent(len(jobs))
         done = []
 
         def on_done(index: int, result: tuple[Row, Spent] | AbandonedError) -> None:
@@ -148,13 +144,7 @@ class Evaluator:
             self._watch_metric([rows[i] for i in done])
 
         patience, may_start = self._call_timeout, self._hooks.may_start
-        try:
-            in_threads(self._run, jobs, self._num_threads, timeout=patience, may_start=may_start, on_done=on_done)
-        except (ModelError, MetricError):  # what a dead model refused is not in flight any more
-            self._hooks.on_sent(len(done) - len(jobs))
-            raise
-        if len(done) < len(jobs):
-            self._hooks.on_sent(len(done) - len(jobs))
+        in_threads(self._run, jobs, self._num_threads, timeout=patience, may_start=may_start, on_done=on_done)
 
     def _watch(self, row: Row) -> None:
         """Give a model up that does not answer any more.

@@ -11,8 +11,9 @@ import dspy
 
 from dspy_dlpo.core.history import Prompts, prompts_key
 from dspy_dlpo.core.roles import Row, RunRequest
+from dspy_dlpo.core.tally import Tally
 from dspy_dlpo.host.lm_errors import one_line
-from dspy_dlpo.host.meter import Meter, Scope, Tally
+from dspy_dlpo.host.meter import Meter, Scope
 from dspy_dlpo.host.metric import MetricAdapter
 from dspy_dlpo.host.program import EvaluationCopies, predictor_name, repeating
 from dspy_dlpo.host.replay import Step, is_step, run_of, values_of
@@ -30,13 +31,13 @@ class FeedbackHooks:
 
     Args:
         remembers: Whether a later process may go on with the run.
-        recorded: Gives what was said of a run before, and what that used; None if it was not asked.
+        recorded: Gives what was said of a run before; None if it was not asked.
         may_start: Whether one more run may be asked about beside so many in flight.
         on_said: Told what was said of a run, and what that used, before it is shown to anybody.
     """
 
     remembers: bool = False
-    recorded: Callable[[RunRequest], tuple[Texts, Tally] | None] = lambda request: None
+    recorded: Callable[[RunRequest], Texts | None] = lambda request: None
     may_start: Callable[[int], bool] = lambda in_flight: True
     on_said: Callable[[RunRequest, Texts, Tally], None] = lambda request, texts, spent: None
 
@@ -133,8 +134,7 @@ class PredictorFeedback:
         for i in due:
             known = None if _key(requests[i]) in self._said else self._hooks.recorded(requests[i])
             if known is not None:
-                self._said[_key(requests[i])] = known[0]
-                self._meter.add("metric", known[1])
+                self._said[_key(requests[i])] = known
         self._ask_all([(requests[i], rows[i]) for i in due if _key(requests[i]) not in self._said])
         return [
             replace(row, feedbacks=self._said.get(_key(request), {})) if i in due else row

@@ -18,11 +18,12 @@ from dspy.utils.exceptions import AdapterParseError, LMUnsupportedFeatureError
 from pydantic import BaseModel
 
 from dspy_dlpo.core.errors import ModelError
+from dspy_dlpo.core.tally import Tally
 from dspy_dlpo.host.adapters import ADAPTERS
 from dspy_dlpo.host.cutting import is_cut, used_all
 from dspy_dlpo.host.fitting import most_tokens, tokens
 from dspy_dlpo.host.lm_errors import is_permanent, is_too_long, one_line
-from dspy_dlpo.host.meter import Meter, Tally
+from dspy_dlpo.host.meter import Meter
 from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.host.threads import AbandonedError, in_threads
 
@@ -93,13 +94,13 @@ class AskHooks:
     """What a `PromptModel` asks and tells, all on the caller's thread.
 
     Args:
-        recorded: Gives the answer, and what it used, of a request that was answered before; None if it was not.
+        recorded: Gives the answer to a request that was answered before; None if it was not.
         check: Called before requests go out; raises if no more may be spent.
         on_sent: Told how many requests go out.
         on_answer: Told of every new answer, and what it used, before it is handed on.
     """
 
-    recorded: Callable[[Ask], tuple[Answer, Tally] | None] = lambda ask: None
+    recorded: Callable[[Ask], Answer | None] = lambda ask: None
     check: Callable[[], None] = lambda: None
     on_sent: Callable[[int], None] = lambda asks: None
     on_answer: Callable[[Ask, Answer, Tally], None] = lambda ask, answer, spent: None
@@ -183,8 +184,7 @@ class PromptModel:
         for i, ask in enumerate(asks):
             known = self._hooks.recorded(ask)
             if known is not None:
-                answers[i] = known[0]
-                self._meter.add(ask.role, known[1])
+                answers[i] = known
         new = [i for i in range(len(asks)) if i not in answers]
         if new:
             self._hooks.check()

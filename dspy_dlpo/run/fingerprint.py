@@ -12,7 +12,7 @@ from typing import Any
 
 import dspy
 
-from dspy_dlpo.core.memory import IDENTITY
+from dspy_dlpo.core.opening import IDENTITY
 from dspy_dlpo.core.sentences import ENGLISH
 from dspy_dlpo.core.thresholds import THRESHOLDS
 from dspy_dlpo.host.code import is_own

@@ -191,16 +191,14 @@ def _table(scored: Sequence[Scored], common: Sequence[int]) -> tuple[np.ndarray[
     return rows[0], rows[1:]
 
 
-def prune(run: Run, prompts: Prompts, keep_left: int) -> Prompts:
-    """Delete every sentence whose deletion does not lower the judged score, until only `keep_left` runs are left."""
-    run.runs.account.reserved = keep_left
+def prune(run: Run, prompts: Prompts) -> Prompts:
+    """Delete every sentence whose deletion does not lower the judged score, as far as the budget goes."""
     began = len(run.history)
     try:
         while (shorter := run.prune_one(prompts, began)) is not None:
             prompts = shorter
     except (RunEnds, ModelError, MetricError) as error:
         logger.debug("pruning ended: %s", error)
-    run.runs.account.reserved = 0
     return prompts
 
 

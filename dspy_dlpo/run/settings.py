@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import dspy
@@ -113,6 +114,13 @@ class Settings:
     def asks_critic(self, predictors: int) -> bool:
         """Whether a critic is asked before the writer, in a program with so many predictors to edit."""
         return predictors > 1 if self.critic is None else self.critic
+
+    @property
+    def stop_file(self) -> Path | None:
+        """The file that ends a run when it appears; None for none."""
+        if self.stopping.stop_file is not None:
+            return Path(self.stopping.stop_file)
+        return None if self.log_dir is None else Path(self.log_dir) / "stop"
 
     @property
     def prunes(self) -> bool:

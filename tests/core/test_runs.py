@@ -102,9 +102,8 @@ def test_a_wave_that_cannot_be_paid_for_is_not_made() -> None:
 
 def test_what_an_earlier_process_made_of_a_wave_before_its_money_ended_counts() -> None:
     account = Account(Budget(usd=1.0), used=lambda: Used({"usd": 1.0}, {"usd": 0.1}))
-    account.recorded = 3
     runs = RunCache(World(lambda text, x, rollout: 1.0), account, 4, lambda request: request.example < 3)
     prompts = {"solve": "Start."}
     with pytest.raises(BudgetSpent):
         runs.ensure([(prompts, x) for x in range(4)])
-    assert (len(runs), account.spent, account.recorded) == (3, 3, 0)
+    assert (len(runs), account.log.state.paid) == (3, 0)
