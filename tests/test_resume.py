@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from waiting import PATIENCE
 
 from dspy_dlpo import Budget, DLPOTeleprompter, EditJudge, ResumeError, RunDirectoryError, WholeJudge
 from dspy_dlpo.core.events import event_from_json
+from dspy_dlpo.core.opening import open_log
 from dspy_dlpo.core.storage import RunDirectory, read_history, read_state
 from dspy_dlpo.simulation import Noise, engine_of, simulated_lm, simulated_task
 
@@ -78,6 +80,34 @@ def test_a_run_cut_anywhere_ends_as_the_undisturbed_one_and_asks_for_nothing_twi
         per_run = round(task_calls / result.spent["metric_calls"])
         assert new_task == task_calls - per_run * done.count("RunDone"), count
         assert new_prompt == prompt_calls - done.count("ReplyDone"), count
+
+
+def test_a_log_cut_at_any_byte_is_gone_on_with_to_the_same_program(tmp_path):
+    result, *_ = compiled(tmp_path / "whole", calls=100, noise=0.1)
+    content, draw = (tmp_path / "whole" / "events.jsonl").read_bytes(), random.Random(0)
+    for i in range(12):
+        folder = cut(tmp_path / "whole", tmp_path / str(i), 0)
+        end = draw.randrange(len(content))
+        (folder / "events.jsonl").write_bytes(content[:end])
+        again, *_ = compiled(folder, calls=100, noise=0.1)
+        assert again.best_prompts == result.best_prompts, end
+        if again.spent.get("lost", {}).get("metric_calls", 0) <= 8:  # what the budget keeps for a crash
+            assert story(again) == story(result), end
+        assert again.spent["metric_calls"] <= 100
+
+
+def test_what_is_written_is_what_the_live_run_knew(tmp_path, monkeypatch):
+    opened = []
+
+    def kept(*arguments):
+        opened.append(open_log(*arguments))
+        return opened[-1]
+
+    monkeypatch.setattr("dspy_dlpo.run.compilation.open_log", kept)
+    compiled(tmp_path / "run", calls=100)
+    assert read_state(tmp_path / "run") == opened[0].state
+    compiled(cut(tmp_path / "run", tmp_path / "cut", 80), calls=120)
+    assert read_state(tmp_path / "cut") == opened[1].state
 
 
 def test_what_was_in_flight_counts_as_spent(whole, tmp_path):
