@@ -51,7 +51,7 @@ def record_from_data(data: Mapping[str, Any]) -> Record:
 
 
 def row_from_data(data: Mapping[str, Any]) -> Row:
-    """The row that a line of ``calls.jsonl`` holds.
+    """The row that plain data hold.
 
     Raises:
         KeyError: If a field is missing.
