@@ -16,7 +16,7 @@ from dspy_dlpo.core.history import Record, prompts_key
 from dspy_dlpo.core.json_lines import to_json
 from dspy_dlpo.core.reading import record_from_data, row_from_data
 from dspy_dlpo.core.roles import Row, RunRequest
-from dspy_dlpo.core.tally import Tallies, Tally
+from dspy_dlpo.core.tally import Tallies, Tally, counted
 
 
 class What(str, Enum):
@@ -105,6 +105,11 @@ class RunDone:
     spent: Tallies = field(default_factory=dict)
     durable: ClassVar[bool] = False  # the next wave, or a record, takes it along
 
+    @classmethod
+    def of(cls, which: str, request: RunRequest, row: Row, spent: Tallies) -> RunDone:
+        """A run on one of the examples of a set."""
+        return cls(which, prompts_key(request.prompts), request.rollout, row, counted(spent))
+
     @property
     def key(self) -> Key:
         """What names it."""
@@ -150,6 +155,11 @@ class FeedbackDone(_Lasting):
     rollout: int
     feedbacks: Mapping[str, str]
     spent: Tallies = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, which: str, request: RunRequest, feedbacks: Mapping[str, str], spent: Tallies) -> FeedbackDone:
+        """What was said of a run on one of the examples of a set."""
+        return cls(which, prompts_key(request.prompts), request.example, request.rollout, feedbacks, counted(spent))
 
     @property
     def key(self) -> Key:

@@ -12,13 +12,18 @@ class RunLog:
     """Takes events in, one at a time, on one thread.
 
     Args:
-        write: Writes an event down; a run without a directory is remembered by nobody.
+        write: Writes an event down; None for a run that nobody can go on with.
         state: What was known before.
     """
 
-    def __init__(self, write: Callable[[Event], None] = lambda event: None, state: RunState | None = None) -> None:
+    def __init__(self, write: Callable[[Event], None] | None = None, state: RunState | None = None) -> None:
         self._write = write
         self.state = RunState() if state is None else state
+
+    @property
+    def is_written(self) -> bool:
+        """Whether another process may go on with the run."""
+        return self._write is not None
 
     def add(self, event: Event) -> None:
         """Write an event down, and take it in.
@@ -26,7 +31,8 @@ class RunLog:
         Raises:
             RunDirectoryError: If it cannot be written.
         """
-        self._write(event)
+        if self._write is not None:
+            self._write(event)
         self.state.apply(event)
 
     def take(self, key: Key) -> Done | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 
@@ -52,6 +52,11 @@ class Tally:
 
 
 Tallies = Mapping[str, Tally]
+
+
+def counted(spent: Tallies) -> dict[str, Tally]:
+    """What was spent by now, by role: who counts may go on counting."""
+    return {role: replace(tally) for role, tally in spent.items()}
 
 
 def summed(parts: Iterable[Tallies]) -> dict[str, Tally]:

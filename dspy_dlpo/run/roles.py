@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import dspy
 
 from dspy_dlpo.core.budget import Account
-from dspy_dlpo.core.events import Recorded, run_key
+from dspy_dlpo.core.events import Recorded
 from dspy_dlpo.core.history import History, Record
 from dspy_dlpo.core.log import RunLog
 from dspy_dlpo.core.loop import Run
@@ -29,7 +29,6 @@ from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.host.values import as_text
 from dspy_dlpo.host.writer import Writer
 from dspy_dlpo.run.expenses import Expenses
-from dspy_dlpo.run.hooks import ask_hooks, feedback_hooks, run_hooks
 from dspy_dlpo.run.setup import Setup
 
 
@@ -117,19 +116,19 @@ class Roles:
             num_threads=settings.threads,
             call_timeout=settings.call_timeout,
             redact=self._redact,
-            hooks=run_hooks(self._log, which, self._account.may_start),
+            log=self._log,
+            which=which,
+            may_start=self._account.may_start,
             feedback=feedback,
         )
         runs = RunCache(
             evaluator,
             self._account,
             judging.wave,
-            lambda request: run_key(which, request) in self._log.state.open,
+            which,
             width=self._width(),
             low=self._setup.low,
         )
-        for prompts, example, row in self._log.state.rows(which, settled=True):
-            runs.restore(prompts, example, row)
         self.caches.append(runs)
         return runs
 
@@ -149,12 +148,12 @@ class Roles:
             num_threads=settings.threads,
             call_timeout=settings.call_timeout,
             redact=self._redact,
-            hooks=ask_hooks(self._log, self._account.check),
+            log=self._log,
+            check=self._account.check,
         )
 
     def _feedback(self) -> PredictorFeedback:
         settings = self._setup.settings
-        remembers = settings.log_dir is not None
         return PredictorFeedback(
             self._metric,
             self._setup.data.train,
@@ -166,5 +165,6 @@ class Roles:
             num_threads=settings.threads,
             call_timeout=settings.call_timeout,
             redact=self._redact,
-            hooks=feedback_hooks(self._log, "train", self._account.may_start, remembers),
+            log=self._log,
+            may_start=self._account.may_start,
         )
