@@ -8,6 +8,15 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 
+def rounded(usd: float) -> float:
+    """US dollars to 12 decimals, a ten-thousandth of a token of the cheapest model.
+
+    So a sum is the same in whatever order its parts are added: without, a run on `Budget(usd=0.1)` that was killed
+    and gone on with could end a call earlier or later than one that was not.
+    """
+    return round(usd, 12)
+
+
 @dataclass
 class Tally:
     """What was spent.
@@ -45,6 +54,7 @@ class Tally:
         totals = self.__dict__
         for name, value in spent.items():
             totals[name] += value
+        self.usd = rounded(self.usd)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data; what is 0 is left out."""

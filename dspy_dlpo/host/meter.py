@@ -12,7 +12,7 @@ import dspy
 from dspy.utils.callback import ACTIVE_CALL_ID, BaseCallback
 from dspy.utils.usage_tracker import UsageTracker
 
-from dspy_dlpo.core.tally import Tallies, Tally, summary, summed
+from dspy_dlpo.core.tally import Tallies, Tally, rounded, summary, summed
 from dspy_dlpo.host.listening import Listening
 from dspy_dlpo.host.prices import Prices, tokens_of
 from dspy_dlpo.host.threads import HEARTBEAT, Heartbeat
@@ -185,7 +185,7 @@ class Meter(FailedCalls, UsageTracker):
         if cost is None:
             spent["unpriced"] = 1
         else:
-            spent["usd"] = cost
+            spent["usd"] = rounded(cost)
         with self._lock:
             self._count(scope, **spent)
 
