@@ -193,8 +193,10 @@ def test_runs_lost_in_a_crash_are_paid_from_what_is_kept_for_them():
 
 
 def test_a_request_to_stop_ends_what_is_not_recorded():
-    account = Account(Budget(metric_calls=20), stop=lambda: "enough")
-    account.charge(0)
+    log = after_a_kill(sent=4, done=4)
+    account = Account(Budget(metric_calls=20), log=log, stop=lambda: "enough")
+    assert log.take(("run", "train", "a", 0, 0))
+    assert account.spent == 1
     with pytest.raises(StopRequested, match="enough"):
         account.charge(1)
     assert not account.may_start(0)

@@ -204,23 +204,19 @@ class Account:
             BudgetSpent: If they cannot all be paid for; nothing is charged then.
             StopRequested: If the user asks the run to end.
         """
-        if not runs:
-            return
-        self.check()
-        if runs > self.left:
-            raise BudgetSpent
-        self.log.add(Sent(What.RUN, runs))
+        self.check(runs)
+        self.send(runs)
 
-    def refund(self, runs: int) -> None:
-        """Take back what was charged for runs that were not made."""
+    def send(self, runs: int) -> None:
+        """Write down that so many runs go out; a negative number takes back those that were not made."""
         if runs:
-            self.log.add(Sent(What.RUN, -runs))
+            self.log.add(Sent(What.RUN, runs))
 
-    def check(self) -> None:
-        """Make sure that more may be spent.
+    def check(self, runs: int = 0) -> None:
+        """Make sure that more may be spent, and that so many program runs can be paid for.
 
         Raises:
-            BudgetSpent: If a resource other than program runs is used up.
+            BudgetSpent: If they cannot, or a resource other than program runs is used up.
             StopRequested: If the user asks the run to end.
         """
         asked = self._stop()
@@ -229,6 +225,8 @@ class Account:
         spent = self._spent_up(0)
         if spent:
             raise BudgetSpent(spent)
+        if runs and runs > self.left:  # a request to the prompt model is none
+            raise BudgetSpent
 
     def may_start(self, in_flight: int) -> bool:
         """Whether one more run may go out beside those in flight."""

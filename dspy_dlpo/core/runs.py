@@ -135,7 +135,8 @@ class RunCache:
             ]
             made = [each for each in wave if self._is_recorded(each)]
             try:
-                self.account.charge(len(wave) - len(made))
+                if len(made) < len(wave):
+                    self.account.check(sent + len(wave) - len(made))
             except RunEnds as end:
                 # An earlier process may have made a part of this wave before its money ended: that counts here too.
                 requests += made
@@ -150,7 +151,7 @@ class RunCache:
         self._unscored.check()
         missing = sum(row is None for row in rows)
         if missing:
-            self.account.refund(missing)
+            self.account.send(-missing)
             self.account.check()
             raise BudgetSpent
         if ended is not None:
@@ -160,10 +161,11 @@ class RunCache:
         """Make runs; what a dead model or metric refused is not in flight any more."""
         state = self.account.log.state
         before = state.count(What.RUN)
+        self.account.send(sent)
         try:
             return self._forward(requests)
         except (ModelError, MetricError):
-            self.account.refund(sent - (state.count(What.RUN) - before))
+            self.account.send(state.count(What.RUN) - before - sent)
             raise
 
 
