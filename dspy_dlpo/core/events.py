@@ -29,20 +29,20 @@ class What(str, Enum):
 
 # What names something that came back, in any process. Of a run: the set of examples, the prompts, the example and the
 # repetition; of a request: its hash.
-Key = tuple[Any, ...]
+DoneKey = tuple[Any, ...]
 
 
-def run_key(which: str, request: RunRequest) -> Key:
+def run_key(which: str, request: RunRequest) -> DoneKey:
     """The key of a run of the program on one of the examples of a set."""
     return What.RUN.value, which, prompts_key(request.prompts), request.example, request.rollout
 
 
-def feedback_key(which: str, request: RunRequest) -> Key:
+def feedback_key(which: str, request: RunRequest) -> DoneKey:
     """The key of what the metric says of single predictors in a run."""
     return What.FEEDBACK.value, *run_key(which, request)[1:]
 
 
-def ask_key(ask: str) -> Key:
+def ask_key(ask: str) -> DoneKey:
     """The key of a reply of the prompt model."""
     return What.ASK.value, ask
 
@@ -82,7 +82,7 @@ class Sent(_Lasting):
 class Taken:
     """What came back to an earlier process is asked for again, and answers at no cost."""
 
-    key: Key
+    key: DoneKey
     durable: ClassVar[bool] = False
 
 
@@ -111,7 +111,7 @@ class RunDone:
         return cls(which, prompts_key(request.prompts), request.rollout, row, counted(spent))
 
     @property
-    def key(self) -> Key:
+    def key(self) -> DoneKey:
         """What names it."""
         return What.RUN.value, self.set, self.prompts, self.row.example, self.rollout
 
@@ -135,7 +135,7 @@ class ReplyDone(_Lasting):
     spent: Tallies = field(default_factory=dict)
 
     @property
-    def key(self) -> Key:
+    def key(self) -> DoneKey:
         """What names it."""
         return ask_key(self.ask)
 
@@ -162,7 +162,7 @@ class FeedbackDone(_Lasting):
         return cls(which, prompts_key(request.prompts), request.example, request.rollout, feedbacks, counted(spent))
 
     @property
-    def key(self) -> Key:
+    def key(self) -> DoneKey:
         """What names it."""
         return What.FEEDBACK.value, self.set, self.prompts, self.example, self.rollout
 

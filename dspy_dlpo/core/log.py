@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dspy_dlpo.core.events import Done, Event, Key, Taken
+from dspy_dlpo.core.events import Done, DoneKey, Event, Taken
 from dspy_dlpo.core.state import RunState
 
 
@@ -35,7 +35,7 @@ class RunLog:
             self._write(event)
         self.state.apply(event)
 
-    def take(self, key: Key) -> Done | None:
+    def take(self, key: DoneKey) -> Done | None:
         """What came back to an earlier process and was not taken yet, at no cost; None if there is no such thing."""
         if key not in self.state.open:
             return None

@@ -10,9 +10,9 @@ from dspy_dlpo.core.ending import EndedBy, Ending
 from dspy_dlpo.core.events import (
     BudgetRaised,
     Done,
+    DoneKey,
     Event,
     FeedbackDone,
-    Key,
     Recorded,
     ReplyDone,
     Resumed,
@@ -59,10 +59,10 @@ class RunState:
 
     budgets: list[dict[str, float]] = field(default_factory=list)
     history: list[Record] = field(default_factory=list)
-    done: dict[Key, Done] = field(default_factory=dict)
-    settled: set[Key] = field(default_factory=set)
-    open: set[Key] = field(default_factory=set)
-    fresh: list[Key] = field(default_factory=list)
+    done: dict[DoneKey, Done] = field(default_factory=dict)
+    settled: set[DoneKey] = field(default_factory=set)
+    open: set[DoneKey] = field(default_factory=set)
+    fresh: list[DoneKey] = field(default_factory=list)
     sent: Counter[str] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)
     spent: int = 0
@@ -147,7 +147,7 @@ class RunState:
             self.ended = ending
             self.since = len(self.history) if ending.by is EndedBy.UNUSABLE else self.since
 
-    def _take(self, key: Key) -> None:
+    def _take(self, key: DoneKey) -> None:
         spent = self.done[key].spent
         self.open.discard(key)
         self.fresh.append(key)

@@ -11,7 +11,7 @@ import dspy
 from dspy_dlpo.core.budget import Account, Budget
 from dspy_dlpo.core.thresholds import THRESHOLDS
 from dspy_dlpo.estimate.estimator import WIDEST, Estimator
-from dspy_dlpo.run.reserve import planned_selection
+from dspy_dlpo.run.selection import planned_selection
 from dspy_dlpo.run.settings import Data, Settings
 
 logger = logging.getLogger(__name__)

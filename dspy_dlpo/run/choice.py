@@ -17,7 +17,6 @@ from dspy_dlpo.core.result import Comparison
 from dspy_dlpo.core.runs import RunCache
 from dspy_dlpo.host.evaluation import EvaluateCallbacks
 from dspy_dlpo.run import selection
-from dspy_dlpo.run.reserve import planned_selection
 from dspy_dlpo.run.setup import Setup
 
 
@@ -48,7 +47,7 @@ class Selection:
 
     def __init__(self, setup: Setup, run: Run, log: RunLog, val_runs: Callable[[], RunCache]) -> None:
         self._setup, self._run, self._log, self._val_runs = setup, run, log, val_runs
-        self._n_finalists, self._n_val = planned_selection(setup.settings, setup.data)
+        self._n_finalists, self._n_val = selection.planned_selection(setup.settings, setup.data)
 
     def choose(self) -> Chosen:
         """Choose, once the steps have ended.

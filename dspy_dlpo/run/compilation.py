@@ -25,8 +25,8 @@ from dspy_dlpo.run.fingerprint import fingerprint
 from dspy_dlpo.run.interrupt import StopSignals
 from dspy_dlpo.run.log import log_shown
 from dspy_dlpo.run.preflight import Preflight
-from dspy_dlpo.run.reserve import planned_selection
 from dspy_dlpo.run.roles import Roles
+from dspy_dlpo.run.selection import planned_selection
 from dspy_dlpo.run.settings import Data, Settings
 from dspy_dlpo.run.setup import set_up
 
