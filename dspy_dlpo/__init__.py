@@ -26,10 +26,10 @@ _NAMES = {
     "core.task": ["Task"],
     "core.technique": ["Technique"],
     "core.update": ["Constraint", "Update"],
-    "estimate": ["Estimate"],
+    "estimate.estimate": ["Estimate"],
     "host.tools": ["load_program"],
-    "interrupt": ["Interrupted"],
     "presets": ["default_settings", "paper_settings", "seven_techniques", "tgd_settings"],
+    "run.interrupt": ["Interrupted"],
     "techniques": [
         "Annealing",
         "Contrastive",

@@ -20,10 +20,10 @@ from .core.space import search_space, tunable, with_params
 from .core.task import Task
 from .core.technique import Technique
 from .core.update import Constraint, Update
-from .estimate import Estimate
+from .estimate.estimate import Estimate
 from .host.tools import load_program
-from .interrupt import Interrupted
 from .presets import default_settings, paper_settings, seven_techniques, tgd_settings
+from .run.interrupt import Interrupted
 from .techniques import (
     Annealing,
     Contrastive,

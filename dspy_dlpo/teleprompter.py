@@ -18,10 +18,10 @@ from dspy_dlpo.core.history import Record
 from dspy_dlpo.core.judges import Judge
 from dspy_dlpo.core.plan import Controller, Stopping
 from dspy_dlpo.core.technique import Technique
-from dspy_dlpo.estimate import Estimate
+from dspy_dlpo.estimate.estimate import Estimate
 from dspy_dlpo.host.parameters import INSTRUCTIONS
 from dspy_dlpo.presets import default_settings
-from dspy_dlpo.settings import Settings, check_data
+from dspy_dlpo.run.settings import Settings, check_data
 
 logger = logging.getLogger(__name__)
 
@@ -193,14 +193,19 @@ class DLPOTeleprompter(Teleprompter):
         with the same `log_dir` goes on. Where something better was found by then it is returned, with a warning and a
         word behind the verdict.
         """
-        from dspy_dlpo.compilation import Compilation  # what only a run needs is imported for it
+        # What only a run needs is imported for it.
+        from dspy_dlpo.estimate.least_budget import check_budget
+        from dspy_dlpo.run.compilation import Compilation
+        from dspy_dlpo.run.preflight import Preflight
 
         if teacher:
             logger.warning("teacher= is not used by this optimizer")
         data = check_data(self.settings, trainset, valset)
         for note in data.notes:
             logger.warning("%s", note)
-        return Compilation(self.settings, student, data).run()
+        preflight = Preflight(self.settings, student, data)
+        check_budget(self.settings, student, data)
+        return Compilation(self.settings, student, data, preflight).run()
 
     def estimate(
         self,
@@ -228,6 +233,6 @@ class DLPOTeleprompter(Teleprompter):
                 fails, or nothing but time limits the run and no probe tells how much of it a run takes.
             ProgramError: If the program has no instructions to optimize.
         """
-        from dspy_dlpo.estimator import Estimator
+        from dspy_dlpo.estimate.estimator import Estimator
 
         return Estimator(self.settings, student, check_data(self.settings, trainset, valset)).estimate(probe)

@@ -32,8 +32,9 @@ log_dir = tempfile.mkdtemp()
 optimizer = DLPOTeleprompter(feedback_metric, budget=Budget(metric_calls=300), critic=True, log_dir=log_dir)
 result = optimizer.compile(task.program, trainset=task.trainset, valset=task.valset).detailed_results
 
-runs = [json.loads(line) for line in (Path(log_dir) / "calls.jsonl").read_text(encoding="utf-8").splitlines()]
-heard = next(row["feedback"] for row in runs if row.get("feedback", "").startswith("Wrong"))
+events = [json.loads(line) for line in (Path(log_dir) / "events.jsonl").read_text(encoding="utf-8").splitlines()]
+rows = [event["row"] for event in events if event["event"] == "RunDone"]
+heard = next(row["feedback"] for row in rows if row["feedback"].startswith("Wrong"))
 print("the metric said of one run:", heard)
 print("the critic made of some of them:", result.history.steps()[0].gradients[0].text.splitlines()[0])
 print("verdict (simulated model):", result.verdict)

@@ -8,6 +8,9 @@ from scripted import engine, fields, scripted_lm
 
 from dspy_dlpo import Budget, DLPOTeleprompter
 from dspy_dlpo.core.budget import Account, BudgetSpent, StopRequested, Used
+from dspy_dlpo.core.events import Resumed, RunDone, Sent, What
+from dspy_dlpo.core.log import RunLog
+from dspy_dlpo.core.roles import Row
 from dspy_dlpo.simulation import SimulatedEngine, engine_of, simulated_lm, simulated_task
 
 PRICE, LATENCY = (1.0, 4.0), 0.0005
@@ -100,7 +103,7 @@ def test_time_ends_a_run_and_leaves_time_to_select(monkeypatch):
             calls.append(request)
             return super().complete(request)
 
-    monkeypatch.setattr("dspy_dlpo.compilation.time", SimpleNamespace(monotonic=lambda: 0.01 * len(calls)))
+    monkeypatch.setattr("dspy_dlpo.run.expenses.time", SimpleNamespace(monotonic=lambda: 0.01 * len(calls)))
     monkeypatch.setattr("dspy_dlpo.simulation.model.SimulatedEngine", Counting)
     result, *_ = compiled(Budget(seconds=2.0), threads=8)
     assert result.ended == "the budget is spent: seconds"
@@ -159,31 +162,41 @@ def test_one_run_more_must_fit_beside_those_in_flight():
     account.check()
 
 
+def after_a_kill(sent: int, done: int) -> RunLog:
+    """A log that a further process goes on with, after so many runs were sent and so many came back."""
+    log = RunLog()
+    log.add(Sent(What.RUN, sent))
+    for x in range(done):
+        log.add(RunDone("train", "a", 0, Row(x, 1.0)))
+    log.add(Resumed())
+    return log
+
+
 def test_runs_that_are_recorded_cost_nothing_even_at_the_end():
-    account = Account(Budget(metric_calls=10))
+    log = after_a_kill(sent=6, done=6)
+    account = Account(Budget(metric_calls=10), log=log)
     account.charge(4)
-    account.recorded = 6
-    account.charge(6, recorded=6)
-    assert (account.spent, account.left, account.paid) == (10, 0, 10)
+    assert (account.spent, account.left) == (4, 0)
+    for x in range(6):
+        assert log.take(("run", "train", "a", x, 0)).row == Row(x, 1.0)
+    assert (account.spent, account.left, log.state.paid) == (10, 0, 10)
+    assert log.take(("run", "train", "a", 0, 0)) is None, "once"
     with pytest.raises(BudgetSpent):
         account.charge(1)
 
 
 def test_runs_lost_in_a_crash_are_paid_from_what_is_kept_for_them():
-    account = Account(Budget(metric_calls=100), kept=8)
-    assert account.left == 92
-    account.lost = 5
-    assert account.left == 92
-    account.lost = 11
-    assert account.left == 89
+    assert Account(Budget(metric_calls=100), kept=8).left == 92
+    assert Account(Budget(metric_calls=100), kept=8, log=after_a_kill(5, 0)).left == 92
+    assert Account(Budget(metric_calls=100), kept=8, log=after_a_kill(11, 0)).left == 89
     assert Account(Budget(metric_calls=20), kept=8).left == 18, "of a small budget a tenth is kept"
 
 
 def test_a_request_to_stop_ends_what_is_not_recorded():
-    account = Account(Budget(metric_calls=20))
-    account.stop = lambda: "enough"
-    account.recorded = 4
-    account.charge(4, recorded=4)
+    log = after_a_kill(sent=4, done=4)
+    account = Account(Budget(metric_calls=20), log=log, stop=lambda: "enough")
+    assert log.take(("run", "train", "a", 0, 0))
+    assert account.spent == 1
     with pytest.raises(StopRequested, match="enough"):
         account.charge(1)
     assert not account.may_start(0)

@@ -35,7 +35,7 @@ def test_the_demo_tells_the_whole_story(task, tmp_path):
         "--task-model openai/gpt-4o-mini --prompt-model openai/gpt-4o",
     ):
         assert said in done.output
-    assert (tmp_path / "run" / "history.jsonl").exists()
+    assert (tmp_path / "run" / "events.jsonl").exists()
 
 
 def test_the_demo_reads_questions_from_a_file(tmp_path):

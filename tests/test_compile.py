@@ -6,11 +6,12 @@ import sys
 
 import dspy
 import pytest
+from logs import events
 
 from dspy_dlpo import Budget, DLPOTeleprompter, EditJudge, Stopping, paper_settings, tgd_settings
 from dspy_dlpo.core.history import prompts_key
 from dspy_dlpo.core.sentences import count_words
-from dspy_dlpo.core.storage import read_history
+from dspy_dlpo.core.storage import read_history, read_state
 from dspy_dlpo.simulation import Landscape, Noise, engine_of, simulated_lm, simulated_task
 
 
@@ -177,15 +178,14 @@ def test_the_run_directory_holds_settings_history_and_every_call(tmp_path):
     _, better = compiled(calls=150, log_dir=log_dir)
     result = better.detailed_results
     assert [record.reason for record in read_history(log_dir)] == [record.reason for record in result.history]
-    settings = json.loads((log_dir / "run.json").read_text())
-    assert settings["budgets"] == [{"metric_calls": 150, "from_record": 0}]
-    calls = [json.loads(line) for line in (log_dir / "calls.jsonl").read_text().splitlines()]
-    task_calls = [call for call in calls if call["role"] == "task"]
+    assert json.loads((log_dir / "run.json").read_text())["settings"]["seed"] == 0
+    assert read_state(log_dir).budgets == [{"metric_calls": 150, "from_record": 0}]
+    task_calls = events(log_dir, "RunDone")
     assert len(task_calls) == result.spent["metric_calls"]
-    keys = [(call["set"], call["prompts"], call["example"], call["rollout"]) for call in task_calls]
+    keys = [(call["set"], call["prompts"], call["row"]["example"], call["rollout"]) for call in task_calls]
     assert len(set(keys)) == len(keys), "no run is paid for twice"
     assert prompts_key(result.start_prompts) in {call["prompts"] for call in task_calls}
-    assert len([call for call in calls if call["role"] == "writer"]) == result.spent["writer"]["calls"]
+    assert len(events(log_dir, "ReplyDone")) == result.spent["writer"]["calls"]
     assert json.loads((log_dir / "result.json").read_text())["verdict"] == result.verdict
     assert log_dir.stat().st_mode & 0o077 == 0
 

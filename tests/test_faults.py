@@ -11,6 +11,7 @@ from pathlib import Path
 import dspy
 import pytest
 from dspy.lm15 import AuthError, BillingError, RateLimitError
+from logs import events
 from scripted import engine, fields, result_of, scripted_lm
 from waiting import PATIENCE
 
@@ -59,8 +60,7 @@ def test_a_fifth_of_all_calls_may_fail(kinds, where, tmp_path):
     assert result.ended == "the budget is spent" or result.ended.startswith("every training example is right")
     assert result.comparison.best >= result.comparison.start
     assert any(record.accepted for record in result.history.steps()), "the run learns in spite of it"
-    rows = [json.loads(line) for line in (tmp_path / "calls.jsonl").read_text().splitlines()]
-    rows = [row for row in rows if row["role"] == "task"]
+    rows = [event["row"] for event in events(tmp_path, "RunDone")]
     lost = [row for row in rows if row["failure"] == "transport"]
     broken = [row for row in rows if row["failure"] == "program"]
     assert all(row["score"] is None for row in lost), "what is lost in transport is no wrong answer"
@@ -195,8 +195,7 @@ def test_a_lost_call_behind_another_error_is_missing_and_not_wrong(how, tmp_path
         log_dir=tmp_path,
     )
     optimizer.compile(Wrapped(how), trainset=TASK.trainset, valset=TASK.valset)
-    rows = [json.loads(line) for line in (tmp_path / "calls.jsonl").read_text().splitlines()]
-    failures = {row["failure"] for row in rows if row["role"] == "task"}
+    failures = {event["row"]["failure"] for event in events(tmp_path, "RunDone")}
     assert failures == {"", "transport"}
 
 
@@ -261,7 +260,7 @@ def test_a_call_that_hangs_is_abandoned_after_its_time(role, tmp_path):
     result = compiled(task_lm, prompt_lm, calls=200, call_timeout=0.3, num_threads=8, log_dir=tmp_path)
     assert time.monotonic() - began < 600, "no call that hangs was waited for"
     assert result.ended == "the budget is spent"
-    assert "abandoned: nothing happened for 0.3 s" in (tmp_path / "calls.jsonl").read_text()
+    assert "abandoned: nothing happened for 0.3 s" in (tmp_path / "events.jsonl").read_text()
 
 
 def test_a_call_that_hangs_does_not_hold_up_the_end_of_the_process(request):

@@ -5,8 +5,10 @@ from collections import Counter
 from dataclasses import replace
 
 import dspy
+import logs
 import pytest
 from dspy.utils.callback import BaseCallback
+from logs import events
 
 from dspy_dlpo import Budget, DLPOResult, DLPOTeleprompter
 from dspy_dlpo.core.roles import Row, TraceStep
@@ -38,8 +40,9 @@ def compiled(metric, task, calls=120, feedback_calls=None, **options):
 
 
 def lines_of(directory, role):
-    lines = [json.loads(line) for line in (directory / "calls.jsonl").read_text().splitlines()]
-    return [line for line in lines if line["role"] == role]
+    if role == "critic":
+        return [event for event in events(directory, "ReplyDone") if "critic" in event["spent"]]
+    return events(directory, {"task": "RunDone", "feedback": "FeedbackDone"}[role])
 
 
 @pytest.fixture
@@ -157,20 +160,15 @@ def test_a_run_that_was_killed_shows_its_critics_the_same_and_asks_nothing_twice
 
     whole = compiled(checked(first), task, log_dir=tmp_path / "run", num_threads=1)
     critiques = [line["ask"] for line in lines_of(tmp_path / "run", "critic")]
-    lines = (tmp_path / "run" / "calls.jsonl").read_text().splitlines(keepends=True)
-    kept = lines[: int(len(lines) * keep)]
-    marks = sum(json.loads(line)["role"] == "mark" for line in kept)
-    records = (tmp_path / "run" / "history.jsonl").read_text().splitlines(keepends=True)
-    (tmp_path / "run" / "calls.jsonl").write_text("".join(kept))
-    (tmp_path / "run" / "history.jsonl").write_text("".join(records[:marks]))
-    (tmp_path / "run" / "result.json").unlink()
+    logs.keep(tmp_path / "run", int(len(logs.lines(tmp_path / "run")) * keep))
+    kept = events(tmp_path / "run")
     resumed = compiled(checked(again), task, log_dir=tmp_path / "run", num_threads=1)
     assert resumed.best_prompts == whole.best_prompts
     assert [line["ask"] for line in lines_of(tmp_path / "run", "critic")] == critiques
     assert {name: resumed.spent[name] for name in ("scoring_calls", "feedback_calls")} == {
         name: whole.spent[name] for name in ("scoring_calls", "feedback_calls")
     }
-    asked_before = sum(1 for line in map(json.loads, kept) if line["role"] == "feedback" for _ in line["feedbacks"])
+    asked_before = sum(1 for line in kept if line["event"] == "FeedbackDone" for _ in line["feedbacks"])
     asked_again = sum(name is not None for name, _, _ in again)
     if holds != "object":
         assert asked_again == whole.spent["feedback_calls"] - asked_before

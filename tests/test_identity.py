@@ -17,9 +17,9 @@ from pydantic import BaseModel
 
 from dspy_dlpo import Budget, DLPOTeleprompter, ResumeError
 from dspy_dlpo.core.thresholds import THRESHOLDS
-from dspy_dlpo.fingerprint import fingerprint
 from dspy_dlpo.host.content import ContentHasher
-from dspy_dlpo.settings import check_data
+from dspy_dlpo.run.fingerprint import fingerprint
+from dspy_dlpo.run.settings import check_data
 from dspy_dlpo.simulation import simulated_lm, simulated_task
 
 LIMIT = 0.5
@@ -338,11 +338,11 @@ def test_a_directory_of_an_earlier_version_is_refused_in_words(tmp_path):
     optimizer = DLPOTeleprompter(TASK.metric, budget=Budget(40), log_dir=folder, task_model=lm, prompt_model=lm)
     optimizer.compile(TASK.program, trainset=TASK.trainset, valset=TASK.valset)
     stored = json.loads((folder / "run.json").read_text())
-    del stored["identity"]
+    stored["identity"] = 3
     (folder / "run.json").write_text(json.dumps(stored))
     with pytest.raises(
         ResumeError,
-        match=r"told data, programs and metrics apart, or why edits were kept, in another way.*another directory",
+        match=r"told data, programs and metrics apart, or wrote what happened, in another way.*another directory",
     ):
         optimizer.compile(TASK.program, trainset=TASK.trainset, valset=TASK.valset)
 
@@ -351,6 +351,6 @@ def test_a_run_under_other_thresholds_is_another_run(tmp_path, monkeypatch):
     lm, folder = simulated_lm(0), tmp_path / "run"
     optimizer = DLPOTeleprompter(TASK.metric, budget=Budget(40), log_dir=folder, task_model=lm, prompt_model=lm)
     optimizer.compile(TASK.program, trainset=TASK.trainset, valset=TASK.valset)
-    monkeypatch.setattr("dspy_dlpo.fingerprint.THRESHOLDS", replace(THRESHOLDS, stalled=4))
+    monkeypatch.setattr("dspy_dlpo.run.fingerprint.THRESHOLDS", replace(THRESHOLDS, stalled=4))
     with pytest.raises(ResumeError, match=r"thresholds.stalled was 3, now 4"):
         optimizer.compile(TASK.program, trainset=TASK.trainset, valset=TASK.valset)

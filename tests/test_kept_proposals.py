@@ -1,14 +1,14 @@
 """What was judged to its end when the budget ended is compared on held-out examples, and is the same after a kill."""
 
-import json
 import math
 import re
 from dataclasses import dataclass
 
 import dspy
 import pytest
+from logs import cut, events, lines
 from scripted import fields, given, scripted_lm
-from test_resume import cut, lines, story
+from test_resume import story
 
 from dspy_dlpo import Acceptance, Bar, Budget, DLPOTeleprompter, EditJudge
 from dspy_dlpo.core.history import History, StepContext, prompts_key
@@ -88,8 +88,7 @@ def compiled(log_dir, calls: int):
 
 def compared(folder) -> set[str]:
     """The keys of the prompts that ran on validation examples."""
-    log = [json.loads(line) for line in lines(folder)]
-    return {line["prompts"] for line in log if line["role"] == "task" and line["set"] == "val"}
+    return {event["prompts"] for event in events(folder, "RunDone") if event["set"] == "val"}
 
 
 def is_kept(result) -> bool:

@@ -38,7 +38,7 @@ def outcome(seed: int, graded: bool, judge: Judge) -> tuple[bool, bool]:
     plan = Plan(**settings, seed=seed, constraints={"solve": ()}, examples=[str(x) for x in range(TRAIN)])
     runs = runs_of(score("train"), limit=CALLS)
     count, n_val = selection.plan_selection(CALLS, VAL, 3)
-    runs.account.reserved = (count + 1) * n_val
+    runs.account.reserve((count + 1) * n_val)
     run = Run(plan, {"solve": "Start."}, runs, lambda prompts, rows, step: [TextGradient("solve", "no")], write)
     run.go()
     candidates = selection.finalists(run, count)

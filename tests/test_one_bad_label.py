@@ -4,6 +4,7 @@ import logging
 
 import dspy
 import pytest
+from logs import keep, lines
 
 from dspy_dlpo import Budget, DLPOTeleprompter, MetricError
 from dspy_dlpo.simulation import engine_of, simulated_lm, simulated_task
@@ -62,10 +63,7 @@ def test_a_metric_of_0_to_100_is_told_with_the_first_proposal_at_the_latest():
 def test_a_bad_value_and_a_kill_lead_to_the_same_end(tmp_path):
     metric = spoiled(None, "train")
     whole = compiled(metric, log_dir=tmp_path / "run")
-    lines = (tmp_path / "run" / "calls.jsonl").read_text().splitlines(keepends=True)
-    records = (tmp_path / "run" / "history.jsonl").read_text().splitlines(keepends=True)
-    (tmp_path / "run" / "calls.jsonl").write_text("".join(lines[: len(lines) // 2]))
-    (tmp_path / "run" / "history.jsonl").write_text("".join(records[: len(records) // 2]))
+    keep(tmp_path / "run", len(lines(tmp_path / "run")) // 2)
     again = compiled(metric, log_dir=tmp_path / "run")
     assert again.best_prompts == whole.best_prompts
     assert again.spent["unscored"] == whole.spent["unscored"]

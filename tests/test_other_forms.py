@@ -1,10 +1,10 @@
 """A model that cannot answer in the form asked for first: no step is lost, nothing is asked twice, limits hold."""
 
 import json
-import shutil
 
 import dspy
 import pytest
+from logs import cut, places
 from scripted import engine, fields, given, scripted_lm
 
 from dspy_dlpo import Budget, DLPOTeleprompter, EditJudge, LearningRate
@@ -82,22 +82,13 @@ def test_the_limit_of_edits_holds_in_every_form():
 
 def test_a_run_that_is_gone_on_with_asks_as_it_did_before(tmp_path):
     whole, runs, asks = compiled("lines", tmp_path / "whole")
-    log = (tmp_path / "whole" / "calls.jsonl").read_text().splitlines()
-    replies = [i for i, line in enumerate(log) if json.loads(line)["role"] == "writer"]
-    for number, place in enumerate(replies[:2]):
-        folder = tmp_path / f"cut{number}"
-        shutil.copytree(tmp_path / "whole", folder)
-        (folder / "calls.jsonl").write_text("".join(f"{line}\n" for line in log[: place + 1]))
-        history = (folder / "history.jsonl").read_text().splitlines()
-        marks = sum(json.loads(line)["role"] == "mark" for line in log[: place + 1])
-        (folder / "history.jsonl").write_text("".join(f"{line}\n" for line in history[:marks]))
-        (folder / "result.json").unlink()
+    for number, place in enumerate(places(tmp_path / "whole", "ReplyDone")[:2]):
+        folder = cut(tmp_path / "whole", tmp_path / f"cut{number}", place + 1)
+        replies = len(places(folder, "ReplyDone"))
         again, more_runs, more_asks = compiled("lines", folder)
         assert [record.asked for record in again.history] == [record.asked for record in whole.history]
         assert again.best_prompts == whole.best_prompts
-        assert len(more_asks) == len(asks) - sum(
-            json.loads(line)["role"] in ("critic", "writer") for line in log[: place + 1]
-        )
+        assert len(more_asks) == len(asks) - replies
         assert len(more_runs) < len(runs)
 
 

@@ -2,7 +2,7 @@
 
 import json
 import os
-import shutil
+import random
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -11,11 +11,14 @@ from pathlib import Path
 import dspy
 import pytest
 from dspy.lm15 import AuthError, ServerError
+from logs import cut, events, lines, places
 from scripted import result_of
 from waiting import PATIENCE
 
 from dspy_dlpo import Budget, DLPOTeleprompter, EditJudge, ResumeError, RunDirectoryError, WholeJudge
-from dspy_dlpo.core.storage import RunDirectory, read_history
+from dspy_dlpo.core.events import event_from_json
+from dspy_dlpo.core.opening import open_log
+from dspy_dlpo.core.storage import RunDirectory, read_history, read_state
 from dspy_dlpo.simulation import Noise, engine_of, simulated_lm, simulated_task
 
 ROOT = Path(__file__).parent.parent
@@ -46,25 +49,6 @@ def story(result):
     return [{**record, "seconds": 0, "spent": 0} for record in result.to_dict()["history"]]
 
 
-def lines(folder):
-    return (folder / "calls.jsonl").read_text().splitlines()
-
-
-def cut(whole, folder, count, torn=""):
-    """A copy of a run directory as it was after so many lines of its log, with the beginning of one more."""
-    shutil.copytree(whole, folder)
-    kept = lines(whole)[:count]
-    (folder / "calls.jsonl").write_text("".join(f"{line}\n" for line in kept) + torn)
-    marks = [json.loads(line)["record"] for line in kept if json.loads(line)["role"] == "mark"]
-    records = (whole / "history.jsonl").read_text().splitlines()
-    # The mark comes before its record: a process that died between them left the record out.
-    between = bool(kept) and json.loads(kept[-1])["role"] == "mark"
-    count = max(marks, default=-1) + 1 - between
-    (folder / "history.jsonl").write_text("".join(f"{line}\n" for line in records[:count]))
-    (folder / "result.json").unlink()
-    return folder
-
-
 SETTINGS = {
     "quiet": {},
     "noisy": {"noise": 0.1},
@@ -85,23 +69,51 @@ def whole(request, tmp_path_factory):
 
 def test_a_run_cut_anywhere_ends_as_the_undisturbed_one_and_asks_for_nothing_twice(whole, tmp_path):
     result, task_calls, prompt_calls, folder, settings = whole
-    log = [json.loads(line) for line in lines(folder)]
-    marks = [i + 1 for i, line in enumerate(log) if line["role"] in ("mark", "ended")]
+    log = events(folder)
+    marks = [i + 1 for i in places(folder, "Recorded", "StepsEnded")]
     for count in sorted({*range(0, len(log), max(1, len(log) // 8)), *marks}):
         torn = lines(folder)[count][: 1 + count % 40] if count < len(log) else ""
         again, new_task, new_prompt = compiled(cut(folder, tmp_path / str(count), count, torn), **settings)
         assert again.best_prompts == result.best_prompts, count
         assert story(again) == story(result), count
-        done = [line["role"] for line in log[:count]]
+        done = [event["event"] for event in log[:count]]
         per_run = round(task_calls / result.spent["metric_calls"])
-        assert new_task == task_calls - per_run * done.count("task"), count
-        assert new_prompt == prompt_calls - done.count("critic") - done.count("writer"), count
+        assert new_task == task_calls - per_run * done.count("RunDone"), count
+        assert new_prompt == prompt_calls - done.count("ReplyDone"), count
+
+
+def test_a_log_cut_at_any_byte_is_gone_on_with_to_the_same_program(tmp_path):
+    result, *_ = compiled(tmp_path / "whole", calls=100, noise=0.1)
+    content, draw = (tmp_path / "whole" / "events.jsonl").read_bytes(), random.Random(0)
+    for i in range(12):
+        folder = cut(tmp_path / "whole", tmp_path / str(i), 0)
+        end = draw.randrange(len(content))
+        (folder / "events.jsonl").write_bytes(content[:end])
+        again, *_ = compiled(folder, calls=100, noise=0.1)
+        assert again.best_prompts == result.best_prompts, end
+        if again.spent.get("lost", {}).get("metric_calls", 0) <= 8:  # what the budget keeps for a crash
+            assert story(again) == story(result), end
+        assert again.spent["metric_calls"] <= 100
+
+
+def test_what_is_written_is_what_the_live_run_knew(tmp_path, monkeypatch):
+    opened = []
+
+    def kept(*arguments):
+        opened.append(open_log(*arguments))
+        return opened[-1]
+
+    monkeypatch.setattr("dspy_dlpo.run.compilation.open_log", kept)
+    compiled(tmp_path / "run", calls=100)
+    assert read_state(tmp_path / "run") == opened[0].state
+    compiled(cut(tmp_path / "run", tmp_path / "cut", 80), calls=120)
+    assert read_state(tmp_path / "cut") == opened[1].state
 
 
 def test_what_was_in_flight_counts_as_spent(whole, tmp_path):
     result, _, _, folder, settings = whole
-    log = [json.loads(line) for line in lines(folder)]
-    sent = [i for i, line in enumerate(log) if line.get("what") == "task"][5]
+    log = events(folder)
+    sent = [i for i, event in enumerate(log) if event.get("what") == "run"][5]
     again, *_ = compiled(cut(folder, tmp_path / "run", sent + 1), **settings)
     assert again.spent["lost"]["metric_calls"] == log[sent]["number"]
     assert again.spent["metric_calls"] == result.spent["metric_calls"] + log[sent]["number"] <= CALLS
@@ -131,10 +143,9 @@ def test_a_raised_budget_goes_on_from_there_and_is_recorded(tmp_path):
     assert story(again)[: len(steps)] == steps, "what was done stays as it was"
     assert len(again.history) > len(first.history)
     assert asked[0] + more[0] == again.spent["metric_calls"] <= 400
-    budgets = json.loads((tmp_path / "run" / "run.json").read_text())["budgets"]
+    budgets = read_state(tmp_path / "run").budgets
     assert [budget["metric_calls"] for budget in budgets] == [150, 400]
-    task_calls = [json.loads(line) for line in lines(tmp_path / "run")]
-    keys = [(c["set"], c["prompts"], c["example"], c["rollout"]) for c in task_calls if c["role"] == "task"]
+    keys = [event_from_json(json.dumps(event)).key for event in events(tmp_path / "run", "RunDone")]
     assert len(keys) == len(set(keys)), "no run is paid for twice"
     third, *none = compiled(tmp_path / "run", calls=400)
     assert none == [0, 0]
@@ -148,7 +159,7 @@ def test_a_raised_run_that_is_cut_goes_on_within_its_budget(tmp_path):
     for i, share in enumerate((0.5, 0.7, 0.9)):
         count = int(len(lines(tmp_path / "run")) * share)
         folder = cut(tmp_path / "run", tmp_path / str(i), count)
-        paid = sum('"role": "task"' in line for line in lines(folder))
+        paid = len(places(folder, "RunDone"))
         result, new, _ = compiled(folder, calls=400)
         assert paid + new <= result.spent["metric_calls"] <= 400
 
@@ -159,8 +170,7 @@ def test_a_raised_run_that_dies_in_its_first_step_goes_on(tmp_path, share):
     compiled(tmp_path / "run", calls=120)
     old = len(lines(tmp_path / "run"))
     whole, *_ = compiled(tmp_path / "run", calls=320)
-    log = [json.loads(line) for line in lines(tmp_path / "run")]
-    first = next(i for i in range(old, len(log)) if log[i]["role"] == "mark")
+    first = next(i for i in places(tmp_path / "run", "Recorded") if i >= old)
     folder = cut(tmp_path / "run", tmp_path / "cut", old + 1 + int(share * (first - old - 1)))
     again, *_ = compiled(folder, calls=320)
     assert story(again) == story(whole)
@@ -178,9 +188,8 @@ def test_other_budgets_are_gone_on_with_alike(tmp_path, limits):
     again, *asked = compiled(tmp_path / "run", limits=limits)
     assert asked == [0, 0], "a finished run made again asks nothing"
     assert again.best_prompts == result.best_prompts
-    log = lines(tmp_path / "run")
-    log = log[: next(i for i, line in enumerate(log) if '"role": "planned"' in line) + 20]
-    for i, count in enumerate(range(5, len(log), len(log) // 9)):
+    end = places(tmp_path / "run", "SelectionPlanned")[0] + 20
+    for i, count in enumerate(range(5, end, end // 9)):
         again, *_ = compiled(cut(tmp_path / "run", tmp_path / str(i), count), limits=limits)
         assert again.best_prompts == result.best_prompts, count
         assert story(again) == story(result), count
@@ -343,11 +352,27 @@ def test_sets_in_examples_are_the_same_in_every_process(tmp_path):
 
 
 def test_files_of_something_else_are_not_emptied(tmp_path):
-    (tmp_path / "history.jsonl").write_text('{"mine": 1}\n')
-    (tmp_path / "calls.jsonl").write_text('{"mine": 1}\n')
-    with pytest.raises(RunDirectoryError, match=r"no run\.json.*another directory|is no record"):
+    (tmp_path / "events.jsonl").write_text('{"mine": 1}\n')
+    with pytest.raises(RunDirectoryError, match=r"is no event"):
         compiled(tmp_path)
-    assert (tmp_path / "history.jsonl").read_text() == '{"mine": 1}\n'
+    assert (tmp_path / "events.jsonl").read_text() == '{"mine": 1}\n'
+
+
+def test_events_of_a_run_that_nothing_names_are_not_emptied(tmp_path):
+    compiled(tmp_path / "run", calls=60)
+    before = lines(tmp_path / "run")
+    (tmp_path / "run" / "run.json").unlink()
+    with pytest.raises(RunDirectoryError, match=r"no run\.json.*another directory"):
+        compiled(tmp_path / "run", calls=60)
+    assert lines(tmp_path / "run") == before
+
+
+@pytest.mark.parametrize("name", ["calls.jsonl", "history.jsonl"])
+def test_what_an_earlier_version_wrote_is_refused_with_the_way_out(name, tmp_path):
+    (tmp_path / name).write_text('{"role": "task"}\n')
+    with pytest.raises(ResumeError, match=r"earlier version .*Pass another directory"):
+        compiled(tmp_path)
+    assert (tmp_path / name).read_text() == '{"role": "task"}\n'
 
 
 def test_a_disk_that_is_full_at_the_very_end_does_not_cost_the_program(tmp_path, monkeypatch, caplog):
@@ -404,8 +429,8 @@ def test_a_broken_line_in_the_middle_of_the_log_is_named(tmp_path):
     compiled(tmp_path / "run", calls=60)
     broken = lines(tmp_path / "run")
     broken[4] = broken[4][:10]
-    (tmp_path / "run" / "calls.jsonl").write_text("\n".join(broken) + "\n")
-    with pytest.raises(RunDirectoryError, match=r"line 5 of .*calls\.jsonl"):
+    (tmp_path / "run" / "events.jsonl").write_text("\n".join(broken) + "\n")
+    with pytest.raises(RunDirectoryError, match=r"line 5 of .*events\.jsonl"):
         compiled(tmp_path / "run", calls=60)
 
 
@@ -457,7 +482,7 @@ def test_a_full_disk_is_told_and_loses_nothing(size, tmp_path, request):
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "cannot be written" in done.stdout, done.stderr
     assert "it goes on from there" in done.stdout
-    recorded = sum('"role": "task"' in line for line in lines(folder))
+    recorded = len(places(folder, "RunDone"))
     result, task_calls, _ = compiled(tmp_path / "undisturbed")
     again, new, _ = compiled(folder)
     assert story(again) == story(result)
@@ -481,16 +506,3 @@ def test_what_a_directory_holds_can_be_read_while_it_is_in_use(tmp_path):
     held = RunDirectory(tmp_path / "run")
     assert list(read_history(tmp_path / "run")) == list(result.history)
     held.close()
-
-
-def test_a_record_that_is_ahead_of_its_calls_is_made_again(tmp_path):
-    first, _, _ = compiled(tmp_path / "whole")
-    log = [json.loads(line) for line in lines(tmp_path / "whole")]
-    number = next(i for i, line in enumerate(log) if line["role"] == "mark" and line["record"] == 2)
-    cut(tmp_path / "whole", tmp_path / "cut", number)
-    records = (tmp_path / "whole" / "history.jsonl").read_text().splitlines()
-    (tmp_path / "cut" / "history.jsonl").write_text("".join(f"{line}\n" for line in records[:3]))
-    again, _, _ = compiled(tmp_path / "cut")
-    assert story(again) == story(first)
-    assert again.best_prompts == first.best_prompts
-    assert again.spent["metric_calls"] == first.spent["metric_calls"]

@@ -38,7 +38,7 @@ def test_reading_a_directory_executes_nothing(tmp_path):
     marker = tmp_path / "executed"
     evil = f"__import__('os').system('touch {marker}')"
     record = {"__reduce__": evil, "kind": evil}
-    (tmp_path / "history.jsonl").write_text(json.dumps(record) + "\n" + evil + "\n")
+    (tmp_path / "events.jsonl").write_text(json.dumps({"event": "Recorded", "record": record}) + "\n" + evil + "\n")
     with pytest.raises(dspy_dlpo.RunDirectoryError):
         read_history(tmp_path)
     assert not marker.exists()
@@ -67,7 +67,7 @@ def test_no_key_reaches_a_file_a_log_a_result_or_an_error(address, tmp_path, cap
     )
     better = optimizer.compile(task.program, trainset=task.trainset, valset=task.valset)
     written = {path: path.read_text() for path in (tmp_path / "run").iterdir()}
-    assert "the judge was refused" in written[tmp_path / "run" / "calls.jsonl"]
+    assert "the judge was refused" in written[tmp_path / "run" / "events.jsonl"]
     said = [caplog.text, json.dumps(better.detailed_results.to_dict()), repr(optimizer.get_params()), *written.values()]
     for text in said:
         for secret in (KEY, VARIABLE):

@@ -4,8 +4,8 @@ import dspy
 import pytest
 
 from dspy_dlpo import Budget, DLPOTeleprompter, EditJudge
-from dspy_dlpo.examples import input_keys
-from dspy_dlpo.settings import check_data
+from dspy_dlpo.run.examples import input_keys
+from dspy_dlpo.run.settings import check_data
 from dspy_dlpo.simulation import simulated_lm, simulated_task
 
 TASK = simulated_task("object_counting", n_train=40, n_val=20)

@@ -137,7 +137,7 @@ def slow(system, user):
 class Notice(logging.Handler):
     def emit(self, record):
         noticed.set()
-logging.getLogger("dspy_dlpo.interrupt").addHandler(Notice())
+logging.getLogger("dspy_dlpo.run.interrupt").addHandler(Notice())
 lm = scripted_lm(slow)
 train = [dspy.Example(question=str(i), answer="1").with_inputs("question") for i in range(20)]
 def press():

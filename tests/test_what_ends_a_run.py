@@ -16,6 +16,7 @@ import dspy
 import pytest
 from click.testing import CliRunner
 from dspy.lm15 import AuthError
+from logs import events
 from scripted import fields, scripted_lm
 from waiting import PATIENCE
 
@@ -127,11 +128,11 @@ def press(times: int):
 
     def happens():
         if first.acquire(blocking=False):
-            logging.getLogger("dspy_dlpo.interrupt").addHandler(notice)
+            logging.getLogger("dspy_dlpo.run.interrupt").addHandler(notice)
             for _ in range(times):
                 os.kill(os.getpid(), signal.SIGINT)
                 assert noticed.wait(PATIENCE)
-            logging.getLogger("dspy_dlpo.interrupt").removeHandler(notice)
+            logging.getLogger("dspy_dlpo.run.interrupt").removeHandler(notice)
 
     notice = Notice()
     return happens
@@ -240,7 +241,7 @@ def check_directory(directory, folder, result, options):
     if directory == "begun anew":  # nothing in it was worth its money
         assert compiled(World(), folder).complete
         return
-    paid = (folder / "calls.jsonl").read_text().count('"role": "task"')
+    paid = len(events(folder, "RunDone"))
     (folder / "stop").unlink(missing_ok=True)
     world = World()
     # The same call ends in the same way, at little further cost.

@@ -13,11 +13,11 @@ from typing import Any
 import dspy
 
 from dspy_dlpo import DLPOResult
-from dspy_dlpo.claim import score_on_test
 from dspy_dlpo.core.history import prompts_key
 from dspy_dlpo.core.json_lines import to_json
 from dspy_dlpo.core.result import Comparison
-from dspy_dlpo.fingerprint import digest
+from dspy_dlpo.run.claim import score_on_test
+from dspy_dlpo.run.fingerprint import digest
 
 FILE = "test.json"
 # The finished prompts are longer than those of the run were on average.

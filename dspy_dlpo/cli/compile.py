@@ -20,6 +20,7 @@ from dspy_dlpo import DLPOResult, DLPOTeleprompter, Estimate, Interrupted, Task,
 from dspy_dlpo.cli import failing
 from dspy_dlpo.cli.claiming import claim, cost_of_claim
 from dspy_dlpo.cli.free import cost_nothing, is_simulated
+from dspy_dlpo.cli.loading import load_task
 from dspy_dlpo.cli.options import (
     UserPath,
     auto_option,
@@ -36,11 +37,10 @@ from dspy_dlpo.core.budget import AUTO, Budget
 from dspy_dlpo.core.ending import EndedBy, Ending
 from dspy_dlpo.core.errors import DLPOError
 from dspy_dlpo.core.paths import absolute_path
-from dspy_dlpo.examples import unseen
-from dspy_dlpo.loading import load_task
-from dspy_dlpo.preflight import Preflight
 from dspy_dlpo.progress import ProgressBar
 from dspy_dlpo.progress.streams import whole_lines
+from dspy_dlpo.run.examples import unseen
+from dspy_dlpo.run.preflight import Preflight
 
 _TASK_THREADS = 8
 

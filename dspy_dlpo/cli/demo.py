@@ -13,7 +13,6 @@ import dspy
 from rich.markup import escape
 
 from dspy_dlpo import DLPOResult, DLPOTeleprompter, Interrupted
-from dspy_dlpo.claim import score_on_test
 from dspy_dlpo.cli.failing import Stopped
 from dspy_dlpo.cli.free import is_simulated
 from dspy_dlpo.cli.options import UserPath, json_option, model_options, quiet_option
@@ -22,6 +21,7 @@ from dspy_dlpo.cli.showing import called, console, named_models, show_estimate, 
 from dspy_dlpo.cli.streams import stdout_kept
 from dspy_dlpo.core.budget import Budget
 from dspy_dlpo.progress import ProgressBar
+from dspy_dlpo.run.claim import score_on_test
 from dspy_dlpo.simulation import simulated_lm, simulated_task, task_names
 
 

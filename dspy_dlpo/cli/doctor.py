@@ -19,10 +19,10 @@ from dspy_dlpo.cli.checks.storage import check_storage
 from dspy_dlpo.cli.checks.tasks import MOST_CALLS, calls_of, check_data, check_metric, check_program
 from dspy_dlpo.cli.failing import FAILED, described
 from dspy_dlpo.cli.free import is_free
+from dspy_dlpo.cli.loading import load_task
 from dspy_dlpo.cli.options import json_option, model_options
 from dspy_dlpo.cli.showing import console, named_models, told_shortly
 from dspy_dlpo.cli.streams import can_ask, stdout_kept
-from dspy_dlpo.loading import load_task
 
 _COLOURS = {OK: "green", WARNING: "yellow", FAIL: "red"}
 

@@ -6,11 +6,11 @@ import json
 
 import click
 
+from dspy_dlpo.cli.loading import load_task
 from dspy_dlpo.cli.options import auto_option, budget_option, json_option, model_options, task_argument
 from dspy_dlpo.cli.showing import named_models, show_estimate, told_shortly
 from dspy_dlpo.cli.streams import stdout_kept
 from dspy_dlpo.core.budget import Budget
-from dspy_dlpo.loading import load_task
 from dspy_dlpo.teleprompter import DLPOTeleprompter
 
 

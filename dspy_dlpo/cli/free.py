@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import dspy
 
 from dspy_dlpo import Estimate
-from dspy_dlpo.preflight import Preflight
-from dspy_dlpo.settings import Settings
+from dspy_dlpo.run.preflight import Preflight
+from dspy_dlpo.run.settings import Settings
 from dspy_dlpo.simulation import engine_of
 
 

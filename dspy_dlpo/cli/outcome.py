@@ -14,7 +14,7 @@ from dspy_dlpo.core.history import Prompts
 from dspy_dlpo.core.result import Comparison
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.progress.telling import coloured, diff_lines
-from dspy_dlpo.selection import TOO_FEW
+from dspy_dlpo.run.selection import TOO_FEW
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from dspy_dlpo.cli.failing import told_shortly
-from dspy_dlpo.estimate import Estimate
+from dspy_dlpo.estimate.estimate import Estimate
 
 __all__ = ["called", "console", "named_models", "show_estimate", "show_next", "told_shortly"]
 

@@ -15,9 +15,9 @@ import click
 from rich.markup import escape
 
 from dspy_dlpo.cli.failing import Stopped
+from dspy_dlpo.cli.loading import load_tasks
 from dspy_dlpo.cli.showing import console, named_models, show_estimate, told_shortly
 from dspy_dlpo.cli.streams import stdout_kept
-from dspy_dlpo.loading import load_tasks
 
 # The commands' objectives by what is typed.
 OBJECTIVES = {"score": "score", "score,words": ("score", "words"), "score,usd": ("score", "usd")}

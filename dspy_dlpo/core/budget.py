@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from dspy_dlpo.core.checks import check_real, check_whole
 from dspy_dlpo.core.ending import EndedBy, Ending
+from dspy_dlpo.core.events import Sent, What
+from dspy_dlpo.core.log import RunLog
 from dspy_dlpo.core.thresholds import THRESHOLDS
 
 # Program runs of each preset, the selection on the validation set included.
@@ -135,7 +137,7 @@ class Used:
 
 
 class Account:
-    """What may still be spent.
+    """What may still be spent: a view of what a run's log says was spent already.
 
     Runs of the program are paid for before they are made, so their limit is never exceeded. Of the other resources it
     is known only afterwards what a run used: each run is let go only if, with those in flight, it fits on average.
@@ -145,31 +147,46 @@ class Account:
         reserved: Program runs that are set aside for what comes after the run.
         kept: Program runs that are kept for those that a crash may lose in flight.
         used: Gives what was used of the other resources.
+        log: The run's.
+        stop: Gives how the user asks the run to end; None while nobody does.
     """
 
     def __init__(
-        self, budget: Budget, reserved: int = 0, *, kept: int = 0, used: Callable[[], Used] = lambda: Used()
+        self,
+        budget: Budget,
+        reserved: int = 0,
+        *,
+        kept: int = 0,
+        used: Callable[[], Used] = lambda: Used(),
+        log: RunLog | None = None,
+        stop: Callable[[], Ending | None] = lambda: None,
     ) -> None:
+        self.log = RunLog() if log is None else log
         self.limit = math.inf if budget.metric_calls is None else budget.metric_calls
         self.kept = min(kept, int(THRESHOLDS.kept_share * self.limit)) if math.isfinite(self.limit) else kept
-        self.lost = 0  # program runs that were in flight when an earlier process died
-        self.spent = 0
-        self.recorded = 0  # program runs that the run directory remembers and this process has not asked for yet
         self.reserved = int(min(reserved, self.limit))
         self._clock = self.limit - self.reserved - self.kept
-        self.stop: Callable[[], Ending | None] = lambda: None  # how the user asks the run to end
         self._others = {name: limit for name, limit in budget.limits.items() if name != "metric_calls"}
-        self._used = used
+        self._used, self._stop = used, stop
+
+    @property
+    def spent(self) -> int:
+        """Program runs that decisions rest on: the clock. What earlier processes made beside is paid for, too."""
+        return self.log.state.spent
+
+    @property
+    def lost(self) -> int:
+        """Program runs that were in flight when an earlier process died."""
+        return self.log.state.lost[What.RUN.value]
 
     @property
     def left(self) -> float:
-        """Program runs that are neither spent nor set aside; infinite if they are not limited."""
-        return self.limit - self.reserved - max(self.kept, self.lost) - self.spent - self.recorded
+        """Program runs that are neither paid for nor set aside; infinite if they are not limited.
 
-    @property
-    def paid(self) -> int:
-        """Program runs that were paid for, by earlier processes too."""
-        return self.spent + self.recorded + self.lost
+        Of 100 with 25 set aside and 8 kept for a crash, 67; after a crash that lost 8 it is the same, as it took what
+        was kept for it.
+        """
+        return self.limit - self.reserved - max(self.kept, self.lost) - (self.log.state.paid - self.lost)
 
     @property
     def progress(self) -> float:
@@ -180,45 +197,40 @@ class Account:
             shares += [used.total.get(name, 0.0) / max(1e-9, self._available(name, used, 0)) for name in self._others]
         return min(1.0, max(shares))
 
-    def charge(self, runs: int, recorded: int = 0) -> None:
+    def charge(self, runs: int) -> None:
         """Pay for runs before they are made.
-
-        Args:
-            runs: Program runs.
-            recorded: How many of them the run directory remembers; they were paid for before.
 
         Raises:
             BudgetSpent: If they cannot all be paid for; nothing is charged then.
             StopRequested: If the user asks the run to end.
         """
-        if runs > recorded:
-            self.check()
-            if runs - recorded > self.left:
-                raise BudgetSpent
-        self.spent += runs
-        self.recorded -= recorded
+        self.check(runs)
+        self.send(runs)
 
-    def refund(self, runs: int) -> None:
-        """Take back what was charged for runs that were not made."""
-        self.spent -= runs
+    def send(self, runs: int) -> None:
+        """Write down that so many runs go out; a negative number takes back those that were not made."""
+        if runs:
+            self.log.add(Sent(What.RUN, runs))
 
-    def check(self) -> None:
-        """Make sure that more may be spent.
+    def check(self, runs: int = 0) -> None:
+        """Make sure that more may be spent, and that so many program runs can be paid for.
 
         Raises:
-            BudgetSpent: If a resource other than program runs is used up.
+            BudgetSpent: If they cannot, or a resource other than program runs is used up.
             StopRequested: If the user asks the run to end.
         """
-        asked = self.stop()
+        asked = self._stop()
         if asked is not None:
             raise StopRequested(asked)
         spent = self._spent_up(0)
         if spent:
             raise BudgetSpent(spent)
+        if runs and runs > self.left:  # a request to the prompt model is none
+            raise BudgetSpent
 
     def may_start(self, in_flight: int) -> bool:
         """Whether one more run may go out beside those in flight."""
-        return self.stop() is None and not self._spent_up(in_flight)
+        return self._stop() is None and not self._spent_up(in_flight)
 
     def affordable(self) -> float:
         """How many more program runs the resources pay for, with a margin; infinite if none is limited."""
@@ -230,9 +242,17 @@ class Account:
             counts.append(0.0 if not math.isfinite(free) else free / of_finalist if each > 0 else math.inf)
         return max(0.0, min(counts))
 
+    def reserve(self, runs: int) -> None:
+        """Set so many program runs aside, of those that are not spent."""
+        self.reserved = int(min(runs, self.limit - self.spent))
+
     def release(self) -> None:
         """Make what was set aside available."""
         self.reserved = 0
+
+    def heed(self, stop: Callable[[], Ending | None]) -> None:
+        """Take from now on another word for how the run is asked to end."""
+        self._stop = stop
 
     def _spent_up(self, in_flight: int) -> str:
         """The first resource that does not pay for one more run beside those in flight; empty if all do."""

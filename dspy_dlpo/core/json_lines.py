@@ -35,7 +35,7 @@ def parse_lines(path: Path, parse: Callable[[str], T]) -> list[T]:
             parsed.append(parse(line))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             if number < len(lines):
-                raise RunDirectoryError(f"line {number} of {path} is no record: {error}") from error
+                raise RunDirectoryError(f"line {number} of {path} is no event: {error}") from error
     return parsed
 
 

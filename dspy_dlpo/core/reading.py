@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,16 +10,6 @@ from dspy_dlpo.core.history import Asked, Fault, LedgerEntry, Record
 from dspy_dlpo.core.reasons import reason_from_data
 from dspy_dlpo.core.roles import Failure, Row, TraceStep
 from dspy_dlpo.core.update import Note, TextGradient
-
-
-def record_from_json(line: str) -> Record:
-    """The record that `to_json` wrote.
-
-    Raises:
-        ValueError: If the line is no JSON.
-        KeyError: If a field is missing.
-    """
-    return record_from_data(json.loads(line))
 
 
 def record_from_data(data: Mapping[str, Any]) -> Record:
@@ -51,13 +40,12 @@ def record_from_data(data: Mapping[str, Any]) -> Record:
 
 
 def row_from_data(data: Mapping[str, Any]) -> Row:
-    """The row that a line of ``calls.jsonl`` holds.
+    """The row that plain data hold.
 
     Raises:
         KeyError: If a field is missing.
     """
-    newer: dict[str, Any] = {"feedbacks": {}, "values": {}, "mistake": ""}  # not in records of older versions
-    fields = {each: data.get(each, newer[each]) if each in newer else data[each] for each in Row.__dataclass_fields__}
+    fields = {each: data[each] for each in Row.__dataclass_fields__}
     trace = tuple(TraceStep(**step) for step in data["trace"])
     return Row(**{**fields, "trace": trace, "failure": Failure(data["failure"])})
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from dspy_dlpo.core.budget import Account, BudgetSpent, RunEnds
+from dspy_dlpo.core.errors import MetricError, ModelError
+from dspy_dlpo.core.events import What, run_key
 from dspy_dlpo.core.history import Prompts, prompts_key
 from dspy_dlpo.core.roles import Failure, Forward, Row, RunRequest
 from dspy_dlpo.core.unscored import Unscored
@@ -26,7 +28,7 @@ class RunCache:
         forward: Makes the runs of a wave.
         account: Pays for them, before they are made.
         wave: Runs between two decisions. Decisions read finished waves, so the number of threads changes nothing.
-        is_recorded: Whether a run was paid for by an earlier process, and will be answered at no cost.
+        which: What the examples are called in the log; what its records rest on is there from the beginning.
         width: Runs that go out together at most, where no decision stands between them, in whole waves; None for all.
         low: The lowest legal score; None for the lowest so far.
     """
@@ -36,7 +38,7 @@ class RunCache:
         forward: Forward,
         account: Account,
         wave: int = 8,
-        is_recorded: Callable[[RunRequest], bool] = lambda request: False,
+        which: str = "train",
         *,
         width: int | None = None,
         low: float | None = 0.0,
@@ -45,10 +47,12 @@ class RunCache:
         self.wave = wave
         self._width = None if width is None else max(1, width // wave) * wave
         self._forward = forward
-        self._is_recorded = is_recorded
+        self._which = which
         self._rows: dict[Key, list[Row]] = {}
         self._scores: dict[Key, tuple[float, ...]] = {}
         self._unscored = Unscored(low)
+        for prompts, example, row in account.log.state.rows(which, settled=True):
+            self._restore(prompts, example, row)
 
     def failures(self) -> Counter[str]:
         """How many runs the program failed in, by the exception, and where if it is a mistake of its own code."""
@@ -103,13 +107,17 @@ class RunCache:
         """Runs that were not lost in transport: one that the metric cannot score is not paid for again."""
         return len(self._scores.get(key, ())) + self._unscored.count(key)
 
-    def restore(self, key: str, example: int, row: Row) -> None:
+    def _restore(self, key: str, example: int, row: Row) -> None:
         """Take a run in that was made before, under the key of its prompts; it is not paid for again."""
         self._rows.setdefault((key, example), []).append(row)
         self._unscored.add(key, example, row)
         if row.score is None:
             return
         self._scores[key, example] = (*self._scores.get((key, example), ()), row.score)
+
+    def _is_recorded(self, request: RunRequest) -> bool:
+        """Whether a run was paid for by an earlier process, and will be answered at no cost."""
+        return run_key(self._which, request) in self.account.log.state.open
 
     def _make(self, pairs: Sequence[Pair]) -> None:
         """Make runs, as many together as may be; of what cannot all be paid for, the first waves."""
@@ -120,32 +128,45 @@ class RunCache:
     def _send(self, pairs: Sequence[Pair]) -> None:
         requests: list[RunRequest] = []
         ended: RunEnds | None = None
+        sent = 0
         for start in range(0, len(pairs), self.wave):
             wave = [
                 RunRequest(prompts, x, len(self.rows(prompts, x))) for prompts, x in pairs[start : start + self.wave]
             ]
+            made = [each for each in wave if self._is_recorded(each)]
             try:
-                self.account.charge(len(wave), sum(map(self._is_recorded, wave)))
+                if len(made) < len(wave):
+                    self.account.check(sent + len(wave) - len(made))
             except RunEnds as end:
                 # An earlier process may have made a part of this wave before its money ended: that counts here too.
-                made = [each for each in wave if self._is_recorded(each)]
-                self.account.charge(len(made), len(made))
                 requests += made
                 ended = end
                 break
             requests += wave
-        rows = self._forward(requests) if requests else []
+            sent += len(wave) - len(made)
+        rows = self._made(requests, sent) if requests else []
         for request, row in zip(requests, rows, strict=True):
             if row is not None:
-                self.restore(prompts_key(request.prompts), request.example, row)
+                self._restore(prompts_key(request.prompts), request.example, row)
         self._unscored.check()
         missing = sum(row is None for row in rows)
         if missing:
-            self.account.refund(missing)
+            self.account.send(-missing)
             self.account.check()
             raise BudgetSpent
         if ended is not None:
             raise ended
+
+    def _made(self, requests: Sequence[RunRequest], sent: int) -> Sequence[Row | None]:
+        """Make runs; what a dead model or metric refused is not in flight any more."""
+        state = self.account.log.state
+        before = state.count(What.RUN)
+        self.account.send(sent)
+        try:
+            return self._forward(requests)
+        except (ModelError, MetricError):
+            self.account.send(state.count(What.RUN) - before - sent)
+            raise
 
 
 def _by_key(pairs: Sequence[Pair]) -> dict[Key, Pair]:

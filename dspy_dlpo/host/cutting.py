@@ -10,7 +10,7 @@ from typing import Any
 import dspy
 
 from dspy_dlpo.core.sentences import split
-from dspy_dlpo.host.meter import Tally
+from dspy_dlpo.core.tally import Tally
 
 # DSPy's mark of a field.
 MARK = re.compile(r"\[\[ ##[^\[\]\n]*## \]\]")

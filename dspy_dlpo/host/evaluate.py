@@ -11,11 +11,14 @@ import dspy
 from dspy.utils.exceptions import is_retryable_lm_error
 
 from dspy_dlpo.core.errors import MetricError, ModelError
+from dspy_dlpo.core.events import RunDone, run_key
+from dspy_dlpo.core.log import RunLog
 from dspy_dlpo.core.roles import Failure, Row, RunRequest, TraceStep
+from dspy_dlpo.core.tally import Tallies
 from dspy_dlpo.host.breakage import place_of
 from dspy_dlpo.host.feedback import PredictorFeedback
 from dspy_dlpo.host.lm_errors import behind, is_permanent, one_line
-from dspy_dlpo.host.meter import Meter, Tally
+from dspy_dlpo.host.meter import Meter
 from dspy_dlpo.host.metric import MetricAdapter, RangeError
 from dspy_dlpo.host.program import EvaluationCopies, call, predictor_name, repeating
 from dspy_dlpo.host.secrets import Redactor
@@ -30,26 +33,6 @@ LOST_IN_A_ROW = 24
 
 # So many runs that the metric could not score before it ever did, and it does not work.
 NEVER_SCORED = 8
-
-# What a run of the program used, by role.
-Spent = Mapping[str, Tally]
-
-
-@dataclass(frozen=True)
-class Hooks:
-    """What an `Evaluator` asks and tells, all on the caller's thread.
-
-    Args:
-        recorded: Gives the row, and what it used, of a request that was answered before; None if it was not.
-        may_start: Whether one more run may go out beside so many in flight.
-        on_sent: Told how many runs are to go out; a negative number takes back those that did not.
-        on_row: Told of every new row as its run ends, and once more if its score is settled later.
-    """
-
-    recorded: Callable[[RunRequest], tuple[Row, Spent] | None] = lambda request: None
-    may_start: Callable[[int], bool] = lambda in_flight: True
-    on_sent: Callable[[int], None] = lambda runs: None
-    on_row: Callable[[RunRequest, Row, Spent], None] = lambda request, row, spent: None
 
 
 @dataclass(frozen=True)
@@ -74,7 +57,10 @@ class Evaluator:
         num_threads: Runs in parallel, at least 1.
         call_timeout: Seconds without a sign of life after which a run is abandoned; None to wait for ever.
         redact: Keeps keys out of errors.
-        hooks: What is asked and told.
+        log: Has the runs of earlier processes, and is told of each new one as it ends, and once more if its score is
+            settled later.
+        which: What the examples are called there.
+        may_start: Whether one more run may go out beside so many in flight.
         feedback: Keeps runs that the metric may be asked about later; None if it never is.
     """
 
@@ -90,13 +76,16 @@ class Evaluator:
         num_threads: int = 8,
         call_timeout: float | None = None,
         redact: Redactor | None = None,
-        hooks: Hooks | None = None,
+        log: RunLog | None = None,
+        which: str = "train",
+        may_start: Callable[[int], bool] = lambda in_flight: True,
         feedback: PredictorFeedback | None = None,
     ) -> None:
         self._feedback = feedback
         self._copies, self._examples, self._metric, self._meter = copies, examples, metric, meter
         self._low, self._num_threads, self._call_timeout = low, num_threads, call_timeout
-        self._redact, self._hooks = redact or Redactor(), hooks or Hooks()
+        self._redact, self._may_start = redact or Redactor(), may_start
+        self._log, self._which = RunLog() if log is None else log, which
         self._task_model, self._repeating = task_model, dict[int, Any]()
         self._given: dict[int, _Given] = {}
         self._lost = 0
@@ -113,48 +102,39 @@ class Evaluator:
             MetricError: If the metric fails before it has ever succeeded.
         """
         rows: list[Row | None] = [None] * len(requests)
-        spent: dict[int, Spent] = {}
+        spent: dict[int, Tallies] = {}
         new = []
         for i, request in enumerate(requests):
-            known = self._hooks.recorded(request)
-            if known is None:
+            done = self._log.take(run_key(self._which, request))
+            if isinstance(done, RunDone):
+                rows[i], spent[i] = done.row, done.spent
+            else:
                 new.append(i)
-                continue
-            rows[i], spent[i] = known
-            for role, tally in known[1].items():
-                self._meter.add(role, tally)
         self._make(requests, new, rows, spent)
         self._settle(requests, rows, spent)
         return rows
 
     def _make(
-        self, requests: Sequence[RunRequest], new: Sequence[int], rows: list[Row | None], spent: dict[int, Spent]
+        self, requests: Sequence[RunRequest], new: Sequence[int], rows: list[Row | None], spent: dict[int, Tallies]
     ) -> None:
         """Make the new runs, and tell of each as it ends."""
         if not new:
             return
         jobs = [(self._copies.get(requests[i].prompts, requests[i].rollout), requests[i]) for i in new]
-        self._hooks.on_sent(len(jobs))
         done = []
 
-        def on_done(index: int, result: tuple[Row, Spent] | AbandonedError) -> None:
+        def on_done(index: int, result: tuple[Row, Tallies] | AbandonedError) -> None:
             i = new[index]
             if isinstance(result, AbandonedError):
                 result = self._abandoned(requests[i], result)
             rows[i], spent[i] = result
             done.append(i)
-            self._hooks.on_row(requests[i], *result)
+            self._log.add(RunDone.of(self._which, requests[i], *result))
             self._watch(result[0])
             self._watch_metric([rows[i] for i in done])
 
-        patience, may_start = self._call_timeout, self._hooks.may_start
-        try:
-            in_threads(self._run, jobs, self._num_threads, timeout=patience, may_start=may_start, on_done=on_done)
-        except (ModelError, MetricError):  # what a dead model refused is not in flight any more
-            self._hooks.on_sent(len(done) - len(jobs))
-            raise
-        if len(done) < len(jobs):
-            self._hooks.on_sent(len(done) - len(jobs))
+        patience, may_start = self._call_timeout, self._may_start
+        in_threads(self._run, jobs, self._num_threads, timeout=patience, may_start=may_start, on_done=on_done)
 
     def _watch(self, row: Row) -> None:
         """Give a model up that does not answer any more.
@@ -181,7 +161,7 @@ class Evaluator:
         shown = ", ".join(f"{name}={one_line(text)[:60]!r}" for name, text in row.inputs.items())
         return MetricError(" ".join(filter(None, [said, self._advice, f"The example was: {shown[:200]}."])))
 
-    def _run(self, job: tuple[dspy.Module, RunRequest]) -> tuple[Row, Spent]:
+    def _run(self, job: tuple[dspy.Module, RunRequest]) -> tuple[Row, Tallies]:
         program, request = job
         example, given = self._examples[request.example], self._given_to(request)
         with self._meter.run("task", trace=Trace(), lm=self._general_model(request.rollout)) as task:
@@ -237,7 +217,7 @@ class Evaluator:
         given = self._given_to(request)
         return Row(request.example, score, given.inputs_text, given.labels_text, **found)
 
-    def _abandoned(self, request: RunRequest, error: AbandonedError) -> tuple[Row, Spent]:
+    def _abandoned(self, request: RunRequest, error: AbandonedError) -> tuple[Row, Tallies]:
         """The row of a run that hung, which says nothing of the prompts, and what it had used by then."""
         row = replace(self._row(request), failure=Failure.TRANSPORT, error=f"abandoned: {error}")
         return row, {role: replace(tally) for role, tally in error.heartbeat.spent}
@@ -264,7 +244,7 @@ class Evaluator:
         mistake = place_of(error) if failure == Failure.PROGRAM else ""
         return replace(row, score=low, failure=failure, error=f"{type(error).__name__}: {said}", mistake=mistake)
 
-    def _settle(self, requests: Sequence[RunRequest], rows: list[Row | None], spent: Mapping[int, Spent]) -> None:
+    def _settle(self, requests: Sequence[RunRequest], rows: list[Row | None], spent: Mapping[int, Tallies]) -> None:
         """Score the runs that broke where that can only be told now, and end a metric that has never worked.
 
         What it cannot score later, whether it raises, returns no number or leaves its range, is a missing score.
@@ -284,7 +264,7 @@ class Evaluator:
             if row is None or row.score is not None or row.failure != Failure.PROGRAM:
                 continue
             rows[i] = settled = replace(row, score=low)
-            self._hooks.on_row(requests[i], settled, spent[i])
+            self._log.add(RunDone.of(self._which, requests[i], settled, spent[i]))
 
 
 def _raised(error: str) -> str:

@@ -9,10 +9,13 @@ from typing import Any
 
 import dspy
 
+from dspy_dlpo.core.events import FeedbackDone, feedback_key
 from dspy_dlpo.core.history import Prompts, prompts_key
+from dspy_dlpo.core.log import RunLog
 from dspy_dlpo.core.roles import Row, RunRequest
+from dspy_dlpo.core.tally import Tally
 from dspy_dlpo.host.lm_errors import one_line
-from dspy_dlpo.host.meter import Meter, Scope, Tally
+from dspy_dlpo.host.meter import Meter, Scope
 from dspy_dlpo.host.metric import MetricAdapter
 from dspy_dlpo.host.program import EvaluationCopies, predictor_name, repeating
 from dspy_dlpo.host.replay import Step, is_step, run_of, values_of
@@ -22,23 +25,8 @@ from dspy_dlpo.host.threads import AbandonedError, in_threads
 logger = logging.getLogger(__name__)
 
 Texts = Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class FeedbackHooks:
-    """What `PredictorFeedback` asks and tells, all on the caller's thread.
-
-    Args:
-        remembers: Whether a later process may go on with the run.
-        recorded: Gives what was said of a run before, and what that used; None if it was not asked.
-        may_start: Whether one more run may be asked about beside so many in flight.
-        on_said: Told what was said of a run, and what that used, before it is shown to anybody.
-    """
-
-    remembers: bool = False
-    recorded: Callable[[RunRequest], tuple[Texts, Tally] | None] = lambda request: None
-    may_start: Callable[[int], bool] = lambda in_flight: True
-    on_said: Callable[[RunRequest, Texts, Tally], None] = lambda request, texts, spent: None
+# Critics are shown training examples alone.
+TRAIN = "train"
 
 
 @dataclass(frozen=True)
@@ -68,7 +56,8 @@ class PredictorFeedback:
         num_threads: Runs asked about in parallel, at least 1.
         call_timeout: As for the evaluator.
         redact: Keeps keys out of what is said.
-        hooks: What is asked and told.
+        log: Has what was said to earlier processes, and is told what is said of a run before it is shown to anybody.
+        may_start: Whether one more run may be asked about beside so many in flight.
     """
 
     def __init__(
@@ -84,12 +73,13 @@ class PredictorFeedback:
         num_threads: int = 8,
         call_timeout: float | None = None,
         redact: Redactor | None = None,
-        hooks: FeedbackHooks | None = None,
+        log: RunLog | None = None,
+        may_start: Callable[[int], bool] = lambda in_flight: True,
     ) -> None:
         self._metric, self._examples, self._copies, self._meter = metric, examples, copies, meter
         self._predictors, self._limit, self._task_model = frozenset(predictors), limit, task_model
         self._num_threads, self._call_timeout = num_threads, call_timeout
-        self._redact, self._hooks = redact or Redactor(), hooks or FeedbackHooks()
+        self._redact, self._log, self._may_start = redact or Redactor(), RunLog() if log is None else log, may_start
         self._finished: dict[tuple[str, int, int], _Finished] = {}
         self._said: dict[tuple[str, int, int], Texts] = {}
         self._warned: set[str] = set()
@@ -114,7 +104,7 @@ class PredictorFeedback:
             return row
         run = _Finished(program, prediction, [step for step in trace if is_step(step)])
         values = values_of(row, prediction, trace)
-        if values is None and self._limit is None and self._hooks.remembers:
+        if values is None and self._limit is None and self._log.is_written:
             return replace(row, feedbacks=self._ask(request, run, scope))
         self._finished[_key(request)] = run
         return replace(row, values=values or {})
@@ -131,10 +121,9 @@ class PredictorFeedback:
         """
         due = [i for i, row in enumerate(rows) if self._is_due(row)]
         for i in due:
-            known = None if _key(requests[i]) in self._said else self._hooks.recorded(requests[i])
-            if known is not None:
-                self._said[_key(requests[i])] = known[0]
-                self._meter.add("metric", known[1])
+            done = None if _key(requests[i]) in self._said else self._log.take(feedback_key(TRAIN, requests[i]))
+            if isinstance(done, FeedbackDone):
+                self._said[_key(requests[i])] = done.feedbacks
         self._ask_all([(requests[i], rows[i]) for i in due if _key(requests[i]) not in self._said])
         return [
             replace(row, feedbacks=self._said.get(_key(request), {})) if i in due else row
@@ -162,7 +151,7 @@ class PredictorFeedback:
                     spent.add(tally)
                 result = {}, spent
             request = jobs[index][0]
-            self._hooks.on_said(request, *result)
+            self._log.add(FeedbackDone.of(TRAIN, request, result[0], {"metric": result[1]}))
             self._said[_key(request)] = result[0]
 
         in_threads(
@@ -170,7 +159,7 @@ class PredictorFeedback:
             jobs,
             self._num_threads,
             timeout=self._call_timeout,
-            may_start=self._hooks.may_start,
+            may_start=self._may_start,
             on_done=on_done,
         )
 

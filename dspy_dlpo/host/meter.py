@@ -4,64 +4,21 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import dspy
 from dspy.utils.callback import ACTIVE_CALL_ID, BaseCallback
 from dspy.utils.usage_tracker import UsageTracker
 
+from dspy_dlpo.core.tally import Tallies, Tally, rounded, summary, summed
 from dspy_dlpo.host.listening import Listening
 from dspy_dlpo.host.prices import Prices, tokens_of
 from dspy_dlpo.host.threads import HEARTBEAT, Heartbeat
 from dspy_dlpo.host.tracing import FailedCalls
 
 _NUMBERS = itertools.count()
-
-
-@dataclass
-class Tally:
-    """What was spent.
-
-    Args:
-        calls: Public calls of language models, retries inside one not counted.
-        cache_hits: How many of them a cache answered, for nothing.
-        failures: How many raised.
-        input_tokens: Tokens in, as reported.
-        output_tokens: Tokens out, as reported.
-        usd: US dollars, of the calls whose price is known.
-        unpriced: Billed calls whose price is unknown.
-        unreported: Billed calls whose tokens were not reported.
-        scoring_calls: Calls of the metric itself for a score.
-        feedback_calls: Calls of the metric itself for what it says of a predictor.
-    """
-
-    calls: int = 0
-    cache_hits: int = 0
-    failures: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    usd: float = 0.0
-    unpriced: int = 0
-    unreported: int = 0
-    scoring_calls: int = 0
-    feedback_calls: int = 0
-
-    def add(self, other: Tally) -> None:
-        """Add another one."""
-        self.count(**{each.name: getattr(other, each.name) for each in fields(other)})
-
-    def count(self, **spent: float) -> None:
-        """Add to what is named."""
-        totals = self.__dict__
-        for name, value in spent.items():
-            totals[name] += value
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain data; what is 0 is left out."""
-        return {name: value for name, value in asdict(self).items() if value}
 
 
 class Scope:
@@ -113,11 +70,12 @@ class Meter(FailedCalls, UsageTracker):
 
     Args:
         prices: What calls cost.
+        before: Gives what was spent by role before, by earlier processes; it counts in all that is told.
     """
 
-    def __init__(self, prices: Prices | None = None) -> None:
+    def __init__(self, prices: Prices | None = None, before: Callable[[], Tallies] = dict) -> None:
         super().__init__()
-        self._prices = prices or Prices()
+        self._prices, self._before = prices or Prices(), before
         self._lock = threading.RLock()
         self._open: dict[str, tuple[Scope, Any]] = {}
         self._billed: set[str] = set()
@@ -168,11 +126,6 @@ class Meter(FailedCalls, UsageTracker):
         with self._lock:
             self._count(scope, **spent)
 
-    def add(self, role: str, spent: Tally) -> None:
-        """Add what was spent by an earlier process."""
-        with self._lock:
-            self._totals.setdefault(role, Tally()).add(spent)
-
     def totals(self) -> dict[str, dict[str, Any]]:
         """What was spent by role.
 
@@ -185,14 +138,11 @@ class Meter(FailedCalls, UsageTracker):
     def tallies(self) -> dict[str, Tally]:
         """A snapshot of what was spent by role, sorted by role."""
         with self._lock:
-            return {role: Tally(**asdict(tally)) for role, tally in sorted(self._totals.items())}
+            return dict(sorted(summed([self._before(), self._totals]).items()))
 
     def total(self) -> Tally:
         """What was spent in all roles."""
-        total = Tally()
-        for tally in self.tallies().values():
-            total.add(tally)
-        return total
+        return summed({"all": tally} for tally in self.tallies().values()).get("all", Tally())
 
     def on_module_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
         """A call of a module begins."""
@@ -235,7 +185,7 @@ class Meter(FailedCalls, UsageTracker):
         if cost is None:
             spent["unpriced"] = 1
         else:
-            spent["usd"] = cost
+            spent["usd"] = rounded(cost)
         with self._lock:
             self._count(scope, **spent)
 
@@ -307,9 +257,3 @@ def _listen(tracker: Any, meter: Meter) -> None:
 
 def _listens(tracker: Any, meter: Meter) -> bool:
     return getattr(tracker, "_dlpo_meter", None) is meter
-
-
-def summary(tally: Tally) -> dict[str, Any]:
-    """What was spent, for a person: money is None where a price is unknown."""
-    names = ("calls", "cache_hits", "failures", "input_tokens", "output_tokens")
-    return {**{name: getattr(tally, name) for name in names}, "usd": None if tally.unpriced else tally.usd}

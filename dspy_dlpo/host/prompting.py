@@ -18,11 +18,14 @@ from dspy.utils.exceptions import AdapterParseError, LMUnsupportedFeatureError
 from pydantic import BaseModel
 
 from dspy_dlpo.core.errors import ModelError
+from dspy_dlpo.core.events import ReplyDone, Sent, What, ask_key
+from dspy_dlpo.core.log import RunLog
+from dspy_dlpo.core.tally import Tally, counted
 from dspy_dlpo.host.adapters import ADAPTERS
 from dspy_dlpo.host.cutting import is_cut, used_all
 from dspy_dlpo.host.fitting import most_tokens, tokens
 from dspy_dlpo.host.lm_errors import is_permanent, is_too_long, one_line
-from dspy_dlpo.host.meter import Meter, Tally
+from dspy_dlpo.host.meter import Meter
 from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.host.threads import AbandonedError, in_threads
 
@@ -88,23 +91,6 @@ class Answer:
         return {name: value for name, value in asdict(self).items() if value}
 
 
-@dataclass(frozen=True)
-class AskHooks:
-    """What a `PromptModel` asks and tells, all on the caller's thread.
-
-    Args:
-        recorded: Gives the answer, and what it used, of a request that was answered before; None if it was not.
-        check: Called before requests go out; raises if no more may be spent.
-        on_sent: Told how many requests go out.
-        on_answer: Told of every new answer, and what it used, before it is handed on.
-    """
-
-    recorded: Callable[[Ask], tuple[Answer, Tally] | None] = lambda ask: None
-    check: Callable[[], None] = lambda: None
-    on_sent: Callable[[int], None] = lambda asks: None
-    on_answer: Callable[[Ask, Answer, Tally], None] = lambda ask, answer, spent: None
-
-
 class PromptModel:
     """The language model that plays critic and writer.
 
@@ -115,7 +101,8 @@ class PromptModel:
         num_threads: Requests in flight at a time, at least 1.
         call_timeout: Seconds without a sign of life after which a request is abandoned; None to wait for ever.
         redact: Keeps keys out of errors.
-        hooks: What is asked and told.
+        log: Has the answers that earlier processes were given, and is told of each new one before it is handed on.
+        check: Called before requests go out; raises if no more may be spent.
     """
 
     def __init__(
@@ -127,11 +114,12 @@ class PromptModel:
         num_threads: int = 1,
         call_timeout: float | None = None,
         redact: Redactor | None = None,
-        hooks: AskHooks | None = None,
+        log: RunLog | None = None,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self._lm, self._meter, self._seed = lm, meter, seed
         self._num_threads, self._call_timeout = num_threads, call_timeout
-        self._redact, self._hooks = redact or Redactor(), hooks or AskHooks()
+        self._redact, self._log, self._check = redact or Redactor(), RunLog() if log is None else log, check
         self._lost = 0
         self._warned: set[str] = set()
 
@@ -181,14 +169,13 @@ class PromptModel:
     def _ask_once(self, asks: Sequence[Ask]) -> list[Answer]:
         answers: dict[int, Answer] = {}
         for i, ask in enumerate(asks):
-            known = self._hooks.recorded(ask)
-            if known is not None:
-                answers[i] = known[0]
-                self._meter.add(ask.role, known[1])
+            done = self._log.take(ask_key(ask.key))
+            if isinstance(done, ReplyDone):
+                answers[i] = Answer(**done.answer)
         new = [i for i in range(len(asks)) if i not in answers]
         if new:
-            self._hooks.check()
-            self._hooks.on_sent(len(new))
+            self._check()
+            self._log.add(Sent(What.ASK, len(new)))
 
         recorded = len(answers)
 
@@ -196,16 +183,17 @@ class PromptModel:
             if isinstance(result, AbandonedError):
                 used = [tally for _, tally in result.heartbeat.spent]
                 result = Answer(error=f"abandoned: {result}"), replace(used[0]) if used else Tally()
-            answers[new[index]] = result[0]
-            self._hooks.on_answer(asks[new[index]], *result)
-            if not _fewer([asks[new[index]]], result[:1]):  # else a shorter request follows
-                self._watch(result[0])
+            (answer, spent), ask = result, asks[new[index]]
+            self._log.add(ReplyDone(ask.key, ask.label, ask.step, answer.to_dict(), counted({ask.role: spent})))
+            answers[new[index]] = answer
+            if not _fewer([ask], [answer]):  # else a shorter request follows
+                self._watch(answer)
 
         requests = [asks[i] for i in new]
         try:
             in_threads(self._answer, requests, self._num_threads, timeout=self._call_timeout, on_done=on_done)
         except ModelError:  # what a dead model refused is not in flight any more
-            self._hooks.on_sent(len(answers) - recorded - len(new))
+            self._log.add(Sent(What.ASK, len(answers) - recorded - len(new)))
             raise
         return [answers[i] for i in range(len(asks))]
 

@@ -11,7 +11,7 @@ from dspy_dlpo.core.edits import Edit
 from dspy_dlpo.core.history import History, LedgerEntry, Prompts, Record, prompts_key
 from dspy_dlpo.core.proposal import proposal
 from dspy_dlpo.core.roles import Row
-from dspy_dlpo.report.directory import Calls
+from dspy_dlpo.report.directory import LogView
 
 TOLERANCE = 1e-9
 # Changes of one example that are shown with answers; more are counted.
@@ -77,15 +77,15 @@ def flips(history: History) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
     return found
 
 
-def changed_examples(history: History, calls: Calls) -> list[ChangedExample]:
+def changed_examples(history: History, log: LogView) -> list[ChangedExample]:
     """The examples that a record gained or lost and of which runs are recorded, in the order of the trainset."""
     changes: dict[int, list[Change]] = {}
-    for record, whole in zip(history, flips(history), strict=True) if calls.runs else ():
+    for record, whole in zip(history, flips(history), strict=True) if log.runs else ():
         for entry, links in _links(record, *whole):
             edit, in_force = (None, True) if entry is None else (entry.edit, entry.kept and record.accepted)
             tried = _Tried(record, entry)
             for x, gained in links:
-                before, after = tried.runs(x, gained, calls)
+                before, after = tried.runs(x, gained, log)
                 changes.setdefault(x, []).append(Change(record.index, gained, in_force, edit, before, after))
     examples = (_example(x, each) for x, each in sorted(changes.items()))
     return [each for each in examples if each is not None]
@@ -114,11 +114,11 @@ class _Tried:
     def __init__(self, record: Record, entry: LedgerEntry | None) -> None:
         self._record, self._entry = record, entry
 
-    def runs(self, x: int, gained: bool, calls: Calls) -> tuple[Row | None, Row | None]:
+    def runs(self, x: int, gained: bool, log: LogView) -> tuple[Row | None, Row | None]:
         """A run before the change and one after it: the pair that shows it."""
-        before = _extreme(calls.rows(self._record.prompts, x), lowest=gained)
+        before = _extreme(log.rows(self._record.prompts, x), lowest=gained)
         for prompts in (self._record.proposal, self._alone, self._shared(x, gained), self._together):
-            after = _extreme(calls.rows(prompts, x), lowest=not gained)
+            after = _extreme(log.rows(prompts, x), lowest=not gained)
             if after is not None and (before is None or _shows(before, after, gained)):
                 return before, after
         return before, None

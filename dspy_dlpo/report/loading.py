@@ -10,13 +10,15 @@ from typing import Any
 
 from dspy_dlpo.core.ending import EndedBy
 from dspy_dlpo.core.errors import RunDirectoryError
+from dspy_dlpo.core.events import What
 from dspy_dlpo.core.history import History, Prompts
-from dspy_dlpo.core.json_lines import parse_lines
-from dspy_dlpo.core.reading import record_from_data, record_from_json
+from dspy_dlpo.core.reading import record_from_data
 from dspy_dlpo.core.result import Comparison, DLPOResult
 from dspy_dlpo.core.sentences import ENGLISH
-from dspy_dlpo.core.storage import HISTORY, RESULT
-from dspy_dlpo.report.directory import Calls, check_directory, read_calls, read_object, read_settings
+from dspy_dlpo.core.state import RunState
+from dspy_dlpo.core.storage import RESULT
+from dspy_dlpo.core.tally import bill
+from dspy_dlpo.report.directory import check_directory, read_log, read_object, read_settings
 
 # Why a run has "ended" that has not.
 NOT_ENDED = "not ended: it is still running, or was stopped in the middle"
@@ -32,18 +34,12 @@ def load_result(path: str | os.PathLike[str]) -> DLPOResult:
     if path.is_file():
         return _from_data(read_object(path), path)
     check_directory(path)
-    history = _history(path)
+    state = read_log(path).state
+    history = History(state.history)
     ended = _from_data(read_object(path / RESULT), path / RESULT) if (path / RESULT).is_file() else None
     if ended is not None and (not len(history) or _same(history, ended.history)):
         return dataclasses.replace(ended, log_dir=str(path))
-    return _unended(path, history, "" if ended is None else ended.verdict)
-
-
-def _history(path: Path) -> History:
-    try:
-        return History(parse_lines(path / HISTORY, record_from_json) if (path / HISTORY).exists() else ())
-    except RunDirectoryError as error:
-        raise RunDirectoryError(f"{str(error).rstrip('.')}. Pass another run, or restore the file.") from error
+    return _unended(path, state, "" if ended is None else ended.verdict)
 
 
 def _same(first: History, second: History) -> bool:
@@ -76,43 +72,37 @@ def _from_data(data: Mapping[str, Any], path: Path) -> DLPOResult:
         ) from error
 
 
-def _unended(path: Path, history: History, earlier: str) -> DLPOResult:
+def _unended(path: Path, state: RunState, earlier: str) -> DLPOResult:
     """What is known of a run that has not ended, or was taken up again after its end."""
-    calls, best = read_calls(path), history.best()
-    settings = read_settings(path)
-    start = history[0].prompts if history else _prompts(settings)
-    said = _so_far(history, calls)
+    history, settings = History(state.history), read_settings(path)
+    best, start = history.best(), history[0].prompts if history else _prompts(settings)
+    said = _so_far(history, state.paid)
     if earlier:
         said = f"this run was taken up again and has not ended (before: {earlier}): {said}"
     else:
         said = f"this run has not ended: {said}"
-    bill = {"metric_calls": calls.metric_calls, "usd": _usd(calls), "seconds": sum(each.seconds for each in history)}
-    lost = {"lost": calls.lost} if any(calls.lost.values()) else {}
+    spent = bill(state.tallies(), state.paid, sum(each.seconds for each in history))
+    missing = {"metric_calls": state.missing(What.RUN), "prompt_calls": state.missing(What.ASK)}
     return DLPOResult(
         verdict=f"{said}; nothing was compared on held-out examples, so no gain can be claimed",
         start_prompts=start,
         best_prompts=start if best is None else best.prompts,
         comparison=Comparison(),
         history=history,
-        spent={**bill, **calls.spent, **lost},
-        ended=f"{calls.ended}; the choice on held-out examples has not ended" if calls.ended else NOT_ENDED,
+        spent={**spent, **({"lost": missing} if any(missing.values()) else {})},
+        ended=f"{state.ended}; the choice on held-out examples has not ended" if state.ended else NOT_ENDED,
         log_dir=str(path),
         complete=False,
         languages=tuple(settings.get("languages") or ENGLISH),
     )
 
 
-def _so_far(history: History, calls: Calls) -> str:
+def _so_far(history: History, metric_calls: int) -> str:
     best = history.best()
     if best is None:
-        return f"{calls.metric_calls} runs of the program, and no record yet"
+        return f"{metric_calls} runs of the program, and no record yet"
     mean = sum(best.scores.values()) / max(1, len(best.scores))
     return f"the best so far scores {mean:.2f} on {len(best.scores)} training examples"
-
-
-def _usd(calls: Calls) -> float | None:
-    money = [each["usd"] for each in calls.spent.values()]
-    return None if None in money else float(sum(money))
 
 
 def _prompts(settings: Mapping[str, Any]) -> Prompts:

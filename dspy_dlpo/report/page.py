@@ -11,7 +11,7 @@ from typing import Any
 from dspy_dlpo.core.errors import RunDirectoryError
 from dspy_dlpo.core.result import DLPOResult
 from dspy_dlpo.report.curve import draw_curve
-from dspy_dlpo.report.directory import Calls, read_calls, read_settings
+from dspy_dlpo.report.directory import LogView, read_log, read_settings
 from dspy_dlpo.report.examples import ChangedExample, changed_examples
 from dspy_dlpo.report.facts import Group, Spending, money, setting_groups, spending
 from dspy_dlpo.report.headline import Headline, headline
@@ -68,7 +68,7 @@ def make_page(result: DLPOResult) -> Page:
     Raises:
         ImportError: If matplotlib is not installed.
     """
-    calls, settings, notes = _directory(result)
+    log, settings, notes = _directory(result)
     told, shown = record_views(result.history), headline(result, settings)
     arguments = settings.get("settings")
     return Page(
@@ -79,7 +79,7 @@ def make_page(result: DLPOResult) -> Page:
         returned=next((each.index for each in result.history if each.proposal == result.best_prompts), None),
         records=tuple(told),
         ledger=tuple(ledger(told)),
-        examples=tuple(changed_examples(result.history, calls)),
+        examples=tuple(changed_examples(result.history, log)),
         spending=spending(result.spent),
         settings=tuple(setting_groups(settings)),
         seed=arguments.get("seed") if isinstance(arguments, Mapping) else None,
@@ -89,23 +89,23 @@ def make_page(result: DLPOResult) -> Page:
     )
 
 
-def _directory(result: DLPOResult) -> tuple[Calls, dict[str, Any], tuple[str, ...]]:
+def _directory(result: DLPOResult) -> tuple[LogView, dict[str, Any], tuple[str, ...]]:
     """What the run directory adds, and what is to be said of it."""
     notes: tuple[str, ...] = ()
     if not result.complete and result.log_dir is not None:
         notes = ("This run did not come to its own end: the same call with its log_dir goes on from there.",)
     if result.log_dir is None:
         said = "The run had no log_dir, so neither its settings nor the answers on single examples are recorded."
-        return Calls(), {}, (*notes, said)
+        return LogView(), {}, (*notes, said)
     try:
-        calls, settings = read_calls(result.log_dir), read_settings(result.log_dir)
+        log, settings = read_log(result.log_dir), read_settings(result.log_dir)
     except RunDirectoryError as error:
-        return Calls(), {}, (*notes, f"Settings and examples are not shown. {error}")
-    if calls.unreadable:
-        notes += (f"{calls.unreadable:,} lines of calls.jsonl cannot be read and are left out.",)
+        return LogView(), {}, (*notes, f"Settings and examples are not shown. {error}")
+    if log.unreadable:
+        notes += (f"{log.unreadable:,} lines of events.jsonl cannot be read and are left out.",)
     if not settings:
         notes += (f"There is no run.json in {result.log_dir}, so the settings are not shown.",)
-    return calls, settings, notes
+    return log, settings, notes
 
 
 def _simulated(settings: Mapping[str, Any]) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from dspy_dlpo.core.errors import DLPOError, ResumeError
 from dspy_dlpo.core.history import History, Record
 from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.result import Comparison, DLPOResult
-from dspy_dlpo.core.storage import HISTORY, read_history
+from dspy_dlpo.core.storage import EVENTS, read_history
 from dspy_dlpo.host.parameters import read_prompts
 from dspy_dlpo.tuning.blobs import Blobs
 from dspy_dlpo.tuning.checkpoint import Checkpoint
@@ -99,7 +99,7 @@ class Attempt:
         with tempfile.TemporaryDirectory(prefix="dlpo-tune-") as folder:
             log_dir = Path(folder) / "run"
             checkpoint = Checkpoint(self._blobs, f"{self._root}/{number}", self._number, log_dir)
-            if checkpoint.restore() and (log_dir / HISTORY).exists():
+            if checkpoint.restore() and (log_dir / EVENTS).exists():
                 records += read_history(log_dir)
             self._checkpoint = checkpoint
             optimizer = self._job.optimizer(plan, pair.task, seed=pair.seed, log_dir=log_dir, on_record=on_record)

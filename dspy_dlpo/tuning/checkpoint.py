@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dspy_dlpo.core.errors import RunDirectoryError
-from dspy_dlpo.core.memory import check_run
-from dspy_dlpo.core.storage import CALLS, HISTORY, SETTINGS
+from dspy_dlpo.core.opening import check_run
+from dspy_dlpo.core.storage import EVENTS, SETTINGS
 from dspy_dlpo.tuning.blobs import Blobs
 
 logger = logging.getLogger(__name__)
 
 # Files that only grow, until they are written anew; of these what is new is added. All others are kept whole.
-GROWING = (CALLS, HISTORY)
+GROWING = (EVENTS,)
 # The mark of an attempt that nobody may go on from.
 ASIDE = "set-aside"
 
@@ -48,7 +48,7 @@ class Checkpoint:
         warning, and the next best is taken.
         """
         attempts = self._attempts()
-        for attempt in sorted(attempts, key=lambda each: (len(attempts[each].get(CALLS, b"")), each), reverse=True):
+        for attempt in sorted(attempts, key=lambda each: (len(attempts[each].get(EVENTS, b"")), each), reverse=True):
             self._write(attempts[attempt])
             self._restored = attempt
             try:
@@ -71,8 +71,7 @@ class Checkpoint:
         """Add what is new in the folder.
 
         The run writes while it is read, and this process may die between two files. So they are stored in the order
-        in which each names the next: the settings that say of what run it is, the calls, the records that rest on them.
-        The records are read before the calls, which then hold all that these records rest on.
+        in which each names the next: the settings that say of what run it is, then what happened in it.
         """
         with self._lock:
             news = {name: self._news(self._folder / name) for name in reversed(GROWING)}

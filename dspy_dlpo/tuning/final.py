@@ -11,10 +11,10 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from dspy_dlpo.claim import score_prompts
 from dspy_dlpo.core.errors import DLPOError
 from dspy_dlpo.core.history import Prompts
 from dspy_dlpo.host.parameters import read_prompts
+from dspy_dlpo.run.claim import score_prompts
 from dspy_dlpo.tuning.job import Job
 from dspy_dlpo.tuning.queue import DONE, SLOT
 from dspy_dlpo.tuning.storage import Store

@@ -13,10 +13,10 @@ from dspy_dlpo.core.history import Record
 from dspy_dlpo.core.json_lines import to_json
 from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.task import Task
-from dspy_dlpo.fingerprint import digest, fingerprint, hashed
-from dspy_dlpo.preflight import Preflight
 from dspy_dlpo.presets import default_settings, seven_techniques
-from dspy_dlpo.settings import BATCH_SIZE, Data, check_data
+from dspy_dlpo.run.fingerprint import digest, fingerprint, hashed
+from dspy_dlpo.run.preflight import Preflight
+from dspy_dlpo.run.settings import BATCH_SIZE, Data, check_data
 from dspy_dlpo.teleprompter import DLPOTeleprompter
 from dspy_dlpo.tuning.space import LARGEST_BATCH, Parameter, Space
 

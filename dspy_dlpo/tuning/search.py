@@ -17,7 +17,7 @@ from dspy_dlpo.core.budget import Budget
 from dspy_dlpo.core.checks import check_whole
 from dspy_dlpo.core.errors import DLPOError
 from dspy_dlpo.core.task import Task
-from dspy_dlpo.estimate import Estimate
+from dspy_dlpo.estimate.estimate import Estimate
 from dspy_dlpo.host.program import with_prompts
 from dspy_dlpo.teleprompter import DLPOTeleprompter
 from dspy_dlpo.tuning.code import import_line, optimizer_line

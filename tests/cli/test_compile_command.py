@@ -33,7 +33,7 @@ def test_a_run_is_told_line_by_line_and_leaves_program_and_directory(here):
     assert (
         program.solve.signature.instructions != simulated_task("object_counting").program.solve.signature.instructions
     )
-    assert (here / "run" / "history.jsonl").exists()
+    assert (here / "run" / "events.jsonl").exists()
 
 
 def test_the_same_command_goes_on_and_pays_for_nothing_twice(here):

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from world import World, runs_of
 
-from dspy_dlpo import selection
 from dspy_dlpo.core.errors import ModelError
 from dspy_dlpo.core.history import Scored
 from dspy_dlpo.core.result import Comparison
 from dspy_dlpo.core.thresholds import THRESHOLDS
-from dspy_dlpo.examples import split_holdout
+from dspy_dlpo.run import selection
+from dspy_dlpo.run.examples import split_holdout
 
 START = {"solve": "Start."}
 

@@ -16,7 +16,7 @@ from dspy_dlpo.core.history import History, StepContext
 from dspy_dlpo.core.json_lines import to_json
 from dspy_dlpo.core.judges import EditJudge, WholeJudge
 from dspy_dlpo.core.plan import Plan, Stopping
-from dspy_dlpo.core.reading import record_from_json
+from dspy_dlpo.core.reading import record_from_data
 from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.roles import Reply
 
@@ -154,7 +154,7 @@ def test_a_step_that_the_budget_cuts_shows_what_was_chosen_too() -> None:
 
 def test_what_was_chosen_survives_the_file_whole_numbers_as_such() -> None:
     record = run_with(Fixed({"batch_size": 2, "Dropout.p": 0.4})).history.steps()[0]
-    again = record_from_json(to_json(record))
+    again = record_from_data(json.loads(to_json(record)))
     assert again == record
     assert {name: type(value) for name, value in again.chosen.items()} == {"batch_size": int, "Dropout.p": float}
 
@@ -163,7 +163,7 @@ def test_a_record_written_before_there_were_controllers_can_be_read() -> None:
     record = run_with(None).history[1]
     old = json.loads(to_json(record))
     del old["chosen"]
-    assert record_from_json(json.dumps(old)) == record
+    assert record_from_data(old) == record
 
 
 # --- illegal choices -------------------------------------------------------------------------------------------------

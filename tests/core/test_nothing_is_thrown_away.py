@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import pytest
 from world import Script, World, has, rule, run_of
 
-from dspy_dlpo import selection
 from dspy_dlpo.core.acceptance import Acceptance, Bar, Greedy
 from dspy_dlpo.core.edits import Edit
 from dspy_dlpo.core.freezing import FreezeText
@@ -16,6 +15,7 @@ from dspy_dlpo.core.history import Scored, paired_difference
 from dspy_dlpo.core.judges import EditJudge
 from dspy_dlpo.core.roles import Reply
 from dspy_dlpo.core.sentences import count_words, split
+from dspy_dlpo.run import selection
 from dspy_dlpo.techniques import Annealing, LinearDecay
 from dspy_dlpo.techniques.regularization import LimitWords
 

@@ -7,6 +7,9 @@ from hypothesis import strategies as st
 from world import World, runs_of
 
 from dspy_dlpo.core.budget import Account, Budget, BudgetSpent, Used
+from dspy_dlpo.core.events import Resumed, RunDone, Sent, What
+from dspy_dlpo.core.log import RunLog
+from dspy_dlpo.core.roles import Row, RunRequest
 from dspy_dlpo.core.runs import RunCache
 
 A, B = {"solve": "A."}, {"solve": "B."}
@@ -101,10 +104,13 @@ def test_a_wave_that_cannot_be_paid_for_is_not_made() -> None:
 
 
 def test_what_an_earlier_process_made_of_a_wave_before_its_money_ended_counts() -> None:
-    account = Account(Budget(usd=1.0), used=lambda: Used({"usd": 1.0}, {"usd": 0.1}))
-    account.recorded = 3
-    runs = RunCache(World(lambda text, x, rollout: 1.0), account, 4, lambda request: request.example < 3)
-    prompts = {"solve": "Start."}
+    prompts, log = {"solve": "Start."}, RunLog()
+    log.add(Sent(What.RUN, 3))
+    for x in range(3):
+        log.add(RunDone.of("train", RunRequest(prompts, x), Row(x, 1.0), {}))
+    log.add(Resumed())
+    account = Account(Budget(usd=1.0), used=lambda: Used({"usd": 1.0}, {"usd": 0.1}), log=log)
+    runs = RunCache(World(lambda text, x, rollout: 1.0), account, 4)
     with pytest.raises(BudgetSpent):
         runs.ensure([(prompts, x) for x in range(4)])
-    assert (len(runs), account.spent, account.recorded) == (3, 3, 0)
+    assert (len(runs), log.state.paid) == (3, 3)

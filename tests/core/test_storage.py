@@ -2,6 +2,7 @@ import json
 import os
 import shutil
 import stat
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -9,12 +10,12 @@ from hypothesis import strategies as st
 
 from dspy_dlpo.core.edits import Dropped, Edit
 from dspy_dlpo.core.errors import RunDirectoryError
+from dspy_dlpo.core.events import Recorded, RunDone, Sent, What, event_from_json, event_to_json
 from dspy_dlpo.core.history import LedgerEntry, Record, RecordKind
-from dspy_dlpo.core.json_lines import to_json
-from dspy_dlpo.core.reading import record_from_json
 from dspy_dlpo.core.reasons import Reason, Why
-from dspy_dlpo.core.roles import Row, RunRequest, TraceStep
+from dspy_dlpo.core.roles import Row, TraceStep
 from dspy_dlpo.core.storage import RunDirectory, read_history
+from dspy_dlpo.core.tally import Tally
 from dspy_dlpo.core.update import Note, TextGradient
 
 text = st.text(max_size=12) | st.just("\ud800 lone surrogate") | st.just("line\u2028break\n")
@@ -50,12 +51,12 @@ RECORD = Record("start", 0, 0.0, {"solve": "Zähle 三个."}, {"solve": "Count."
 
 @given(records)
 def test_a_record_survives_json(record: Record) -> None:
-    assert record_from_json(to_json(record)) == record
+    assert event_from_json(event_to_json(Recorded(record))) == Recorded(record)
 
 
 @given(records)
 def test_a_record_is_one_line_of_ascii(record: Record) -> None:
-    line = to_json(record)
+    line = event_to_json(Recorded(record))
     assert line.isascii()
     assert len(line.splitlines()) == 1
 
@@ -63,42 +64,44 @@ def test_a_record_is_one_line_of_ascii(record: Record) -> None:
 @given(st.lists(records, max_size=3))
 def test_a_history_survives_the_directory(tmp_path_factory, written) -> None:
     directory = RunDirectory(tmp_path_factory.mktemp("runs") / "run")
-    (directory.path / "history.jsonl").touch()
-    for record in written:
-        directory.append_record(record)
-    assert list(read_history(directory.path)) == written
+    (directory.path / "events.jsonl").touch()
+    placed = [replace(record, index=i) for i, record in enumerate(written)]
+    for record in placed:
+        directory.append(Recorded(record))
+    assert list(read_history(directory.path)) == placed
 
 
 def test_a_last_line_cut_anywhere_is_left_out(tmp_path) -> None:
-    line = to_json(RECORD)
+    line = event_to_json(Recorded(RECORD))
     for end in range(len(line)):
-        (tmp_path / "history.jsonl").write_text(f"{line}\n{line[:end]}", encoding="utf-8")
+        (tmp_path / "events.jsonl").write_text(f"{line}\n{line[:end]}", encoding="utf-8")
         assert list(read_history(tmp_path)) == [RECORD]
 
 
 def test_a_last_line_that_only_lacks_its_line_break_is_read(tmp_path) -> None:
-    (tmp_path / "history.jsonl").write_text(to_json(RECORD), encoding="utf-8")
+    (tmp_path / "events.jsonl").write_text(event_to_json(Recorded(RECORD)), encoding="utf-8")
     assert list(read_history(tmp_path)) == [RECORD]
 
 
 @pytest.mark.parametrize("bad", ["{", "3", "null", "[]", '{"kind": "step"}', '"text"', ""])
 def test_a_broken_line_in_the_middle_is_named(tmp_path, bad: str) -> None:
-    line = to_json(RECORD)
-    (tmp_path / "history.jsonl").write_text(f"{line}\n{bad}\n{line}\n", encoding="utf-8")
+    line = event_to_json(Recorded(RECORD))
+    (tmp_path / "events.jsonl").write_text(f"{line}\n{bad}\n{line}\n", encoding="utf-8")
     with pytest.raises(RunDirectoryError, match="line 2 of"):
         read_history(tmp_path)
 
 
 def test_a_field_of_another_shape_is_named(tmp_path) -> None:
-    data = {**json.loads(to_json(RECORD)), "notes": [], "scores": []}
-    line = to_json(RECORD)
-    (tmp_path / "history.jsonl").write_text(f"{json.dumps(data)}\n{line}\n", encoding="utf-8")
+    data = json.loads(event_to_json(Recorded(RECORD)))
+    data["record"] |= {"notes": [], "scores": []}
+    line = event_to_json(Recorded(RECORD))
+    (tmp_path / "events.jsonl").write_text(f"{json.dumps(data)}\n{line}\n", encoding="utf-8")
     with pytest.raises(RunDirectoryError, match="line 1 of"):
         read_history(tmp_path)
 
 
 def test_a_file_that_is_no_text_is_named(tmp_path) -> None:
-    (tmp_path / "history.jsonl").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "events.jsonl").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(RunDirectoryError):
         read_history(tmp_path)
 
@@ -118,8 +121,7 @@ def test_a_directory_is_held_by_one_run_at_a_time(tmp_path) -> None:
 
 def test_a_new_directory_and_its_files_are_private(tmp_path) -> None:
     directory = RunDirectory(tmp_path / "run")
-    directory.append_record(RECORD)
-    directory.append_call({"role": "sent"})
+    directory.append(Recorded(RECORD))
     directory.write_json("run.json", {})
     for path in (directory.path, *directory.path.iterdir()):
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
@@ -127,7 +129,7 @@ def test_a_new_directory_and_its_files_are_private(tmp_path) -> None:
 
 def test_a_write_that_fails_leaves_no_half_line(tmp_path, monkeypatch) -> None:
     directory = RunDirectory(tmp_path)
-    directory.append_call({"role": "first"})
+    directory.append(Sent(What.RUN, 1))
     write = os.write
 
     def full(file, data):
@@ -136,13 +138,10 @@ def test_a_write_that_fails_leaves_no_half_line(tmp_path, monkeypatch) -> None:
 
     monkeypatch.setattr(os, "write", full)
     with pytest.raises(RunDirectoryError, match=r"No space left on device.*Free some space"):
-        directory.append_call({"role": "second"})
+        directory.append(Sent(What.RUN, 2))
     monkeypatch.undo()
-    directory.append_call({"role": "third"})
-    assert [json.loads(line)["role"] for line in (tmp_path / "calls.jsonl").read_text().splitlines()] == [
-        "first",
-        "third",
-    ]
+    directory.append(Sent(What.RUN, 3))
+    assert [json.loads(line)["number"] for line in (tmp_path / "events.jsonl").read_text().splitlines()] == [1, 3]
 
 
 def test_settings_are_whole_or_not_there(tmp_path) -> None:
@@ -164,23 +163,23 @@ def test_a_directory_that_can_no_longer_be_written_is_named(tmp_path) -> None:
     shutil.rmtree(tmp_path / "run")
     with pytest.raises(RunDirectoryError, match=r"run\.json cannot be written"):
         directory.write_json("run.json", {})
-    with pytest.raises(RunDirectoryError, match=r"history\.jsonl cannot be written.*same call again"):
-        directory.append_record(RECORD)
+    with pytest.raises(RunDirectoryError, match=r"events\.jsonl cannot be written.*same call again"):
+        directory.append(Recorded(RECORD))
 
 
-def test_each_finished_run_is_a_line_under_the_hash_of_its_prompts(tmp_path) -> None:
+def test_each_finished_run_is_a_line_of_plain_json(tmp_path) -> None:
     directory = RunDirectory(tmp_path)
     row = Row(3, 0.5, {"q": "?"}, feedback="half", trace=(TraceStep("solve", {"q": "?"}, {"a": "1"}),))
-    directory.append_run("train", RunRequest({"solve": "Count."}, 3, 1), row)
-    directory.append_call({"role": "critic", "reply": float("nan")})
-    first, second = map(json.loads, (tmp_path / "calls.jsonl").read_text(encoding="utf-8").splitlines())
-    assert (first["role"], first["set"], first["rollout"], first["example"], first["score"]) == (
-        "task",
+    directory.append(RunDone("train", "0123456789abcdef", 1, row, {"task": Tally(calls=2, usd=0.5)}))
+    directory.append(RunDone("train", "0123456789abcdef", 2, replace(row, score=float("nan"))))
+    first, second = map(json.loads, (tmp_path / "events.jsonl").read_text(encoding="utf-8").splitlines())
+    assert (first["event"], first["set"], first["rollout"], first["row"]["example"], first["row"]["score"]) == (
+        "RunDone",
         "train",
         1,
         3,
         0.5,
     )
-    assert first["trace"] == [{"predictor": "solve", "inputs": {"q": "?"}, "outputs": {"a": "1"}}]
-    assert "Count." not in first["prompts"]
-    assert second == {"role": "critic", "reply": None}
+    assert first["row"]["trace"] == [{"predictor": "solve", "inputs": {"q": "?"}, "outputs": {"a": "1"}}]
+    assert first["spent"] == {"task": {"calls": 2, "usd": 0.5}}
+    assert second["row"]["score"] is None

@@ -13,7 +13,7 @@ from dspy_dlpo.core.judging import judge
 from dspy_dlpo.core.roles import Row
 from dspy_dlpo.core.runs import RunCache
 from dspy_dlpo.core.unscored import Unscored
-from dspy_dlpo.selection import choose, compare
+from dspy_dlpo.run.selection import choose, compare
 
 OLD, NEW, NONE = {"solve": "Start."}, {"solve": "Other words here."}, math.nan
 

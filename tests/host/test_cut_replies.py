@@ -6,11 +6,13 @@ from dspy.lm15 import Message, Response, Usage
 from scripted import ScriptedEngine, fields
 
 from dspy_dlpo.core.edits import apply
+from dspy_dlpo.core.events import ReplyDone
+from dspy_dlpo.core.log import RunLog
 from dspy_dlpo.core.roles import Row
 from dspy_dlpo.core.update import TextGradient, Update
 from dspy_dlpo.host.critic import Critic
 from dspy_dlpo.host.meter import Meter
-from dspy_dlpo.host.prompting import AskHooks, PromptModel
+from dspy_dlpo.host.prompting import Answer, PromptModel
 from dspy_dlpo.host.replies import CUT_EDIT, CUT_EDITS, CUT_PROMPT
 from dspy_dlpo.host.writer import Writer
 
@@ -37,8 +39,8 @@ def model(text: str, finish: str = "length", tokens: int = 7, **options) -> tupl
     lm = dspy.LM("scripted/cut", engine=CuttingEngine(lambda system, user: text), cache=False, **options)
     lm._engine_spec.finish, lm._engine_spec.tokens = finish, tokens
     answers: list = []
-    hooks = AskHooks(on_answer=lambda ask, answer, spent: answers.append(answer))
-    return PromptModel(lm, Meter(), hooks=hooks), answers
+    log = RunLog(lambda event: answers.append(Answer(**event.answer)) if isinstance(event, ReplyDone) else None)
+    return PromptModel(lm, Meter(), log=log), answers
 
 
 def reply_to(text: str, whole: bool = False, prompt: str = PROMPT, form: str = "edits", **how):

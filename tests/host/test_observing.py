@@ -1,8 +1,7 @@
 """A program that breaks what all training answers have in common is told it before any model is asked."""
 
-import shutil
-
 import pytest
+from logs import cut, places
 from scripted import engine, intents_named
 
 from dspy_dlpo import EditJudge, paper_settings
@@ -119,19 +118,13 @@ def test_without_trials_nothing_is_listed(settings):
 
 def test_a_run_cut_in_such_a_trial_goes_on_with_it_and_pays_for_nothing_twice(tmp_path):
     whole, lm = compiled(log_dir=tmp_path / "whole")
-    log = (tmp_path / "whole" / "calls.jsonl").read_text().splitlines(keepends=True)
-    (started, ended) = [i for i, line in enumerate(log) if '"mark"' in line][:2]
+    (started, ended) = places(tmp_path / "whole", "Recorded")[:2]
     for count in (started + 1, (started + ended) // 2, ended):
-        folder = tmp_path / str(count)
-        shutil.copytree(tmp_path / "whole", folder)
-        (folder / "calls.jsonl").write_text("".join(log[:count]))
-        history = (folder / "history.jsonl").read_text().splitlines(keepends=True)
-        (folder / "history.jsonl").write_text(history[0])
-        (folder / "result.json").unlink()
+        folder = cut(tmp_path / "whole", tmp_path / str(count), count)
+        runs = len(places(folder, "RunDone"))
         again, more = compiled(log_dir=folder)
         assert again.detailed_results.history[1].ledger == whole.detailed_results.history[1].ledger
         assert again.signature.instructions == whole.signature.instructions
-        runs = sum('"role": "task"' in line for line in log[:count])
         assert len(engine(more).asked) == len(engine(lm).asked) - runs
 
 

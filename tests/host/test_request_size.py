@@ -11,13 +11,14 @@ from scripted import ScriptedEngine, engine, fields, given, scripted_lm
 
 from dspy_dlpo import Budget, DLPOTeleprompter
 from dspy_dlpo.core.errors import ModelError
+from dspy_dlpo.core.log import RunLog
 from dspy_dlpo.core.roles import Row, TraceStep
 from dspy_dlpo.core.update import Note, Update
 from dspy_dlpo.host.critic import FOR_WRITER, Critic
 from dspy_dlpo.host.fitting import LEAST_TOKENS, MOST_TOKENS, clipped, most_tokens, tokens, window_of
 from dspy_dlpo.host.lm_errors import is_too_long
 from dspy_dlpo.host.meter import Meter
-from dspy_dlpo.host.prompting import LOST_IN_A_ROW, AskHooks, PromptModel
+from dspy_dlpo.host.prompting import LOST_IN_A_ROW, PromptModel
 from dspy_dlpo.host.writer import Writer
 
 PROMPT = "Say the class of the thing."
@@ -43,9 +44,9 @@ def row(i: int, text: str, calls: int = 1) -> Row:
 class Talk:
     """A critic and a writer of one predictor, and what they ask."""
 
-    def __init__(self, lm=None, hooks=None, **how) -> None:
+    def __init__(self, lm=None, log=None, **how) -> None:
         self.lm = lm or scripted_lm(answer)
-        self.model = PromptModel(self.lm, Meter(), hooks=hooks)
+        self.model = PromptModel(self.lm, Meter(), log=log)
         self.critic = Critic(self.model, "- tag: text -> label", ["tag"], **how)
         self.writer = Writer(self.model, {"tag": "tag"}, {"tag": PROMPT}, evidence=self.critic.evidence)
 
@@ -221,13 +222,12 @@ def test_a_model_that_takes_no_request_at_all_is_given_up_with_its_words():
 
 
 def test_every_refused_request_is_counted_and_recorded():
-    kept = []
-    hooks = AskHooks(on_answer=lambda ask, answer, spent: kept.append((ask.key, answer.to_dict(), spent.calls)))
-    talk = Talk(narrow(6500), hooks)
+    log = RunLog()
+    talk = Talk(narrow(6500), log)
     talk.critic({"tag": PROMPT}, [row(i, SCRIPTS["English"] * 8) for i in range(8)], 1)
-    assert [answer.get("too_long", False) for _, answer, _ in kept] == [True, False]
-    assert [calls for *_, calls in kept] == [1, 1]
-    assert len({key for key, *_ in kept}) == 2
+    assert [done.answer.get("too_long", False) for done in log.state.done.values()] == [True, False]
+    assert [done.spent["critic"].calls for done in log.state.done.values()] == [1, 1]
+    assert log.state.sent["ask"] == 2
 
 
 def test_only_what_speaks_of_length_is_too_long():

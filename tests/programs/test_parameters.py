@@ -9,8 +9,8 @@ from compiling import TRAIN, VAL, examples, right, scores
 from engine import RULE, asked, program_lm
 
 from dspy_dlpo import Budget, DLPOTeleprompter, ProgramError, load_program
-from dspy_dlpo.claim import score_on_test
 from dspy_dlpo.host.parameters import KINDS, read_prompts, write_prompts
+from dspy_dlpo.run.claim import score_on_test
 
 
 def look_up(number: int) -> str:

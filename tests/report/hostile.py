@@ -8,7 +8,7 @@ from browser import ATTACK
 
 from dspy_dlpo import DLPOResult, History
 from dspy_dlpo.core.edits import Dropped, Edit
-from dspy_dlpo.core.json_lines import to_json
+from dspy_dlpo.core.events import Recorded, event_to_json
 from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.update import Note
 
@@ -27,10 +27,9 @@ def hostile(result: DLPOResult, folder: Path) -> DLPOResult:
     settings["settings"][f"frozen{ATTACK}"] = [EVIL]
     settings["metric"] = settings["program"]["modules"] = EVIL
     (folder / "run.json").write_text(json.dumps(settings))
-    (folder / "history.jsonl").write_text("".join(to_json(record) + "\n" for record in history))
-    (folder / "calls.jsonl").write_text(
-        "".join(map(_call, (Path(result.log_dir) / "calls.jsonl").read_text().splitlines()))
-    )
+    lines = (Path(result.log_dir) / "events.jsonl").read_text().splitlines()
+    evil = [event_to_json(Recorded(record)) + "\n" for record in history]
+    (folder / "events.jsonl").write_text("".join([*map(_event, lines), *evil]))
     changed = replace(
         result,
         verdict=f"verdict {EVIL}",
@@ -46,7 +45,7 @@ def hostile(result: DLPOResult, folder: Path) -> DLPOResult:
 
 
 def _record(record):
-    """A record with an attack in every text; its prompts stay, so that the runs of calls.jsonl are found."""
+    """A record with an attack in every text; its prompts stay, so that the runs of the log are found."""
     edit = Edit("add", 0, text=f"edit {EVIL}", why=f"why {EVIL}", predictor=next(iter(record.prompts)))
     return replace(
         record,
@@ -62,11 +61,11 @@ def _record(record):
     )
 
 
-def _call(line: str) -> str:
-    call = json.loads(line)
-    for name in ("inputs", "expected", "outputs"):
-        if name in call:
-            call[name] = {f"{key}{ATTACK}": f"{value} {EVIL}" for key, value in call[name].items()}
-    if call["role"] == "task":
-        call["feedback"] = call["error"] = EVIL
-    return json.dumps(call) + "\n"
+def _event(line: str) -> str:
+    event = json.loads(line)
+    if event["event"] == "RunDone":
+        row = event["row"]
+        for name in ("inputs", "expected", "outputs"):
+            row[name] = {f"{key}{ATTACK}": f"{value} {EVIL}" for key, value in row[name].items()}
+        row["feedback"] = row["error"] = EVIL
+    return json.dumps(event) + "\n"

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from logs import places
 from small_runs import compiled
 from waiting import PATIENCE
 
 from dspy_dlpo import DLPOResult, RunDirectoryError
 from dspy_dlpo.cli import main
-from dspy_dlpo.report.directory import read_calls
+from dspy_dlpo.report.directory import read_log
 from dspy_dlpo.report.page import make_page
 
 
@@ -26,8 +27,8 @@ def run(tmp_path, one) -> Path:
 
 
 def cut_history(run: Path, records: int) -> None:
-    lines = (run / "history.jsonl").read_text().splitlines(keepends=True)
-    (run / "history.jsonl").write_text("".join(lines[:records]))
+    lines = (run / "events.jsonl").read_text().splitlines(keepends=True)
+    (run / "events.jsonl").write_text("".join(lines[: places(run, "Recorded")[records]]))
 
 
 def test_a_result_is_the_same_from_its_directory_and_from_a_saved_file(one, two, without_gain, empty, tmp_path) -> None:
@@ -68,9 +69,8 @@ def test_a_run_with_a_critic_that_has_not_ended_tells_what_it_spent(tmp_path) ->
 
 def test_a_run_that_was_killed_in_the_middle_of_a_line(run, one) -> None:
     (run / "result.json").unlink()
-    for name in ("history.jsonl", "calls.jsonl"):
-        content = (run / name).read_bytes()
-        (run / name).write_bytes(content[: len(content) * 2 // 3])
+    content = (run / "events.jsonl").read_bytes()
+    (run / "events.jsonl").write_bytes(content[: len(content) * 2 // 3])
     result = DLPOResult.load(run)
     assert 0 < len(result.history) < len(one.history)
     page = make_page(result)
@@ -80,12 +80,11 @@ def test_a_run_that_was_killed_in_the_middle_of_a_line(run, one) -> None:
 
 def test_a_run_without_a_record_shows_the_prompts_that_it_began_with(run, one) -> None:
     (run / "result.json").unlink()
-    (run / "history.jsonl").write_text("")
+    (run / "events.jsonl").write_text("")
     result = DLPOResult.load(run)
     assert result.start_prompts == result.best_prompts == one.start_prompts
     assert "no record yet" in result.verdict
-    (run / "history.jsonl").unlink()
-    (run / "calls.jsonl").unlink()
+    (run / "events.jsonl").unlink()
     assert DLPOResult.load(run).spent["metric_calls"] == 0
     result.to_html(run / "report.html")
 
@@ -99,17 +98,17 @@ def test_a_run_that_was_taken_up_again_does_not_show_its_old_verdict_as_its_own(
 
 def test_lost_runs_are_counted(run) -> None:
     (run / "result.json").unlink()
-    with open(run / "calls.jsonl", "a") as file:
-        file.write('{"role": "sent", "what": "task", "number": 5}\n')
+    with open(run / "events.jsonl", "a") as file:
+        file.write('{"event": "Sent", "what": "run", "number": 5}\n')
     assert DLPOResult.load(run).spent["lost"] == {"metric_calls": 5, "prompt_calls": 0}
 
 
-def test_lines_of_calls_that_cannot_be_read_are_left_out_and_told(run) -> None:
-    lines = (run / "calls.jsonl").read_text().splitlines(keepends=True)
-    odd = ["no json\n", "[]\n", '{"role": "task"}\n', '{"role": "task", "set": "train", "example": {}}\n', "\n"]
-    (run / "calls.jsonl").write_text("".join([*odd, *lines]))
-    assert read_calls(run).unreadable == 4
-    assert any("4 lines of calls.jsonl cannot be read" in note for note in make_page(DLPOResult.load(run)).notes)
+def test_lines_of_the_log_that_cannot_be_read_are_left_out_and_told(run) -> None:
+    lines = (run / "events.jsonl").read_text().splitlines(keepends=True)
+    odd = ["no json\n", "[]\n", '{"event": "RunDone"}\n', '{"event": "Taken", "key": ["run", "x", "y", 0, 0]}\n', "\n"]
+    (run / "events.jsonl").write_text("".join([*odd, *lines]))
+    assert read_log(run).unreadable == 4
+    assert any("4 lines of events.jsonl cannot be read" in note for note in make_page(DLPOResult.load(run)).notes)
 
 
 def test_a_result_whose_directory_is_gone_is_reported_without_it(one, tmp_path) -> None:
@@ -129,9 +128,9 @@ def test_a_result_whose_directory_is_gone_is_reported_without_it(one, tmp_path) 
         (lambda run: (run / "result.json").write_text("{}"), "is no result of this version"),
         (lambda run: (run / "result.json").write_text('{"comparison": {"interval": 1}}'), "is no result of this"),
         (lambda run: (run / "result.json").write_bytes(b"\xff\xfe"), "cannot be read"),
-        (lambda run: (run / "history.jsonl").write_text("{}\n{}\n"), "is no record"),
-        (lambda run: (run / "history.jsonl").write_bytes(b"\xff\n"), "holds no run"),
-        (lambda run: [each.unlink() for each in (run / "result.json", run / "history.jsonl")]
+        (lambda run: [(run / "result.json").unlink(), (run / "events.jsonl").rename(run / "calls.jsonl")],
+         "earlier version"),
+        (lambda run: [each.unlink() for each in (run / "result.json", run / "events.jsonl")]
          and (run / "run.json").write_text("nonsense"), "cannot be read"),
     ],
 )  # fmt: skip

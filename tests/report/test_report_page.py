@@ -23,7 +23,7 @@ def pages(tmp_path_factory, one, two, without_gain, empty):
     bad = hostile(one, folder / "hostile")
     unended = folder / "unended"
     unended.mkdir()
-    for name in ("run.json", "history.jsonl", "calls.jsonl"):
+    for name in ("run.json", "events.jsonl"):
         (unended / name).write_bytes((Path(one.log_dir) / name).read_bytes())
     frozen = {f"part{n}": f"Do part {n}." for n in range(20)}
     many = replace(two, best_prompts={**frozen, **two.best_prompts}, start_prompts={**frozen, **two.start_prompts})

@@ -18,7 +18,7 @@ from dspy_dlpo.core.sentences import join, split
 from dspy_dlpo.core.update import Note, TextGradient
 from dspy_dlpo.report.curve import best_so_far, in_force
 from dspy_dlpo.report.diffs import Sentence, folded, sentence_diff, side
-from dspy_dlpo.report.directory import read_calls
+from dspy_dlpo.report.directory import read_log
 from dspy_dlpo.report.examples import changed_examples, flips
 from dspy_dlpo.report.facts import duration, money, setting_groups, spending
 from dspy_dlpo.report.headline import headline
@@ -171,7 +171,7 @@ def test_every_record_of_a_real_run_is_told(one, two, without_gain) -> None:
 
 def test_linked_examples_have_answers_from_before_and_after_that_show_the_change(one, two) -> None:
     for result in (one, two):
-        examples = changed_examples(result.history, read_calls(result.log_dir))
+        examples = changed_examples(result.history, read_log(result.log_dir))
         named = {x for entry in result.ledger for x in (*entry.gained, *entry.lost)}
         assert named <= {example.number for example in examples}
         for example in examples:

@@ -9,13 +9,13 @@ import pytest
 from searcher import search, small_task
 
 from dspy_dlpo import Budget, DLPOTeleprompter
+from dspy_dlpo.core.events import Recorded, Sent, Started, What, event_to_json
 from dspy_dlpo.core.history import Record
-from dspy_dlpo.core.json_lines import to_json
-from dspy_dlpo.core.memory import check_run
+from dspy_dlpo.core.opening import check_run
 from dspy_dlpo.simulation import simulated_lm
 from dspy_dlpo.tuning.checkpoint import Checkpoint
 
-CALLS, HISTORY, SETTINGS = "calls.jsonl", "history.jsonl", "run.json"
+EVENTS, SETTINGS = "events.jsonl", "run.json"
 
 
 class Killed(Exception):
@@ -38,14 +38,13 @@ class Dying:
         return getattr(self._blobs, name)
 
 
-def write_run(folder: Path, calls: int, seed: int = 0, history: int | None = None) -> None:
-    """A run directory with so many calls and records, as a run leaves it."""
+def write_run(folder: Path, records: int, seed: int = 0) -> None:
+    """A run directory with so many records, as a run leaves it."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / SETTINGS).write_text(json.dumps({"seed": seed, "budgets": [{"metric_calls": 60, "from_record": 0}]}))
-    lines = [json.dumps({"role": "mark", "record": n, "spent": n}) for n in range(calls)]
-    (folder / CALLS).write_text("".join(f"{line}\n" for line in lines))
-    records = [to_json(Record("step", n, 0.0, {}, {})) for n in range(calls if history is None else history)]
-    (folder / HISTORY).write_text("".join(f"{line}\n" for line in records))
+    (folder / SETTINGS).write_text(json.dumps({"seed": seed, "identity": 4}))
+    steps = [Recorded(Record("step", n, 0.0, {}, {})) for n in range(records)]
+    log = [Started({"metric_calls": 60}), *steps]
+    (folder / EVENTS).write_text("".join(f"{event_to_json(event)}\n" for event in log))
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -57,29 +56,12 @@ def test_a_checkpoint_brings_the_folder_back(store, tmp_path) -> None:
     checkpoint = Checkpoint(store.blobs, "run/u/0/0", 0, folder)
     write_run(folder, 2)
     for n in range(3):
-        with open(folder / CALLS, "a") as file:
-            file.write(f'{{"role": "sent", "number": {n}}}\n')
+        with open(folder / EVENTS, "a") as file:
+            file.write(event_to_json(Sent(What.RUN, n)) + "\n")
         checkpoint.save()
     assert not Checkpoint(store.blobs, "run/u/0/1", 0, other).restore()
     assert Checkpoint(store.blobs, "run/u/0/0", 1, other).restore()
     assert contents(other) == contents(folder)
-
-
-def test_a_checkpoint_never_holds_a_record_without_its_calls(store, tmp_path) -> None:
-    folder, other = tmp_path / "run", tmp_path / "other"
-    write_run(folder, 1)
-
-    class Slow(Dying):
-        """Takes so long to store a file that the run goes on meanwhile."""
-
-        def put(self, name: str, body: bytes) -> None:
-            self._blobs.put(name, body)
-            write_run(folder, 2)
-
-    Checkpoint(Slow(store.blobs, -1), "p", 0, folder).save()
-    assert Checkpoint(store.blobs, "p", 1, other).restore()
-    assert len((other / HISTORY).read_text().splitlines()) == 1
-    assert len((other / CALLS).read_text().splitlines()) >= 1
 
 
 @pytest.mark.parametrize("writes", range(7))
@@ -102,7 +84,7 @@ def test_a_worker_that_dies_between_two_files_leaves_what_can_be_gone_on_with(wr
     Checkpoint(store.blobs, "p", 2, third).restore()
     third.mkdir(exist_ok=True)
     check_run(third)
-    kept = (third / CALLS).read_text().splitlines() if (third / CALLS).exists() else []
+    kept = (third / EVENTS).read_text().splitlines() if (third / EVENTS).exists() else []
     assert len(kept) >= calls, "what was stored whole is never lost to what was stored in part"
 
 
@@ -113,7 +95,7 @@ def test_what_cannot_be_gone_on_with_is_set_aside(damage, store, tmp_path, caplo
     if damage == "no settings":
         (folder / SETTINGS).unlink()
     elif damage == "a broken line":
-        (folder / CALLS).write_text('{"role": "sent"}\nno JSON\n{"role": "sent"}\n')
+        (folder / EVENTS).write_text('{"event": "Resumed"}\nno JSON\n{"event": "Resumed"}\n')
     else:
         (folder / SETTINGS).write_text("{}" if damage == "settings of no run" else '{"seed": ')
     Checkpoint(store.blobs, "p", 0, folder).save()
@@ -130,18 +112,17 @@ def test_what_cannot_be_gone_on_with_is_set_aside(damage, store, tmp_path, caplo
     assert caplog.text == ""
 
 
-def test_records_that_are_written_anew_are_stored_anew(store, tmp_path) -> None:
+def test_a_log_that_is_begun_anew_is_stored_anew(store, tmp_path) -> None:
     folder, other = tmp_path / "run", tmp_path / "other"
     write_run(folder, 4)
     checkpoint = Checkpoint(store.blobs, "p", 0, folder)
     checkpoint.save()
-    shorter = folder / "draft"
-    write_run(tmp_path / "new", 4, history=2)
-    (tmp_path / "new" / HISTORY).rename(shorter)
-    shorter.replace(folder / HISTORY)  # as a run does that goes on
+    write_run(tmp_path / "new", 2)
+    (tmp_path / "new" / EVENTS).rename(folder / "draft")
+    (folder / "draft").replace(folder / EVENTS)  # as a run does in a directory in which nothing was scored
     checkpoint.save()
-    with open(folder / HISTORY, "a") as file:
-        file.write(to_json(Record("trial", 2, 0.5, {}, {})) + "\n")
+    with open(folder / EVENTS, "a") as file:
+        file.write(event_to_json(Recorded(Record("trial", 2, 0.5, {}, {}))) + "\n")
     checkpoint.save()
     assert Checkpoint(store.blobs, "p", 1, other).restore()
     assert contents(other) == contents(folder)

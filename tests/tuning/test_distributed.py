@@ -126,7 +126,7 @@ def test_a_retry_goes_on_from_the_dead_attempts_checkpoint(tmp_path) -> None:
     workers = [start(storage, n_trials=2, latency=0.04)]
     number = kill_in_mid_trial(storage, workers, n_trials=2)
     end(workers)
-    assert any(name.endswith("/calls.jsonl/000000000000") for name in checkpoints(storage))
+    assert any(name.endswith("/events.jsonl/000000000000") for name in checkpoints(storage))
     end([start(storage, n_trials=2, latency=0.04)])
     retried = next(each for each in trials_of(storage) if each.system_attrs.get("failed_trial") == number)
     undisturbed = f"sqlite:///{tmp_path}/undisturbed.db"

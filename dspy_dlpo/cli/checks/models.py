@@ -14,7 +14,9 @@ from dspy_dlpo.cli.checks.finding import FAIL, OK, WARNING, Finding
 from dspy_dlpo.cli.free import is_free, is_simulated
 from dspy_dlpo.core.asking import written
 from dspy_dlpo.core.errors import ModelError
+from dspy_dlpo.core.events import ReplyDone
 from dspy_dlpo.core.history import History, StepContext
+from dspy_dlpo.core.log import RunLog
 from dspy_dlpo.core.roles import Row, TraceStep
 from dspy_dlpo.core.update import Update
 from dspy_dlpo.host.critic import Critic
@@ -22,7 +24,7 @@ from dspy_dlpo.host.lm_errors import one_line
 from dspy_dlpo.host.meter import Meter
 from dspy_dlpo.host.parameters import read_prompts
 from dspy_dlpo.host.program import describe, fields_of
-from dspy_dlpo.host.prompting import Answer, Ask, AskHooks, PromptModel
+from dspy_dlpo.host.prompting import Answer, Ask, PromptModel
 from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.host.values import as_text
 from dspy_dlpo.host.writer import Writer
@@ -51,12 +53,18 @@ class _Talk:
     """A few calls of one model."""
 
     def __init__(self, lm: Any, patience: float) -> None:
-        self.meter, self.answers = Meter(), list[Answer]()
-        hooks = AskHooks(on_answer=lambda ask, answer, tally: self.answers.append(answer))
+        self.meter, self._log = Meter(), RunLog()
         # The seed gives the rollout: another one each time, so that no cache answers.
         self.model = PromptModel(
-            lm, self.meter, time.time_ns(), call_timeout=patience, redact=Redactor([lm]), hooks=hooks
+            lm, self.meter, time.time_ns(), call_timeout=patience, redact=Redactor([lm]), log=self._log
         )
+
+    @property
+    def last(self) -> Answer:
+        """The last answer."""
+        *_, done = self._log.state.done.values()
+        assert isinstance(done, ReplyDone)
+        return Answer(**done.answer)
 
 
 def check_task_model(lm: Any, patience: float = PATIENCE) -> Iterator[Finding]:
@@ -94,7 +102,7 @@ def check_prompt_model(
     try:
         critic = Critic(talk.model, describe(program), [name])
         gradients = critic({name: prompt}, [_failed(name, example)], 0)
-        yield _form(about, "a critique", bool(gradients), talk.answers[-1])
+        yield _form(about, "a critique", bool(gradients), talk.last)
         if not gradients:
             return
         write = Writer(talk.model, {name: fields_of(program, name)}, {name: prompt}, evidence=critic.evidence)
@@ -118,7 +126,7 @@ def _edits(about: str, write: Writer, update: Update, talk: _Talk) -> Iterator[F
             "Nothing need be done; a stronger model writes better rules.",
         )
         return
-    yield _form(about, "edits", usable, talk.answers[-1])
+    yield _form(about, "edits", usable, talk.last)
 
 
 def _failed(name: str, example: Any) -> Row:

@@ -10,14 +10,14 @@ import dspy
 from dspy_dlpo import Task
 from dspy_dlpo.cli.checks.finding import FAIL, OK, WARNING, Finding
 from dspy_dlpo.core.errors import DLPOError, MetricError
-from dspy_dlpo.examples import input_keys
 from dspy_dlpo.host.lm_errors import one_line
 from dspy_dlpo.host.meter import Meter
 from dspy_dlpo.host.metric import MetricAdapter
 from dspy_dlpo.host.parameters import read_prompts
 from dspy_dlpo.host.program import call, copy_program
 from dspy_dlpo.host.secrets import Redactor
-from dspy_dlpo.selection import TOO_FEW
+from dspy_dlpo.run.examples import input_keys
+from dspy_dlpo.run.selection import TOO_FEW
 from dspy_dlpo.teleprompter import DLPOTeleprompter
 
 # With fewer examples to learn from, rules are fitted to them by chance.
@@ -63,7 +63,7 @@ def check_data(task: Task) -> Iterator[Finding]:
 
 
 def _checked(task: Task) -> Any:
-    from dspy_dlpo.settings import check_data as checked
+    from dspy_dlpo.run.settings import check_data as checked
 
     return checked(DLPOTeleprompter(task.metric).settings, task.trainset, task.valset)
 

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import dspy
 
-from dspy_dlpo.examples import input_fields
+from dspy_dlpo.run.examples import input_fields
 
 
 def check_student(student: Any) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import dspy
 
-from dspy_dlpo.core.memory import IDENTITY
+from dspy_dlpo.core.opening import IDENTITY
 from dspy_dlpo.core.sentences import ENGLISH
 from dspy_dlpo.core.thresholds import THRESHOLDS
 from dspy_dlpo.host.code import is_own
@@ -20,7 +20,7 @@ from dspy_dlpo.host.content import ContentHasher, module_state
 from dspy_dlpo.host.models import model_options, without_secrets
 from dspy_dlpo.host.parameters import read_prompts
 from dspy_dlpo.host.program import describe
-from dspy_dlpo.settings import Data, Settings
+from dspy_dlpo.run.settings import Data, Settings
 
 logger = logging.getLogger(__name__)
 

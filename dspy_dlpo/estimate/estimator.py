@@ -17,8 +17,8 @@ from typing import Any
 import dspy
 
 from dspy_dlpo.core.budget import Budget
-from dspy_dlpo.estimate import Estimate, ModelEstimate, Span
-from dspy_dlpo.hidden_tokens import hidden_notes, image_tokens, thinking_tokens
+from dspy_dlpo.estimate.estimate import Estimate, ModelEstimate, Span
+from dspy_dlpo.estimate.hidden_tokens import hidden_notes, image_tokens, thinking_tokens
 from dspy_dlpo.host.adapters import PlainAdapter
 from dspy_dlpo.host.answers import account_of_answers, expected_answers
 from dspy_dlpo.host.critic import FOR_WRITER, CritiqueModule
@@ -32,8 +32,8 @@ from dspy_dlpo.host.prices import Prices
 from dspy_dlpo.host.program import call, copy_program
 from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.host.values import as_text
-from dspy_dlpo.preflight import Preflight, word_limit
-from dspy_dlpo.settings import BATCH_SIZE, Data, Settings
+from dspy_dlpo.run.preflight import Preflight, word_limit
+from dspy_dlpo.run.settings import BATCH_SIZE, Data, Settings
 
 # No end of a range is further from the other than this factor, but for tokens that no text shows.
 WIDEST = 3.0

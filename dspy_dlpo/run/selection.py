@@ -18,6 +18,7 @@ from dspy_dlpo.core.loop import Run
 from dspy_dlpo.core.result import Comparison
 from dspy_dlpo.core.runs import RunCache
 from dspy_dlpo.core.thresholds import THRESHOLDS
+from dspy_dlpo.run.settings import Data, Settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,6 +45,12 @@ def plan_selection(metric_calls: float, n_val: int, finalists: int) -> tuple[int
         aside: the user's own prompts run too.
     """
     return within(metric_calls * THRESHOLDS.selection_share, n_val, finalists)
+
+
+def planned_selection(settings: Settings, data: Data, metric_calls: float | None = None) -> tuple[int, int]:
+    """How many finalists are to be compared on how many validation examples, with a budget of program runs."""
+    calls = settings.budget.metric_calls if metric_calls is None else metric_calls
+    return plan_selection(math.inf if calls is None else calls, len(data.val), settings.judging.finalists)
 
 
 def within(runs: float, n_val: int, finalists: int) -> tuple[int, int]:
@@ -191,16 +198,14 @@ def _table(scored: Sequence[Scored], common: Sequence[int]) -> tuple[np.ndarray[
     return rows[0], rows[1:]
 
 
-def prune(run: Run, prompts: Prompts, keep_left: int) -> Prompts:
-    """Delete every sentence whose deletion does not lower the judged score, until only `keep_left` runs are left."""
-    run.runs.account.reserved = keep_left
+def prune(run: Run, prompts: Prompts) -> Prompts:
+    """Delete every sentence whose deletion does not lower the judged score, as far as the budget goes."""
     began = len(run.history)
     try:
         while (shorter := run.prune_one(prompts, began)) is not None:
             prompts = shorter
     except (RunEnds, ModelError, MetricError) as error:
         logger.debug("pruning ended: %s", error)
-    run.runs.account.reserved = 0
     return prompts
 
 

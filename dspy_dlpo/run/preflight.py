@@ -13,8 +13,8 @@ from dspy_dlpo.core.technique import Technique
 from dspy_dlpo.host.parameters import read_prompts
 from dspy_dlpo.host.prices import Prices
 from dspy_dlpo.host.program import editable, models_of, protected_text, unset_models
-from dspy_dlpo.settings import Data, Settings
-from dspy_dlpo.student import check_inputs, check_student
+from dspy_dlpo.run.settings import Data, Settings
+from dspy_dlpo.run.student import check_inputs, check_student
 
 
 class Preflight:

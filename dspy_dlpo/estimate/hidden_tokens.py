@@ -9,7 +9,7 @@ from typing import Any
 import dspy
 from pydantic import BaseModel
 
-from dspy_dlpo.estimate import Span
+from dspy_dlpo.estimate.estimate import Span
 
 # Tokens of one image: 85 is the least of OpenAI's older models, 1,600 the most of Anthropic's.
 IMAGE = Span(85, 1600)

@@ -1,4 +1,4 @@
-"""What of a budget is set aside for the end of a run, and the least that a run needs."""
+"""The least budget that pays for one step."""
 
 from __future__ import annotations
 
@@ -10,16 +10,11 @@ import dspy
 
 from dspy_dlpo.core.budget import Account, Budget
 from dspy_dlpo.core.thresholds import THRESHOLDS
-from dspy_dlpo.selection import plan_selection
-from dspy_dlpo.settings import Data, Settings
+from dspy_dlpo.estimate.estimator import WIDEST, Estimator
+from dspy_dlpo.run.selection import planned_selection
+from dspy_dlpo.run.settings import Data, Settings
 
 logger = logging.getLogger(__name__)
-
-
-def planned_selection(settings: Settings, data: Data, metric_calls: float | None = None) -> tuple[int, int]:
-    """How many finalists are to be compared on how many validation examples, with a budget of program runs."""
-    calls = settings.budget.metric_calls if metric_calls is None else metric_calls
-    return plan_selection(math.inf if calls is None else calls, len(data.val), settings.judging.finalists)
 
 
 def check_budget(settings: Settings, student: dspy.Module, data: Data) -> None:
@@ -42,8 +37,6 @@ def check_budget(settings: Settings, student: dspy.Module, data: Data) -> None:
     if budget.lm_calls is not None:  # each run asks every predictor once, mostly; a step asks critic and writer
         least["lm_calls"] = math.ceil((runs * max(1, len(student.predictors())) + 2) / share)
     if budget.tokens is not None or budget.usd is not None:
-        from dspy_dlpo.estimator import WIDEST, Estimator  # only where it is needed
-
         for name, most in Estimator(settings, student, data).allowed().items():
             if name in ("tokens", "usd") and most * WIDEST * share < runs:
                 least[name] = budget.limits[name] * runs / (most * share)

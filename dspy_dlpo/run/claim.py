@@ -7,7 +7,6 @@ from typing import Any
 
 import dspy
 
-from dspy_dlpo import selection
 from dspy_dlpo.core.budget import Account, Budget
 from dspy_dlpo.core.history import Prompts, Scored
 from dspy_dlpo.core.result import Comparison, DLPOResult
@@ -17,6 +16,7 @@ from dspy_dlpo.host.meter import Meter
 from dspy_dlpo.host.metric import MetricAdapter
 from dspy_dlpo.host.parameters import INSTRUCTIONS, Kinds
 from dspy_dlpo.host.program import EvaluationCopies
+from dspy_dlpo.run import selection
 
 
 def score_on_test(

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import dspy
@@ -21,9 +22,9 @@ from dspy_dlpo.core.paths import absolute_path
 from dspy_dlpo.core.plan import Controller, Stopping
 from dspy_dlpo.core.technique import Technique
 from dspy_dlpo.core.turns import UPDATES
-from dspy_dlpo.examples import as_examples, distinct, repeated, split_holdout, unseen
 from dspy_dlpo.host.metric import MetricAdapter
 from dspy_dlpo.host.parameters import KINDS
+from dspy_dlpo.run.examples import as_examples, distinct, repeated, split_holdout, unseen
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,13 @@ class Settings:
     def asks_critic(self, predictors: int) -> bool:
         """Whether a critic is asked before the writer, in a program with so many predictors to edit."""
         return predictors > 1 and self.update == "most_blamed" if self.critic is None else self.critic
+
+    @property
+    def stop_file(self) -> Path | None:
+        """The file that ends a run when it appears; None for none."""
+        if self.stopping.stop_file is not None:
+            return Path(self.stopping.stop_file)
+        return None if self.log_dir is None else Path(self.log_dir) / "stop"
 
     @property
     def prunes(self) -> bool:
