@@ -124,10 +124,11 @@ class Compilation:
 
     def _ran(self) -> Chosen:
         run = self._run
+        is_new = run.ended is None  # else an earlier process wrote it down
         run.go()
         assert run.ended is not None
         run.runs.account.heed(lambda: None)  # what remains is to choose
-        if run.ended != self._log.state.ended:
+        if is_new:
             self._log.add(StepsEnded(run.ended))
         return self._selection.choose()
 
