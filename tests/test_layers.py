@@ -27,6 +27,7 @@ OPTIMIZER = (
     "preflight",
     "fingerprint",
     "interrupt",
+    "as_python",
     "loading",
     "log",
     "estimate",
