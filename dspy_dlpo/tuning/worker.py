@@ -79,9 +79,7 @@ class Worker:
                     away_since = away_since or time.monotonic()
                     if time.monotonic() - away_since > PATIENCE:
                         raise
-                    logger.warning(
-                        "the study does not answer (%s); trying again", type(error.__cause__ or error).__name__
-                    )
+                    logger.warning("Optuna cannot go on (%s); trying again", type(error.__cause__ or error).__name__)
                     time.sleep(random.SystemRandom().uniform(0.1, self._pulse.poll + 0.1))
                 while self._ended:
                     count += 1
@@ -138,7 +136,7 @@ class Worker:
         if isinstance(error, optuna.TrialPruned):
             return self._failed.clear()
         if isinstance(error, TrialLost):
-            return logger.warning("trial %d was given to another worker: nobody heard of this one", trial.number)
+            return logger.warning("trial %d was given to another worker: this one was not heard of", trial.number)
         is_own = isinstance(error, Exception) and not isinstance(error, AWAY)
         if isinstance(error, Exception) and is_own:
             text, self._failed[slot.number] = self._told(error), error

@@ -14,6 +14,7 @@ from dspy_dlpo import Budget, Constraint, DLPOTeleprompter, EditJudge, Task, Tec
 from dspy_dlpo.core.edits import Dropped
 from dspy_dlpo.simulation import simulated_lm, simulated_task
 from dspy_dlpo.tuning import price, settings_of, tune
+from dspy_dlpo.tuning.attempt import Attempt
 from dspy_dlpo.tuning.storage import open_store
 from dspy_dlpo.tuning.worker import WorkerError
 
@@ -161,6 +162,22 @@ def test_the_price_is_told_first_and_not_exceeded(storage) -> None:
     result = found(storage, pruning="none")
     assert most.runs == 3 * 80 + 3 * 40
     assert result.spent["runs"] <= 3 * 80
+
+
+def test_a_trial_that_was_taken_away_ends_at_its_next_record_and_is_gone_on_with(storage, monkeypatch) -> None:
+    tell, taken = Attempt._tell_spending, []
+
+    def take(self, runs: int) -> None:
+        if not taken:  # as a worker does that has not heard of this one
+            taken.append(runs)
+            self._trial.storage.set_trial_state_values(self._trial._trial_id, TrialState.FAIL)
+        tell(self, runs)
+
+    monkeypatch.setattr(Attempt, "_tell_spending", take)
+    result = found(storage, n_trials=2, pruning="none")
+    assert [each.state.name for each in trials_of(storage)][:2] == ["FAIL", "COMPLETE"]
+    assert result.trials == {"complete": 2, "pruned": 0, "given up": 0}
+    assert result.spent["runs"] <= 2 * 80, "nothing is paid for twice"
 
 
 def test_a_model_that_fails_ends_the_worker(storage) -> None:
