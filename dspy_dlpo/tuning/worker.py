@@ -154,9 +154,10 @@ class Worker:
             storage.set_trial_system_attr(self._taken, RELEASED, trial.number)
             storage.set_trial_state_values(self._taken, TrialState.FAIL)
             trial = storage.get_trial(self._taken)
+        is_released = trial.system_attrs.get(RELEASED) == trial.number and IDLE not in trial.user_attrs
         if trial.state in DONE:
             self._ended.append(trial)
-        elif trial.system_attrs.get(RELEASED) == trial.number and not slot_of(self._study, trial.number).live:
+        elif is_released and not slot_of(self._study, trial.number).live:
             try_again(self._study, trial)
         self._taken = None
 
