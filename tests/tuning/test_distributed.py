@@ -20,7 +20,7 @@ from dspy_dlpo.tuning.storage import open_store
 
 pytestmark = pytest.mark.slow
 
-N_TRIALS = 12
+N_TRIALS = 8
 LATENCY = 0.005  # seconds a call takes: a trial lasts long enough to be killed in its middle
 SEARCHER = Path(__file__).parent / "searcher.py"
 
@@ -153,13 +153,13 @@ def test_a_retry_goes_on_from_the_run_directory_of_the_dead_attempt(tmp_path, fo
 
 def test_a_database_that_is_away_for_three_seconds_loses_nothing(postgres, database) -> None:
     storage = postgres.get_uri(database=database)
-    workers = [start(storage, n_trials=10) for _ in range(3)]
+    workers = [start(storage) for _ in range(3)]
     wait_until(lambda: any(each.state.is_finished() for each in trials_of(storage)), "a first trial")
     postgres.stop()
     time.sleep(3)
     postgres.start()
     end(workers)
-    check_every_slot_ended_once(storage, n_trials=10)
+    check_every_slot_ended_once(storage)
 
 
 def test_a_worker_on_another_machine_is_missed_after_a_while(tmp_path) -> None:
