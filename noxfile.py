@@ -68,7 +68,7 @@ def tests(session: nox.Session) -> None:
 def lowest(session: nox.Session) -> None:
     """Tests on the oldest Python that is there, with the lowest versions that the project allows."""
     used = lowest_of(PROJECT["project"]["dependencies"])
-    for extra in ("tune", "grpc", "report", "serve"):
+    for extra in ("tune", "report", "serve"):
         used += lowest_of(EXTRAS[extra])
     session.install(*used, *tools("hypothesis", "pytest", "pytest-xdist"), "--editable", ".")
     session.run("python", "-m", "pytest", "-n", "2", "-m", "not slow", *(session.posargs or ON_LOWEST))

@@ -19,8 +19,8 @@ from measuring import write
 
 from dspy_dlpo import Task
 from dspy_dlpo.simulation import simulated_lm, simulated_task
-from dspy_dlpo.tuning.queue import DONE, Pulse
-from dspy_dlpo.tuning.search import Search
+from dspy_dlpo.tuning import Pulse, Search
+from dspy_dlpo.tuning.slots import DONE
 from dspy_dlpo.tuning.storage import open_store
 
 BUDGET = 40

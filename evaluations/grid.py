@@ -24,7 +24,7 @@ import optuna
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from dspy_dlpo.tuning.storage import take_turns
+from dspy_dlpo.tuning.gaps import take_turns
 from evaluations.cell import Cell, measure
 from evaluations.endpoint import Endpoint, EndpointLost
 

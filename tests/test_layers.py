@@ -20,7 +20,7 @@ ROWS = (
     ("cli",),
 )
 # These files are one room.
-OPTIMIZER = ("presets", "teleprompter", "__init__")
+OPTIMIZER = ("presets", "as_python", "teleprompter", "__init__")
 MAY_IMPORT = {
     "dspy": {"host", "simulation", "run", "estimate", "teleprompter", "cli", "tuning"},
     "optuna": {"tuning"},

@@ -98,7 +98,6 @@ def test_paths_of_commands_are_expanded(home):
 
 def test_the_file_of_a_search_is_expanded(home):
     assert read_address("~/study.db").url.database == str(home / "study.db")
-    assert read_address("journal://~/study.log").path == home / "study.log"
     assert read_address("study.db").url.database == str(Path.cwd() / "study.db")
 
 

@@ -6,12 +6,13 @@ from contextlib import suppress
 
 import click
 
+from dspy_dlpo.cli.passwords import refuse_shown_password
 from dspy_dlpo.cli.showing import told_shortly
 
 
 @click.command()
 @click.option("--storage", help="URL or SQLite file; DLPO_STORAGE, else dlpo-tuning.db, by default. No password here.")
-@click.option("--artifacts", help="Where artifacts are, if not beside the study.")
+@click.option("--artifacts", help="Directory of runs and reports; DLPO_ARTIFACTS by default.")
 @click.option("--port", default=8080, show_default=True, help="Port to listen on, at 127.0.0.1 only.")
 @click.option("--writable", is_flag=True, help="Let the page change and delete studies.")
 @click.option("--open", "open_browser", is_flag=True, help="Open a browser.")
@@ -19,11 +20,11 @@ def dashboard(storage: str | None, artifacts: str | None, port: int, writable: b
     """Show what tuning has tried: every trial with its prompts, scores and spending. Ctrl-C ends it."""
     with told_shortly(), suppress(KeyboardInterrupt):  # Ctrl-C while it starts
         from dspy_dlpo.tuning.dashboard import serve_dashboard
-        from dspy_dlpo.tuning.storage import open_store, refuse_shown_password
+        from dspy_dlpo.tuning.storage import open_store
 
-        refuse_shown_password(storage, artifacts)
+        refuse_shown_password(storage)
         with open_store(storage, artifacts) as store:
-            click.echo(f"showing {store.shown}")
+            click.echo(f"showing {store.address.shown}")
             serve_dashboard(
                 store,
                 port=port,

@@ -16,11 +16,9 @@ from rich.markup import escape
 
 from dspy_dlpo.cli.failing import Stopped
 from dspy_dlpo.cli.loading import load_tasks
+from dspy_dlpo.cli.passwords import refuse_shown_password
 from dspy_dlpo.cli.showing import console, named_models, show_estimate, told_shortly
 from dspy_dlpo.cli.streams import stdout_kept
-
-# The commands' objectives by what is typed.
-OBJECTIVES = {"score": "score", "score,words": ("score", "words"), "score,usd": ("score", "usd")}
 
 
 @click.command()
@@ -31,13 +29,6 @@ OBJECTIVES = {"score": "score", "score,words": ("score", "words"), "score,usd": 
 )
 @click.option("--storage", help="URL or SQLite file; DLPO_STORAGE, else dlpo-tuning.db, by default. No password here.")
 @click.option("--study", "study_name", default="dlpo-tuning", show_default=True, help="Name of the study.")
-@click.option(
-    "--objective",
-    type=click.Choice(list(OBJECTIVES)),
-    default="score",
-    show_default=True,
-    help="What is sought: a higher score, with fewer words or dollars beside it.",
-)
 @click.option("--budget-per-trial", default=600, show_default=True, help="Program runs of one run of the optimizer.")
 @click.option(
     "--seeds-per-trial", default=1, show_default=True, help="Runs of the optimizer for each setting and task."
@@ -51,7 +42,7 @@ OBJECTIVES = {"score": "score", "score,words": ("score", "words"), "score,usd": 
 )
 @click.option("--seed", default=0, show_default=True, help="Seed of all chance.")
 @click.option("--threads", "num_threads", type=int, help="Calls in parallel, in each worker.")
-@click.option("--artifacts", help="Database or directory for large things, if not beside the study.")
+@click.option("--artifacts", help="Directory of runs and reports, shared by all machines; DLPO_ARTIFACTS by default.")
 @click.option("--task-model", help="The model that runs the program, such as openai/gpt-4o-mini.")
 @click.option("--prompt-model", help="The model that writes edits, such as openai/gpt-4o.")
 @click.option("--price", "only_price", is_flag=True, help="Tell what it will cost at most, and spend nothing.")
@@ -62,7 +53,6 @@ def tune(
     workers: int,
     storage: str | None,
     artifacts: str | None,
-    objective: str,
     task_model: str | None,
     prompt_model: str | None,
     only_price: bool,
@@ -77,10 +67,8 @@ def tune(
     """
     with told_shortly(), _can_go_on(), stdout_kept(as_json):
         from dspy_dlpo.tuning import search
-        from dspy_dlpo.tuning.storage import refuse_shown_password
 
-        refuse_shown_password(storage, artifacts)
-        arguments["objective"] = OBJECTIVES[objective]
+        refuse_shown_password(storage)
         arguments = {name: value for name, value in arguments.items() if value is not None}
         arguments.update(named_models(task_model, prompt_model))
         tasks = load_tasks(task)

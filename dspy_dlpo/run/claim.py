@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dspy
+import numpy as np
 
 from dspy_dlpo.core.budget import Account, Budget
 from dspy_dlpo.core.history import Prompts, Scored
@@ -17,6 +18,9 @@ from dspy_dlpo.host.metric import MetricAdapter
 from dspy_dlpo.host.parameters import INSTRUCTIONS, Kinds
 from dspy_dlpo.host.program import EvaluationCopies
 from dspy_dlpo.run import selection
+
+# Resamples of a bootstrap.
+RESAMPLES = 4000
 
 
 def score_on_test(
@@ -94,3 +98,21 @@ def score_prompts(
     for each in prompts:
         runs.ensure([(each, x) for x in range(len(testset))])
     return [runs.means(each, range(len(testset))) for each in prompts]
+
+
+def gain_interval(gains: Sequence[np.ndarray[Any, Any]]) -> tuple[float, float]:
+    """95 % interval of a mean gain over tasks, from resamples of seeds and examples within each task.
+
+    Args:
+        gains: By task a table of paired differences, of shape (seeds, examples).
+    """
+    rng, total = np.random.default_rng(0), np.zeros(RESAMPLES)
+    for table in gains:
+        seeds, examples = table.shape
+        for i in range(RESAMPLES):
+            rows = table[rng.integers(0, seeds, seeds)] if seeds > 1 else table
+            resampled = rows[:, rng.integers(0, examples, examples)].mean()
+            # A resample varies less than new examples would.
+            total[i] += table.mean() + (resampled - table.mean()) * np.sqrt(examples / max(1, examples - 1))
+    low, high = np.quantile(total / len(gains), (0.025, 0.975))
+    return float(low), float(high)

@@ -11,8 +11,8 @@ except ModuleNotFoundError as error:
 
 from dspy_dlpo.tuning.controller import OptunaController
 from dspy_dlpo.tuning.job import search_parameters, settings_of
-from dspy_dlpo.tuning.queue import Pulse
 from dspy_dlpo.tuning.search import Price, Search, TuneResult, price, tune
+from dspy_dlpo.tuning.slots import Pulse
 
 __all__ = [
     "OptunaController",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,9 +13,9 @@ from optuna.trial import FrozenTrial, create_trial
 
 from dspy_dlpo.core.checks import check_real, check_whole
 from dspy_dlpo.core.controller import step_numbers
-from dspy_dlpo.core.history import History, Record, RecordKind, StepContext
+from dspy_dlpo.core.departures import Reach, StepOutcome, step_outcomes
+from dspy_dlpo.core.history import StepContext
 from dspy_dlpo.core.plan import Controller, Plan
-from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.space import TunableNumber
 
 # What is searched, for every number: how far a step departs from the plan, down to -1 and up to 1.
@@ -28,14 +27,12 @@ class OptunaController(Controller):
     """Let Optuna choose the numbers of each step, and learn within the run from what its steps gain.
 
     The plan's numbers and schedules stay the centre: what is searched is how far, and which way, a step departs from
-    them. A run has a dozen steps or two, too few to find from anywhere what a schedule knows; and how far to depart
-    stays the same question as the run goes on, while the best step size does not. The first step takes the plan as it
+    them, as a run has too few steps to find from anywhere what a schedule knows. The first step takes the plan as it
     is, the next ones depart at random, then Optuna's TPE sampler proposes. The study is built anew in memory from the
     run's history at each step: nothing is stored, and a run that was killed goes on with the same choices.
 
     A step is worth the share of the missing score that it gained, less what its program runs earn in this run on
-    average. So the run's gain per program run is what is raised, a cheap step without gain is better than a dear one,
-    and early steps, which gain most whatever their numbers are, are not preferred for that.
+    average: the run's gain per program run is raised, and early steps, which gain most anyway, are not preferred.
 
     Args:
         numbers: Names of the numbers to choose, as `step_numbers` gives them. Those of techniques that the plan does
@@ -66,13 +63,9 @@ class OptunaController(Controller):
             check_whole("OptunaController", name, getattr(self, name))
 
     def choose(self, plan: Plan, ctx: StepContext) -> Mapping[str, float]:
-        """Ask a study of the past steps for the departures of this one.
-
-        Raises:
-            ValueError: If a name in `numbers` is none of the plan's although its technique is there, or none is.
-        """
-        reaches = {name: _Reach(field, self.reach) for name, field in self._fields(plan).items()}
-        past = _trials(reaches, list(_outcomes(ctx.history, plan.high)))
+        """Ask a study of the past steps for the departures of this one."""
+        reaches = {name: Reach(field, self.reach) for name, field in self._fields(plan).items()}
+        past = _trials(reaches, list(step_outcomes(ctx.history, plan.high)))
         departures = self._suggested(list(reaches), past, ctx) if past else {}
         return {name: each.value(ctx.progress, departures.get(name, 0.0)) for name, each in reaches.items()}
 
@@ -103,65 +96,7 @@ def _owner(name: str) -> str:
     return name.rpartition(".")[0]
 
 
-@dataclass(frozen=True)
-class _Reach:
-    """How far a step may depart from what the plan holds for one number."""
-
-    field: TunableNumber
-    share: float
-
-    def value(self, progress: float, departure: float) -> float:
-        """The number at a departure from -1 to 1."""
-        planned, side = self._sides(progress, departure)
-        at = planned + departure * side
-        value = math.exp(at) if self.field.range.log else at
-        value = round(value) if self.field.range.integer else value
-        return min(max(value, self.field.range.low), self.field.range.high) if departure else self.field.at(progress)
-
-    def departure(self, progress: float, value: float) -> float:
-        """The departure that a number was."""
-        away = self._scaled(value) - self._scaled(self.field.at(progress))
-        _, side = self._sides(progress, away)
-        return min(1.0, max(-1.0, away / side)) if side else 0.0
-
-    def _sides(self, progress: float, sign: float) -> tuple[float, float]:
-        """On the scale of the range: what is planned, and how far it is from there to the end of the reach."""
-        planned, low, high = map(self._scaled, (self.field.at(progress), self.field.range.low, self.field.range.high))
-        room = high - planned if sign > 0 else planned - low
-        return planned, min(room, self.share * (high - low))
-
-    def _scaled(self, value: float) -> float:
-        return math.log(value) if self.field.range.log else value
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """A past step: the share of the missing score that it gained, and its program runs in passes of the judging set."""
-
-    record: Record
-    gain: float
-    passes: float
-
-
-def _outcomes(history: History, high: float | None) -> Iterator[_Outcome]:
-    """What came of the past steps, less those that the end of the budget cut short."""
-    size, before = 0, 0
-    for record in history:
-        size += len(record.batch) if record.kind.enlarges else 0
-        if record.kind == RecordKind.STEP and record.reason.why is not Why.BUDGET_ENDED:
-            # A step that came to nothing before any run still took a critique: it counts as one run.
-            yield _Outcome(record, _gain(record, high), max(1, record.cost - before) / max(1, size))
-        before = record.cost
-
-
-def _gain(record: Record, high: float | None) -> float:
-    if not record.accepted or record.score is None or record.base is None:
-        return 0.0
-    missing = 1.0 if high is None or high <= record.base else high - record.base
-    return (record.score - record.base) / missing
-
-
-def _trials(reaches: Mapping[str, _Reach], outcomes: list[_Outcome]) -> list[FrozenTrial]:
+def _trials(reaches: Mapping[str, Reach], outcomes: list[StepOutcome]) -> list[FrozenTrial]:
     """The past steps as trials; without a choice of its own a step took what was planned."""
     rate = max(0.0, sum(each.gain for each in outcomes)) / max(1e-9, sum(each.passes for each in outcomes))
     distributions: dict[str, BaseDistribution] = dict.fromkeys(reaches, _DEPARTURE)

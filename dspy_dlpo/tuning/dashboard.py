@@ -6,15 +6,13 @@ import errno
 import logging
 import socketserver
 import webbrowser
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from optuna.artifacts._protocol import ArtifactStore
-from optuna.storages import BaseStorage
 from optuna_dashboard import wsgi
 
-from dspy_dlpo.tuning.guard import Guard, ReadOnlyArtifacts
+from dspy_dlpo.tuning.guard import Guard
 from dspy_dlpo.tuning.storage import Store
 
 logger = logging.getLogger(__name__)
@@ -22,33 +20,8 @@ logger = logging.getLogger(__name__)
 HOST = "127.0.0.1"
 
 
-def dashboard_app(
-    storage: BaseStorage, artifacts: ArtifactStore | None, *, port: int, read_only: bool
-) -> Callable[..., Iterable[bytes]]:
-    """Optuna's dashboard behind a guard, as a WSGI application.
-
-    Args:
-        storage: The storage of the studies.
-        artifacts: Where their files are; None if there are none.
-        port: The port it is served at: a request that names another host or port is refused.
-        read_only: Whether everything that would change something is refused.
-    """
-    if artifacts is not None and read_only:
-        artifacts = ReadOnlyArtifacts(artifacts)
-    return Guard(wsgi(storage, artifact_store=artifacts), port=port, read_only=read_only)
-
-
 class DashboardServer(socketserver.ThreadingMixIn, WSGIServer):
-    """Serves the dashboard to this machine only, a thread for each request.
-
-    Args:
-        store: The storage of the studies and their files.
-        port: The port; 0 for one that is free.
-        read_only: Whether everything that would change something is refused.
-
-    Raises:
-        ValueError: If the port is taken or not allowed.
-    """
+    """Serves the dashboard to this machine only, a thread for each request."""
 
     daemon_threads = True
     # A browser opens six connections at once, and of five that wait on a busy machine the next are reset.
@@ -58,17 +31,17 @@ class DashboardServer(socketserver.ThreadingMixIn, WSGIServer):
         try:
             super().__init__((HOST, port), _Handler)
         except (OSError, OverflowError) as error:
-            raise ValueError(_refused(port, error)) from None
+            reasons = {errno.EADDRINUSE: "is taken by another program", errno.EACCES: "is not allowed to you"}
+            reason = reasons.get(getattr(error, "errno", None) or 0, f"cannot be used ({error})")
+            raise ValueError(f"port={port} {reason}. Pass another one (--port).") from None
         try:
-            self.set_app(dashboard_app(store.storage, store.artifacts, port=self.server_port, read_only=read_only))
+            app = wsgi(store.storage, artifact_store=store.artifacts)
+            self.set_app(Guard(app, port=self.server_port, read_only=read_only))
         except BaseException:
             self.server_close()
             raise
 
-    @property
-    def url(self) -> str:
-        """Where a browser finds it."""
-        return f"http://{HOST}:{self.server_port}/dashboard"
+        self.url = f"http://{HOST}:{self.server_port}/dashboard"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Log what went wrong with one request, mostly a browser that has left."""
@@ -78,12 +51,6 @@ class DashboardServer(socketserver.ThreadingMixIn, WSGIServer):
 class _Handler(WSGIRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         logger.debug(format, *args)
-
-
-def _refused(port: int, error: Exception) -> str:
-    reasons = {errno.EADDRINUSE: "is taken by another program", errno.EACCES: "is not allowed to you"}
-    reason = reasons.get(getattr(error, "errno", None) or 0, f"cannot be used ({error})")
-    return f"port={port} {reason}. Pass another one (--port)."
 
 
 def serve_dashboard(
@@ -98,16 +65,7 @@ def serve_dashboard(
 
     It listens on 127.0.0.1 only and asks for no password: whoever may open ports of this machine sees the studies. From
     another machine it is reached through ``ssh -L 8080:127.0.0.1:8080``.
-
-    Args:
-        store: The storage of the studies and their files.
-        port: The port; 0 for one that is free.
-        read_only: Whether everything that would change something is refused: notes, uploads, deleting.
-        open_browser: Whether to open a browser.
-        on_ready: Told the URL once it is served.
-
-    Raises:
-        ValueError: If the port is taken or not allowed.
+    Port 0 is one that is free; `read_only` refuses notes, uploads and deleting; `on_ready` is told the URL.
     """
     with DashboardServer(store, port=port, read_only=read_only) as server:
         on_ready(server.url)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,30 +15,25 @@ from optuna.trial import FrozenTrial, TrialState
 from dspy_dlpo.core.errors import DLPOError
 from dspy_dlpo.core.history import Prompts
 from dspy_dlpo.host.parameters import read_prompts
-from dspy_dlpo.run.claim import score_prompts
+from dspy_dlpo.run.claim import gain_interval, score_prompts
+from dspy_dlpo.tuning.attempt import Outcome
 from dspy_dlpo.tuning.job import Job
-from dspy_dlpo.tuning.queue import DONE, SLOT
+from dspy_dlpo.tuning.slots import Pulse, Slot, slots_of
 from dspy_dlpo.tuning.storage import Store
-from dspy_dlpo.tuning.worker import lineage, outcome_name
+from dspy_dlpo.tuning.worker import Worker, WorkerError
 
-RESAMPLES = 4000
 # Whose prompts a row of a table was scored with.
 START, SHIPPED, CHOSEN = range(3)
+# Attributes: what a pair of a trial returned; the scores of a task on its test examples.
+OUTCOME, TABLE = "dlpo:outcome:", "dlpo:table:"
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What the chosen settings are worth on test examples.
+    """What the chosen settings are worth on test examples, beside the user's own prompts and the shipped settings.
 
-    Args:
-        trial: Number of the chosen trial.
-        shipped_trial: Number of the trial with the shipped settings.
-        start: Mean score of the user's own prompts, over tasks.
-        shipped: Mean score of what the shipped settings found, over tasks and seeds.
-        chosen: Mean score of what the chosen settings found.
-        difference: Chosen minus shipped, paired by example and seed.
-        interval: Its 95 % interval: a bootstrap over examples and, where there are several, seeds.
-        examples: Test examples, over all tasks.
+    Scores are means over tasks and seeds; `difference` is chosen less shipped, paired by example and seed, and
+    `interval` its 95 % interval: a bootstrap over examples and, where there are several, seeds.
     """
 
     trial: int
@@ -65,85 +61,81 @@ class Claim:
         return f"{gain} {interval}" if self.is_gain else f"no reliable gain: {gain} {interval}; the shipped are kept"
 
 
-def ended_trials(study: optuna.Study, *states: TrialState) -> list[FrozenTrial]:
-    """The trials of slots that ended so: complete on every pair, pruned, or either if no state is named."""
-    trials = study.get_trials(deepcopy=False, states=states or DONE)
-    return [trial for trial in trials if SLOT in trial.user_attrs]
+def keep_outcomes(trial: optuna.Trial, outcomes: Sequence[Outcome]) -> None:
+    """Keep the prompts that each pair returned with the trial, whichever process makes the claim."""
+    for number, outcome in enumerate(outcomes):
+        content = {"prompts": dict(outcome.result.best_prompts), "score": outcome.score}
+        trial.storage.set_trial_system_attr(trial._trial_id, f"{OUTCOME}{number}", json.dumps(content))
 
 
-def shipped_trial(study: optuna.Study) -> FrozenTrial:
-    """The trial of the shipped settings.
+def ended_trials(study: optuna.Study, state: TrialState) -> list[FrozenTrial]:
+    """One trial of each slot that ended so: complete on every pair, or pruned."""
+    return [each for slot in slots_of(study) for each in slot.live[:1] if each.state == state]
 
-    Raises:
-        DLPOError: If it never ended well.
-    """
-    found = next((trial for trial in ended_trials(study, TrialState.COMPLETE) if trial.user_attrs[SLOT] == 0), None)
-    if found is None:
+
+def claim_of(job: Job, study: optuna.Study, store: Store, slots: int, pulse: Pulse) -> Claim:
+    """The claim of a study whose trials have ended: one process makes it, in a study of its own, and others read it."""
+    first = slots_of(study)[0]
+    if not first.live:
         raise DLPOError("The shipped settings never ended well, so nothing can be compared with them. Look at trial 0.")
-    return found
+    # A study of this name may have been deleted and made anew.
+    born = hashlib.sha256(f"{study._study_id} {first.trials[0].datetime_start}".encode()).hexdigest()[:6]
+    name = f"{study.study_name} (claim after {slots} trials, {born})"
+    claims = optuna.create_study(storage=store.storage, study_name=name, direction="maximize", load_if_exists=True)
 
+    def attempt(trial: optuna.Trial, slot: Slot) -> float:
+        claim = _make_claim(job, study, claims, first.live[0])
+        trial.set_user_attr("verdict", claim.verdict)
+        trial.set_user_attr("claim", asdict(claim))
+        return claim.difference
 
-def best_trial(study: optuna.Study) -> FrozenTrial:
-    """The trial with the best score on what was held out; of equals the better in the second objective."""
-    trials = ended_trials(study, TrialState.COMPLETE)
-    sign = [-1.0 if each.name == "MAXIMIZE" else 1.0 for each in study.directions]
-    return min(
-        trials,
-        key=lambda each: (*(s * round(v, 9) for s, v in zip(sign, each.values or (), strict=True)), each.number),
-    )
-
-
-def make_claim(job: Job, study: optuna.Study, store: Store, uid: str, slots: int) -> Claim:
-    """Score the user's prompts and those of both settings on every task's testset.
-
-    What was scored is kept task by task, so that a repetition pays for nothing twice.
-
-    Raises:
-        DLPOError: If prompts of a trial are missing, or a model cannot be used at all.
-    """
-    shipped, chosen = shipped_trial(study), best_trial(study)
-    tables: list[Mapping[str, Any]] = []
-    for task in range(len(job.tasks)):
-        name = f"claim/{uid}/{slots}/{chosen.number}/{task}"
-        known = store.blobs.get(name)
-        if known is None:
-            known = json.dumps(_table(job, store, uid, task, (shipped, chosen))).encode()
-            store.blobs.put(name, known)
-        tables.append(json.loads(known))
-    rows = [np.array(table["scores"], dtype=float) for table in tables]  # kind, seed, example
-    means = np.mean([each.mean(axis=(1, 2)) for each in rows], axis=0)
-    gains = [each[CHOSEN] - each[SHIPPED] for each in rows]
-    return Claim(
-        trial=chosen.number,
-        shipped_trial=shipped.number,
-        start=float(means[START]),
-        shipped=float(means[SHIPPED]),
-        chosen=float(means[CHOSEN]),
-        difference=float(np.mean([each.mean() for each in gains])),
-        interval=_interval(gains),
-        examples=sum(each.shape[2] for each in rows),
-    )
-
-
-def claim_to_json(claim: Claim) -> bytes:
-    """A claim as bytes."""
-    return json.dumps(asdict(claim)).encode()
-
-
-def claim_from_json(body: bytes) -> Claim:
-    """A claim of its bytes."""
-    content = json.loads(body)
+    try:
+        Worker(store, claims, attempt, pulse=pulse, most_failures=1).work(1)
+    except WorkerError as error:
+        raise (error.__cause__ or error) from None
+    ended = ended_trials(claims, TrialState.COMPLETE)
+    if not ended:
+        raise DLPOError(f"The final claim failed: {slots_of(claims)[0].error}.")
+    content = ended[0].user_attrs["claim"]
     return Claim(**{**content, "interval": tuple(content["interval"])})
 
 
-def _table(job: Job, store: Store, uid: str, task: int, trials: Sequence[FrozenTrial]) -> dict[str, Any]:
+def _make_claim(job: Job, study: optuna.Study, claims: optuna.Study, shipped: FrozenTrial) -> Claim:
+    """Score all prompts on every task's testset; kept task by task, so that a repetition pays for nothing twice."""
+    chosen, tables = _best_trial(study), []  # by task: kind, seed, example
+    for task in range(len(job.tasks)):
+        name = f"{TABLE}{chosen.number}:{task}"
+        known = claims._storage.get_study_system_attrs(claims._study_id).get(name)
+        if known is None:
+            known = json.dumps(_table(job, task, (shipped, chosen)))
+            claims._storage.set_study_system_attr(claims._study_id, name, known)
+        tables.append(np.array(json.loads(known), dtype=float))
+    start, of_shipped, of_chosen = (float(x) for x in np.mean([each.mean(axis=(1, 2)) for each in tables], axis=0))
+    return Claim(
+        trial=chosen.number,
+        shipped_trial=shipped.number,
+        start=start,
+        shipped=of_shipped,
+        chosen=of_chosen,
+        difference=of_chosen - of_shipped,
+        interval=gain_interval([each[CHOSEN] - each[SHIPPED] for each in tables]),
+        examples=sum(each.shape[2] for each in tables),
+    )
+
+
+def _best_trial(study: optuna.Study) -> FrozenTrial:
+    """The trial with the best score on what was held out, of equals the first."""
+    return max(ended_trials(study, TrialState.COMPLETE), key=lambda trial: round(trial.value or 0.0, 9))
+
+
+def _table(job: Job, task: int, trials: Sequence[FrozenTrial]) -> list[list[list[float]]]:
     """Scores by kind of prompts, seed and example; an example that any of them lost is left out."""
-    found = job.tasks[task]
-    kinds: list[list[Prompts]] = [[read_prompts(found.program, job.parameters)] * len(job.seeds)]
-    kinds += [[prompts_of(job, store, uid, trial, task, seed) for seed in job.seeds] for trial in trials]
+    found, n = job.tasks[task], len(job.seeds)
+    prompts: list[Prompts] = [read_prompts(found.program, job.parameters)] * n
+    prompts += [dict(kept["prompts"]) for trial in trials for kept in _kept(job, trial, task)]
     scores = score_prompts(
         found.program,
-        [prompts for kind in kinds for prompts in kind],
+        prompts,
         found.metric,
         found.testset or (),
         task_model=job.options.get("task_model"),
@@ -154,44 +146,18 @@ def _table(job: Job, store: Store, uid: str, task: int, trials: Sequence[FrozenT
     if not common:
         raise DLPOError(f"No test example of {job.name(task)} was answered under all prompts. Try again later.")
     rows = [[each[x] for x in common] for each in scores]
-    n = len(job.seeds)
-    return {"scores": [rows[kind * n : (kind + 1) * n] for kind in range(len(kinds))]}
+    return [rows[at : at + n] for at in range(0, len(rows), n)]
 
 
-def prompts_of(job: Job, store: Store, uid: str, trial: FrozenTrial, task: int, seed: int) -> Prompts:
-    """The prompts that a trial returned for a task with a seed.
-
-    Raises:
-        DLPOError: If they are not there.
-    """
-    return dict(_outcome(job, store, uid, trial, task, seed)["prompts"])
-
-
-def best_prompts(job: Job, store: Store, uid: str, trial: FrozenTrial, task: int) -> Prompts:
+def best_prompts(job: Job, trial: FrozenTrial, task: int) -> Prompts:
     """The prompts that a trial returned for a task with the seed that scored best on what was held out."""
-    found = [_outcome(job, store, uid, trial, task, seed) for seed in job.seeds]
-    return dict(max(found, key=lambda each: each["score"])["prompts"])
+    return dict(max(_kept(job, trial, task), key=lambda each: each["score"])["prompts"])
 
 
-def _outcome(job: Job, store: Store, uid: str, trial: FrozenTrial, task: int, seed: int) -> dict[str, Any]:
-    number = next(i for i, pair in enumerate(job.pairs) if (pair.task, pair.seed) == (task, seed))
-    body = store.blobs.get(outcome_name(uid, lineage(trial)[0], number))
-    if body is None:
-        raise DLPOError(f"The prompts of trial {trial.number} are not in {store.shown}. Run the search anew.")
-    content: dict[str, Any] = json.loads(body)
-    return content
-
-
-def _interval(gains: Sequence[np.ndarray[Any, Any]]) -> tuple[float, float]:
-    """95 % interval of the mean over tasks of the mean gain, from resamples of seeds and examples within each task."""
-    rng = np.random.default_rng(0)
-    total = np.zeros(RESAMPLES)
-    for table in gains:
-        seeds, examples = table.shape
-        mean = table.mean()
-        for i in range(RESAMPLES):
-            rows = table[rng.integers(0, seeds, seeds)] if seeds > 1 else table
-            resampled = rows[:, rng.integers(0, examples, examples)].mean()
-            total[i] += mean + (resampled - mean) * np.sqrt(examples / max(1, examples - 1))
-    low, high = np.quantile(total / len(gains), (0.025, 0.975))
-    return float(low), float(high)
+def _kept(job: Job, trial: FrozenTrial, task: int) -> list[dict[str, Any]]:
+    """What a trial returned for a task, by seed."""
+    try:
+        bodies = [trial.system_attrs[f"{OUTCOME}{n}"] for n, pair in enumerate(job.pairs) if pair.task == task]
+    except KeyError:
+        raise DLPOError(f"The prompts of trial {trial.number} are not in the study. Run the search anew.") from None
+    return [json.loads(body) for body in bodies]

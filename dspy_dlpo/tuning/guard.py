@@ -4,37 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from typing import Any, BinaryIO, NoReturn
-
-from optuna.artifacts._protocol import ArtifactStore
+from typing import Any
 
 _READS = ("GET", "HEAD", "OPTIONS")
 # The dashboard's own pages; everything else may hold what a model wrote. A path is compared as the browser sent it:
 # "/%ffartifacts/" too leads to an artifact.
 _PAGES = ("/dashboard", "/static/", "/favicon.ico")
 _SANDBOX = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:"
-# What a browser may show by itself; the rest, above all HTML, is downloaded.
-_SHOWN = ("image/svg+xml", "image/png", "image/jpeg", "image/gif", "image/webp", "application/json", "text/plain")
-_EVERYWHERE = [
-    ("X-Content-Type-Options", "nosniff"),
-    ("X-Frame-Options", "DENY"),
-    ("Referrer-Policy", "no-referrer"),
-]
+# What a browser may show by itself, in the sandbox, where nothing runs; the rest is downloaded.
+_SHOWN = ("text/html", "image/png", "image/jpeg", "image/gif", "image/webp", "application/json", "text/plain")
+_EVERYWHERE = [("X-Content-Type-Options", "nosniff"), ("X-Frame-Options", "DENY"), ("Referrer-Policy", "no-referrer")]
 # Beside the pages: no other site may embed studies or artifacts.
 _OWN = ("Cross-Origin-Resource-Policy", "same-origin")
 Headers = list[tuple[str, str]]
 
 
 class Guard:
-    """A WSGI application in front of the dashboard's.
+    """A WSGI application in front of the dashboard's, which is served at a port.
 
     It answers only to this machine's names for itself, so that a site whose name leads here (DNS rebinding) reads
-    nothing; refuses writes that another site sent; and locks what models wrote into a sandbox.
-
-    Args:
-        app: The dashboard.
-        port: The port it is served at.
-        read_only: Whether every write is refused.
+    nothing; refuses writes that another site sent, or all; and locks what models wrote into a sandbox.
     """
 
     def __init__(self, app: Callable[..., Iterable[bytes]], *, port: int, read_only: bool) -> None:
@@ -87,34 +76,3 @@ def _guarded(status: str, headers: Headers, is_page: bool) -> Headers:
     download = [("Content-Disposition", "attachment")] if status.startswith("2") and kind not in _SHOWN else []
     kept = [each for each in kept if each[0].lower() != "content-security-policy"]
     return [*kept, ("Content-Security-Policy", _SANDBOX), *([] if named else download), _OWN, *_EVERYWHERE]
-
-
-class ReadOnlyArtifacts:
-    """An artifact store that can be read only.
-
-    Args:
-        artifacts: The store.
-    """
-
-    def __init__(self, artifacts: ArtifactStore) -> None:
-        self._artifacts = artifacts
-
-    def open_reader(self, artifact_id: str) -> BinaryIO:
-        """The artifact's bytes, as a file."""
-        return self._artifacts.open_reader(artifact_id)
-
-    def write(self, artifact_id: str, content_body: BinaryIO) -> NoReturn:
-        """Refuse.
-
-        Raises:
-            PermissionError: Always.
-        """
-        raise PermissionError("The dashboard is read-only: no artifact is written.")
-
-    def remove(self, artifact_id: str) -> NoReturn:
-        """Refuse.
-
-        Raises:
-            PermissionError: Always.
-        """
-        raise PermissionError("The dashboard is read-only: no artifact is removed.")

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import logging
+import shutil
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from types import TracebackType
+from pathlib import Path
 from typing import Any
 
 import dspy
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from dspy_dlpo.as_python import import_line, optimizer_line
 from dspy_dlpo.core.budget import Budget
 from dspy_dlpo.core.checks import check_whole
-from dspy_dlpo.core.errors import DLPOError
 from dspy_dlpo.core.task import Task
 from dspy_dlpo.estimate.estimate import Estimate
 from dspy_dlpo.host.program import with_prompts
 from dspy_dlpo.teleprompter import DLPOTeleprompter
-from dspy_dlpo.tuning.code import import_line, optimizer_line
-from dspy_dlpo.tuning.display import show_text
-from dspy_dlpo.tuning.final import Claim, best_prompts, claim_from_json, claim_to_json, ended_trials, make_claim
-from dspy_dlpo.tuning.heart import Heart
-from dspy_dlpo.tuning.job import Job, make_job, plan_settings
-from dspy_dlpo.tuning.queue import Pulse, Queue
-from dspy_dlpo.tuning.storage import Store, open_store
-from dspy_dlpo.tuning.study import Opened, open_study
+from dspy_dlpo.tuning.attempt import Attempt
+from dspy_dlpo.tuning.display import show_trial
+from dspy_dlpo.tuning.final import Claim, best_prompts, claim_of, ended_trials, keep_outcomes
+from dspy_dlpo.tuning.job import make_job, plan_settings
+from dspy_dlpo.tuning.slots import Pulse, Slot, slot_of, slots_of
+from dspy_dlpo.tuning.storage import open_store
+from dspy_dlpo.tuning.study import open_study, sampler
 from dspy_dlpo.tuning.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -49,8 +49,7 @@ class TuneResult:
         params: The best trial's parameters.
         trials: How many trials were complete, pruned and given up.
         spent: Program runs, tokens and US dollars (None if unknown) of all trials, pruned ones included.
-        study_name: The study.
-        storage: Where it is, without its password.
+        study_name: The study, and in `storage` where it is, without its password.
     """
 
     verdict: str
@@ -95,7 +94,6 @@ def tune(
     n_trials: int,
     storage: str | None = None,
     study_name: str = STUDY_NAME,
-    objective: str | Sequence[str] = "score",
     budget_per_trial: Budget | int | None = None,
     seeds_per_trial: int = 1,
     pruning: str = "auto",
@@ -113,59 +111,39 @@ def tune(
     Args:
         task: A task, or several; each needs a testset.
         n_trials: Settings to try, at least 2; the first are the shipped ones.
-        storage: Where the study is: a URL, or a path of an SQLite file. None for the environment variable
+        storage: Where the study is: a database's URL, or a path of an SQLite file. None for the environment variable
             ``DLPO_STORAGE``, else the file ``dlpo-tuning.db``.
         study_name: What the study is called.
-        objective: ``"score"``, or that with a second: ``("score", "words")`` or ``("score", "usd")``.
         budget_per_trial: What one run of the optimizer may spend: a budget, or program runs; None for 600. A trial
             makes one such run for every task and seed.
         seeds_per_trial: With how many seeds each setting is tried, at least 1.
         pruning: ``"pairs"`` gives a setting up that is clearly worse over pairs of task and seed (at least 4 of them),
             ``"steps"`` one that learns clearly more slowly, ``"none"`` none; ``"auto"`` is ``"pairs"`` where there are
-            enough, else ``"steps"``, and ``"none"`` with two objectives.
+            enough, else ``"steps"``.
         seed: Of the sampler and of the first run; a single worker that starts anew repeats the search.
-        artifacts: Where checkpoints and artifacts are kept, if not beside the study.
+        artifacts: The directory of run directories and reports, which all workers share. None for the environment
+            variable ``DLPO_ARTIFACTS``, else beside an SQLite file, else ``dlpo-tuning.artifacts``.
         pulse: How workers that live are told from those that died.
         on_trial: Told of every trial that this process has ended.
         **options: Further arguments of `DLPOTeleprompter`, the same for all trials. ``techniques``, ``acceptance``,
             ``judging`` and ``batch_size`` are the shipped settings then.
 
-    Returns:
-        What was found; when all trials have ended, whoever ran them.
-
     Raises:
         TypeError: If an argument has the wrong type.
         ValueError: If an argument is illegal, or the study of this name searches something else.
         StorageError: If the storage cannot be opened.
-        WorkerError: If trials fail one after the other.
+        WorkerError: If settings fail one after the other.
         DLPOError: If the shipped settings never ended well.
     """
-    with Search(
-        task,
-        n_trials=n_trials,
-        storage=storage,
-        study_name=study_name,
-        objective=objective,
-        budget_per_trial=budget_per_trial,
-        seeds_per_trial=seeds_per_trial,
-        pruning=pruning,
-        seed=seed,
-        artifacts=artifacts,
-        pulse=pulse,
-        **options,
-    ) as search:
+    options.update(pruning=pruning, seed=seed, seeds_per_trial=seeds_per_trial)
+    options.update(storage=storage, study_name=study_name, artifacts=artifacts, pulse=pulse)
+    with Search(task, n_trials=n_trials, budget_per_trial=budget_per_trial, **options) as search:
         search.work(on_trial)
         return search.result()
 
 
-class Search:
-    """A search over settings that this process takes part in, in a ``with`` block; its arguments are those of `tune`.
-
-    Raises:
-        TypeError: If an argument has the wrong type.
-        ValueError: If an argument is illegal, or the study of this name searches something else.
-        StorageError: If the storage cannot be opened.
-    """
+class Search(AbstractContextManager["Search"]):
+    """A search that this process takes part in, in a ``with`` block; its arguments are those of `tune`."""
 
     def __init__(
         self,
@@ -177,25 +155,19 @@ class Search:
         artifacts: str | None = None,
         pulse: Pulse | None = None,
         seed: int = 0,
-        objective: str | Sequence[str] = "score",
-        pruning: str = "auto",
         **arguments: Any,
     ) -> None:
         check_whole("tune", "n_trials", n_trials, 2)
-        self._job = make_job(task, seed=seed, objective=objective, pruning=pruning, **arguments)
-        self._seed, self._pulse = seed, pulse or Pulse()
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._store = open_store(storage, artifacts)
+        self._job, self._seed, self._pulse = make_job(task, seed=seed, **arguments), seed, pulse or Pulse()
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self._store = open_store(storage, artifacts, self._pulse)
         try:
-            self._opened = open_study(self._store, study_name, self._job, n_trials, self._pulse)
+            self.study, self._slots = open_study(self._store, study_name, self._job, n_trials)
         except BaseException:
             self._store.close()
             raise
 
-    def __enter__(self) -> Search:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         self._store.close()
 
     def work(
@@ -203,31 +175,70 @@ class Search:
         on_trial: Callable[[FrozenTrial], None] = lambda trial: None,
         before: Callable[[], None] = lambda: None,
     ) -> int:
-        """Try settings until all are done, by whomever.
+        """Try settings until all are done, by whomever; how many trials this process has ended.
 
-        Args:
-            on_trial: Told of every trial that this process has ended.
-            before: Called before each trial is taken; what it raises ends the work.
-
-        Returns:
-            How many trials this process has ended.
-
-        Raises:
-            WorkerError: If trials fail one after the other.
-            KeyboardInterrupt: On Ctrl-C; the trial is given back.
+        `on_trial` is told of each of them; `before` is called before each look at the study, and may end the work.
         """
-        worker = Worker(
-            self._job, self._store, self._opened, seed=self._seed, pulse=self._pulse, on_trial=on_trial, before=before
-        )
-        return worker.work()
+
+        def ended(trial: FrozenTrial) -> None:
+            if trial.state == TrialState.COMPLETE:
+                shutil.rmtree(self._folder(slot_of(self.study, trial.number)), ignore_errors=True)
+            on_trial(trial)
+
+        worker = Worker(self._store, self.study, self._attempt, pulse=self._pulse, on_trial=ended, before=before)
+        return worker.work(self._slots)
+
+    def _attempt(self, trial: optuna.Trial, slot: Slot) -> float:
+        self.study.sampler = sampler(self._seed, slot.number, self._job.space.shipped)
+        # The shipped settings are never given up, as all others are compared with them in the end.
+        attempt = Attempt(self._job, trial, self._folder(slot), may_prune=slot.number > 0)
+        score = attempt.run()
+        keep_outcomes(trial, attempt.outcomes)
+        show_trial(trial, attempt.outcomes, self._store.artifacts)
+        if attempt.was_pruned:
+            raise optuna.TrialPruned
+        return score
+
+    def _folder(self, slot: Slot) -> Path:
+        """Where the runs of a slot are kept; a study that was deleted and made anew has others."""
+        first = slot.trials[0]
+        name = f"{self.study._study_id}-{first.number}-{first.datetime_start:%Y%m%d%H%M%S%f}"
+        return self._store.folder / "runs" / name
 
     def result(self) -> TuneResult:
-        """What was found; the final claim is made by one process, and read by the others.
+        """What was found; the final claim is made by one process, and read by the others."""
+        job, slots = self._job, slots_of(self.study)
+        given_up = [each for each in slots[: self._slots] if not each.live and not each.is_lost(self._pulse.retries)]
+        for slot in given_up:
+            logger.warning("setting %d was given up after %d failures: %s", slot.number, slot.failures, slot.error)
+        claim = claim_of(job, self.study, self._store, self._slots, self._pulse)
+        trials = {trial.number: trial for trial in ended_trials(self.study, TrialState.COMPLETE)}
+        best, shipped = trials[claim.trial], trials[claim.shipped_trial]
+        used = best if claim.is_gain else shipped
+        plan, found = job.space.settings(used.params), job.space.settings(best.params)
+        chosen = plan_settings(plan)
+        pruned = len(ended_trials(self.study, TrialState.PRUNED))
+        return TuneResult(
+            verdict=claim.verdict,
+            claim=claim,
+            optimizer=job.optimizer(plan, seed=job.seeds[0]),
+            candidate=job.optimizer(found, seed=job.seeds[0]),
+            program=with_prompts(job.tasks[0].program, best_prompts(job, used, 0), job.parameters),
+            line=f"{import_line(chosen)}\n\n{optimizer_line(chosen)}",
+            params=dict(best.params),
+            trials={"complete": len(trials), "pruned": pruned, "given up": len(given_up)},
+            spent={name: _spent(slots, name) for name in ("runs", "tokens", "usd")},
+            study_name=self.study.study_name,
+            storage=self._store.address.shown,
+        )
 
-        Raises:
-            DLPOError: If the shipped settings never ended well, or the claim cannot be made.
-        """
-        return _result(self._job, self._store, self._opened, self._pulse)
+
+def _spent(slots: Sequence[Slot], name: str) -> float | None:
+    """A sum over all slots: the last attempt tells of all, as it went on from what they had paid for."""
+    last = [(slot.live or slot.trials)[-1] for slot in slots]
+    values = [trial.user_attrs.get(name, 0.0 if trial.state == TrialState.FAIL else None) for trial in last]
+    known = [value for value in values if value is not None]
+    return float(sum(known)) if len(known) == len(values) else None
 
 
 def price(
@@ -238,22 +249,7 @@ def price(
     seeds_per_trial: int = 1,
     **options: Any,
 ) -> Price:
-    """Tell what `tune` with the same arguments will cost at most; nothing is spent.
-
-    Args:
-        task: As for `tune`, as are the others.
-        n_trials: Settings to try.
-        budget_per_trial: What one run of the optimizer may spend.
-        seeds_per_trial: With how many seeds each setting is tried.
-        **options: Further arguments of `DLPOTeleprompter`.
-
-    Returns:
-        Program runs at most, and US dollars where every price is known.
-
-    Raises:
-        TypeError: If an argument has the wrong type.
-        ValueError: If an argument is illegal.
-    """
+    """Tell what `tune` with the same arguments will cost at most; nothing is spent."""
     job = make_job(task, budget_per_trial=budget_per_trial, seeds_per_trial=seeds_per_trial, **options)
     each = tuple(
         job.optimizer(job.base, number).estimate(found.program, trainset=found.trainset, valset=found.valset)
@@ -264,88 +260,5 @@ def price(
     known = [estimate.usd for estimate in each if estimate.usd is not None]
     times = n_trials * seeds
     money = (sum(span.low for span in known) * times, sum(span.high for span in known) * times)
-    return Price(
-        trials=n_trials,
-        runs=None if limit is None else n_trials * len(job.pairs) * limit + test_runs,
-        test_runs=test_runs,
-        each=each,
-        usd=money if len(known) == len(each) else None,
-    )
-
-
-def _result(job: Job, store: Store, opened: Opened, pulse: Pulse) -> TuneResult:
-    poisoned = opened.queue.poisoned(opened.slots)
-    for slot, why in poisoned.items():
-        logger.warning("setting %d was given up after %d attempts: %s", slot, pulse.retries + 1, why)
-    claim = _claim(job, store, opened, pulse)
-    trials = {trial.number: trial for trial in ended_trials(opened.study, TrialState.COMPLETE)}
-    best, shipped = trials[claim.trial], trials[claim.shipped_trial]
-    used = best if claim.is_gain else shipped
-    plan, found = job.space.settings(used.params), job.space.settings(best.params)
-    chosen = plan_settings(plan)
-    return TuneResult(
-        verdict=claim.verdict,
-        claim=claim,
-        optimizer=job.optimizer(plan, seed=job.seeds[0]),
-        candidate=job.optimizer(found, seed=job.seeds[0]),
-        program=with_prompts(job.tasks[0].program, best_prompts(job, store, opened.uid, used, 0), job.parameters),
-        line=f"{import_line(chosen)}\n\n{optimizer_line(chosen)}",
-        params=dict(best.params),
-        trials={
-            "complete": len(trials),
-            "pruned": len(ended_trials(opened.study, TrialState.PRUNED)),
-            "given up": len(poisoned),
-        },
-        spent=_spent(opened.study),
-        study_name=opened.study.study_name,
-        storage=store.shown,
-    )
-
-
-def _spent(study: optuna.Study) -> dict[str, float | None]:
-    trials = ended_trials(study)
-    spent: dict[str, float | None] = {}
-    for name in ("runs", "tokens", "usd"):
-        values = [trial.user_attrs.get(name) for trial in trials]
-        known = [value for value in values if value is not None]
-        spent[name] = float(sum(known)) if len(known) == len(values) else None
-    return spent
-
-
-def _why_no_claim(queue: Queue, store: Store) -> str:
-    lost = f"a worker made it, but {store.shown} does not hold it. Have all workers use the same storage and artifacts"
-    return queue.poisoned(1).get(0, lost)
-
-
-def _claim(job: Job, store: Store, opened: Opened, pulse: Pulse) -> Claim:
-    """The claim of a study whose trials have ended: made by one process, read by the others."""
-    name = f"claim/{opened.uid}/{opened.slots}"
-    while True:
-        known = store.blobs.get(name)
-        if known is not None:
-            return claim_from_json(known)
-        study = optuna.create_study(
-            storage=store.storage,
-            study_name=f"{opened.study.study_name} (claim after {opened.slots} trials)",
-            direction="maximize",
-            load_if_exists=True,
-        )
-        queue = Queue(study, store.storage, pulse)
-        trial = queue.take(1)
-        if trial is None:
-            if store.blobs.get(name) is None:
-                raise DLPOError(f"The final claim failed: {_why_no_claim(queue, store)}.")
-            continue
-        with Heart(store.storage, trial, pulse.every):
-            try:
-                claim = make_claim(job, opened.study, store, opened.uid, opened.slots)
-            except BaseException:
-                queue.release(trial)
-                raise
-            store.blobs.put(name, claim_to_json(claim))
-            for label, value in json.loads(claim_to_json(claim)).items():
-                trial.set_user_attr(label, value)
-            trial.set_user_attr("verdict", claim.verdict)
-            show_text(trial, claim.verdict)
-            study.tell(trial, claim.difference)
-        return claim
+    runs = None if limit is None else n_trials * len(job.pairs) * limit + test_runs
+    return Price(n_trials, runs, test_runs, each, money if len(known) == len(each) else None)

@@ -1,157 +1,176 @@
-"""A worker: takes slots of a study and tries them, until all are done."""
+"""A worker: Optuna's loop over the slots of a study, until all are done by whomever."""
 
 from __future__ import annotations
 
-import json
 import logging
 import random
 import time
 from collections.abc import Callable
-from typing import Any
 
 import optuna
+from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from dspy_dlpo.core.errors import DLPOError
-from dspy_dlpo.tuning.attempt import Attempt, TrialLost
-from dspy_dlpo.tuning.display import show_text, show_trial
-from dspy_dlpo.tuning.figures import show_study
-from dspy_dlpo.tuning.heart import Heart
-from dspy_dlpo.tuning.job import Job
-from dspy_dlpo.tuning.queue import ERROR, SLOT, Pulse
+from dspy_dlpo.tuning.gaps import WORKER, SignOfLife, quiet
+from dspy_dlpo.tuning.slots import DONE, ERROR, IDLE, RELEASED, Pulse, Slot, slot_of, slots_of, try_again
 from dspy_dlpo.tuning.storage import Store
-from dspy_dlpo.tuning.study import Opened, sampler
 
 logger = logging.getLogger(__name__)
 
-# After so many failures in a row a worker ends: it is not the settings that are wrong.
+# After so many settings in a row that failed a worker ends: it is not the settings that are wrong.
 MOST_FAILURES = 3
+# Seconds for which a database that does not answer is asked again.
+PATIENCE = 300.0
+AWAY = (StorageInternalError, SQLAlchemyError)
 
 
 class WorkerError(DLPOError):
     """A worker gave up: its trials fail one after the other."""
 
 
+class TrialLost(Exception):
+    """The trial was given to another worker, as this one was not heard of for too long; or another one was faster."""
+
+
 class Worker:
-    """Takes slots and tries them.
+    """Tries the slots of a study.
 
     Args:
-        job: The search.
         store: Where the study is.
-        opened: The study.
-        seed: Seed of the sampler.
+        study: The study.
+        attempt: Tries the setting of a slot and returns its score, as an objective of Optuna.
         pulse: How the living are told from the dead.
+        most_failures: Settings in a row whose failure ends the work.
         on_trial: Told of every trial that this worker has ended.
-        before: Called before each look at the queue; what it raises ends the work.
+        before: Called before each look at the study; what it raises ends the work.
     """
 
     def __init__(
         self,
-        job: Job,
         store: Store,
-        opened: Opened,
+        study: optuna.Study,
+        attempt: Callable[[optuna.Trial, Slot], float],
         *,
-        seed: int,
         pulse: Pulse,
+        most_failures: int = MOST_FAILURES,
         on_trial: Callable[[FrozenTrial], None] = lambda trial: None,
         before: Callable[[], None] = lambda: None,
     ) -> None:
-        self._before = before
-        self._job, self._store, self._opened = job, store, opened
-        self._seed, self._pulse, self._on_trial = seed, pulse, on_trial
-        self._failures = 0
+        self._store, self._study, self._attempt, self._pulse = store, study, attempt, pulse
+        self._most_failures, self._on_trial, self._before = most_failures, on_trial, before
+        self._slots = 0
+        self._taken: int | None = None  # Optuna's id of the trial in hand
+        self._ended: list[FrozenTrial] = []
+        self._failed: dict[int, Exception] = {}  # by slot, since the last success
+        self._lost: set[int] = set()
 
-    def work(self) -> int:
-        """Try settings until all slots are done.
-
-        Returns:
-            How many trials this worker has ended.
-
-        Raises:
-            WorkerError: If trials fail one after the other.
-            KeyboardInterrupt: On Ctrl-C; the trial is given back, with what was done so far.
-        """
-        ended = 0
-        while (trial := self._opened.queue.take(self._opened.slots, self._before)) is not None:
-            self._try(trial)
-            ended += 1
-        return ended
-
-    def _try(self, trial: optuna.Trial) -> None:
-        slot = trial.user_attrs[SLOT]
-        self._opened.study.sampler = sampler(self._seed, slot)
-        root, number = lineage(self._store.storage.get_trial(trial._trial_id))
-        attempt: Attempt
-        heart = Heart(self._store.storage, trial, self._pulse.every, lambda: attempt.save())
-        prefix = f"run/{self._opened.uid}/{root}"
-        attempt = Attempt(self._job, trial, self._store.blobs, prefix, number, lambda: heart.is_lost)
-        began = time.monotonic()
+    def work(self, slots: int) -> int:
+        """Try settings until so many slots are done, or failed too often; how many trials this worker has ended."""
+        self._slots, self._life = slots, SignOfLife(self._store.folder / "workers")
+        away_since, goes_on, count = None, True, 0
         try:
-            with heart:
-                values = attempt.run()
-                self._keep(attempt, root)
-                show_trial(self._opened.study, trial, attempt.outcomes, self._store.artifacts)
-                self._tell(trial, attempt, values)
+            while goes_on:
+                self._before()
+                try:
+                    goes_on, away_since = self._turn(), None
+                except Exception as error:  # the database is away, or somebody took the trial
+                    away_since = away_since or time.monotonic()
+                    if time.monotonic() - away_since > PATIENCE:
+                        raise
+                    logger.warning("Optuna cannot go on (%s); trying again", type(error.__cause__ or error).__name__)
+                    time.sleep(random.SystemRandom().uniform(0.1, self._pulse.poll + 0.1))
+                while self._ended:
+                    count += 1
+                    self._on_trial(self._ended.pop())
+                if len(self._failed) >= self._most_failures:
+                    self._give_up()
         except KeyboardInterrupt:
-            self._opened.queue.release(trial)
+            self._settle()
             raise
-        except TrialLost:
-            logger.warning("trial %d was given to another worker: this one was not heard of for too long", trial.number)
-            return
-        except Exception as error:  # noqa: BLE001 - whatever a setting does, the other trials go on
-            self._fail(trial, error)
-            return
-        self._failures = 0
-        if not attempt.was_pruned:
-            self._store.blobs.remove_all(f"{prefix}/")
-        logger.info("trial %d ended after %.0f s", trial.number, time.monotonic() - began)
-        show_study(self._opened.study)
-        self._on_trial(self._store.storage.get_trial(trial._trial_id))
+        finally:
+            self._life.end()
+        return count
 
-    def _keep(self, attempt: Attempt, root: int) -> None:
-        """Keep the prompts that each pair returned, for the final claim."""
-        for number, outcome in enumerate(attempt.outcomes):
-            content = {"prompts": dict(outcome.result.best_prompts), "score": outcome.score}
-            self._store.blobs.put(outcome_name(self._opened.uid, root, number), json.dumps(content).encode())
+    def _turn(self) -> bool:
+        """Try a setting, if one is to be had; False if all is over."""
+        self._settle()
+        with quiet():
+            optuna.storages.fail_stale_trials(self._study)
+        slots = slots_of(self._study)
+        wanted = slots[: self._slots]
+        lost = {each.number for each in wanted if each.is_lost(self._pulse.retries)}
+        states = {trial.state for slot in slots for trial in slot.trials}
+        if TrialState.WAITING in states or len(wanted) < self._slots:
+            self._study.optimize(self._objective, n_trials=1, catch=(Exception,))
+            self._settle()
+        elif lost or TrialState.RUNNING in states:
+            # Whoever failed a trial is about to queue it again, or has died in that moment.
+            for number in lost & self._lost:
+                try_again(self._study, wanted[number].trials[-1])
+            self._lost = lost - self._lost
+            time.sleep(self._pulse.poll)
+        else:
+            return False
+        return True
 
-    def _tell(self, trial: optuna.Trial, attempt: Attempt, values: tuple[float, ...]) -> None:
+    def _objective(self, trial: optuna.Trial) -> float:
+        self._taken = trial._trial_id
+        self._mark(trial, WORKER, f"{trial.number}/{self._life.name}")
+        slot = slot_of(self._study, trial.number)
+        if slot.number >= self._slots or slot.live[0].number < trial.number:
+            trial.set_user_attr(IDLE, True)
+            raise TrialLost
+        trial.set_user_attr("slot", slot.number)
         try:
-            if attempt.was_pruned:
-                self._opened.study.tell(trial, state=TrialState.PRUNED)
-            else:
-                self._opened.study.tell(trial, list(values))
-        except (ValueError, optuna.exceptions.UpdateFinishedTrialError):
-            state = self._store.storage.get_trial(trial._trial_id).state
-            if state == TrialState.FAIL:
-                raise TrialLost from None
-            if state == TrialState.RUNNING:
-                raise
+            score = self._attempt(trial, slot)
+        except (Exception, KeyboardInterrupt) as error:
+            self._broke_off(trial, slot, error)
+            raise
+        self._failed.clear()
+        return score
 
-    def _fail(self, trial: optuna.Trial, error: Exception) -> None:
-        """Record why a trial failed; its slot is tried again a few times."""
-        self._failures += 1
-        text = f"{type(error).__name__}: {error}"[:300]
-        logger.warning("trial %d failed: %s", trial.number, text, exc_info=logger.isEnabledFor(logging.DEBUG))
-        try:
-            self._store.storage.set_trial_system_attr(trial._trial_id, ERROR, text)
-            show_text(trial, text)
-            self._opened.study.tell(trial, state=TrialState.FAIL)
-        except (ValueError, optuna.exceptions.UpdateFinishedTrialError):
-            pass  # it was taken away already
-        if self._failures >= MOST_FAILURES:
-            raise WorkerError(
-                f"{MOST_FAILURES} trials in a row failed; the last with {text}. Mend that, and run the same again: "
-                "what is done is kept."
-            ) from error
-        time.sleep(random.SystemRandom().random() * self._pulse.poll)
+    def _broke_off(self, trial: optuna.Trial, slot: Slot, error: BaseException) -> None:
+        """Record why a trial ends early; what ends the worker, or was away, is not held against the setting."""
+        if isinstance(error, optuna.TrialPruned):
+            return self._failed.clear()
+        if isinstance(error, TrialLost):
+            return logger.warning("trial %d was given to another worker: this one was not heard of", trial.number)
+        is_own = isinstance(error, Exception) and not isinstance(error, AWAY)
+        if isinstance(error, Exception) and is_own:
+            text, self._failed[slot.number] = self._told(error), error
+            logger.warning("trial %d failed: %s", trial.number, text, exc_info=logger.isEnabledFor(logging.DEBUG))
+            trial.set_user_attr(ERROR, text)
+        if not is_own or len(self._failed) >= self._most_failures:
+            self._mark(trial, RELEASED, trial.number)
 
+    def _settle(self) -> None:
+        """See what became of the trial in hand; one that broke off is given back."""
+        if self._taken is None:
+            return
+        storage, trial = self._store.storage, self._store.storage.get_trial(self._taken)
+        if trial.state == TrialState.RUNNING:
+            storage.set_trial_system_attr(self._taken, RELEASED, trial.number)
+            storage.set_trial_state_values(self._taken, TrialState.FAIL)
+            trial = storage.get_trial(self._taken)
+        is_released = trial.system_attrs.get(RELEASED) == trial.number and IDLE not in trial.user_attrs
+        if trial.state in DONE:
+            self._ended.append(trial)
+        elif is_released and not slot_of(self._study, trial.number).live:
+            try_again(self._study, trial)
+        self._taken = None
 
-def lineage(trial: FrozenTrial) -> tuple[int, int]:
-    """The number of the first attempt at a trial, and how many came before this one."""
-    history: list[Any] = trial.system_attrs.get("retry_history", [])
-    return (int(history[0]) if history else trial.number), len(history)
+    def _mark(self, trial: optuna.Trial, name: str, value: int | str) -> None:
+        self._store.storage.set_trial_system_attr(trial._trial_id, name, value)
 
+    def _told(self, error: Exception) -> str:
+        text = f"{type(error).__name__}: {error}".encode(errors="backslashreplace").decode()
+        return self._store.address.redact(text)[:300]
 
-def outcome_name(uid: str, root: int, pair: int) -> str:
-    """Where the prompts lie that a trial found for a pair."""
-    return f"outcome/{uid}/{root}/{pair}"
+    def _give_up(self) -> None:
+        last, count = list(self._failed.values())[-1], len(self._failed)
+        raise WorkerError(
+            f"{count} settings in a row failed; the last with {self._told(last)}. Mend that, and run the same again: "
+            "what is done is kept."
+        ) from last

@@ -158,7 +158,7 @@ def test_a_module_that_cannot_be_imported_is_told_with_its_place(here):
     [
         ("postgresql://me:geheim@127.0.0.1:1/x", "cannot be reached"),
         ("sqlite:////no/where/at/all.db", "does not exist"),
-        ("grpc://127.0.0.1:1", "refused"),
+        ("grpc://127.0.0.1:1", "no URL of a database"),
     ],
 )
 def test_a_storage_that_cannot_be_reached_is_told_without_its_password(here, storage, expected):

@@ -32,7 +32,6 @@ def test_a_run_works_without_any_extra_and_each_missing_one_is_named():
         ("optuna", "tune", ""),
         ("optuna_dashboard", "tune", ""),
         ("psycopg", "tune", "postgresql://user@127.0.0.1:1/db"),
-        ("grpc", "grpc", "grpc://127.0.0.1:1"),
     ],
 )
 @pytest.mark.few(1)

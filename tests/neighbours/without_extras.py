@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from dspy_dlpo import DLPOResult
 
 EXTRAS = {
-    "tune": ("optuna", "optuna_dashboard", "plotly", "psycopg", "scipy"),
-    "grpc": ("grpc",),
+    "tune": ("optuna", "optuna_dashboard", "psycopg", "scipy"),
     "report": ("matplotlib", "pandas"),  # jinja2 comes with DSPy
     "serve": ("starlette", "uvicorn"),
     "evaluate": ("datasets", "math_verify", "matplotlib", "textgrad"),

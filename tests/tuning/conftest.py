@@ -1,9 +1,6 @@
 """Real results of the simulated model, real databases, and a storage that dies with its test."""
 
 import shutil
-import socket
-import subprocess
-import sys
 import tempfile
 import uuid
 import warnings
@@ -16,9 +13,11 @@ from browser import browser, page  # noqa: F401
 
 from dspy_dlpo import Budget, DLPOTeleprompter
 from dspy_dlpo.simulation import simulated_lm, simulated_task
-from dspy_dlpo.tuning.address import read_address
-from dspy_dlpo.tuning.outcome import Outcome
+from dspy_dlpo.tuning.attempt import Outcome
+from dspy_dlpo.tuning.slots import Pulse
 from dspy_dlpo.tuning.storage import open_store
+
+PULSE = Pulse(every=0.05, grace=0.3, poll=0.05, retries=2)
 
 
 def compiled(name="object_counting", *, seed=0, calls=200, instructions=None):
@@ -44,8 +43,8 @@ def outcomes():
 
 @pytest.fixture
 def store(tmp_path):
-    """A storage in SQLite with a folder for large things."""
-    with open_store(f"sqlite:///{tmp_path}/study.db", artifacts=str(tmp_path / "artifacts")) as opened:
+    """A storage in SQLite, whose workers are missed soon."""
+    with open_store(f"sqlite:///{tmp_path}/study.db", pulse=PULSE) as opened:
         yield opened
 
 
@@ -53,12 +52,6 @@ def store(tmp_path):
 def study(store):
     """An empty study."""
     return optuna.create_study(storage=store.storage, study_name="a study", direction="maximize")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="session")
@@ -81,19 +74,3 @@ def database(postgres):
     name = f"test_{uuid.uuid4().hex[:12]}"
     postgres.psql(f"CREATE DATABASE {name};")
     return name
-
-
-@pytest.fixture
-def grpc_proxy(postgres, database):
-    """The address of a gRPC proxy before the database."""
-    port = free_port()
-    url = read_address(postgres.get_uri(database=database)).url.render_as_string(hide_password=False)
-    open_store(url).close()  # makes the tables
-    storage = f"optuna.storages.RDBStorage({url!r}, engine_kwargs={{'pool_pre_ping': True}})"
-    code = f"import optuna; optuna.storages.run_grpc_proxy_server({storage}, host='127.0.0.1', port={port})"
-    proxy = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    yield f"grpc://127.0.0.1:{port}"
-    proxy.kill()
-    proxy.wait()

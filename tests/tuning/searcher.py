@@ -7,10 +7,9 @@ import dspy
 
 from dspy_dlpo import Task
 from dspy_dlpo.simulation import simulated_lm, simulated_task
-from dspy_dlpo.tuning.queue import Pulse
-from dspy_dlpo.tuning.search import Search
+from dspy_dlpo.tuning import Pulse, Search
 
-# The grace is longer than the longest pause of a worker that waits for its database, on a busy machine.
+# The grace is longer than the longest pause of a worker on a busy machine: who dies here is missed at once.
 PULSE = Pulse(every=0.5, grace=120.0, poll=0.2)
 
 

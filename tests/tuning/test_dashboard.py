@@ -1,7 +1,6 @@
 """The dashboard: refuses strangers and writes, and runs nothing that a model wrote, in a real browser."""
 
 import http.client
-import io
 import json
 import threading
 from contextlib import contextmanager
@@ -17,11 +16,10 @@ from waiting import PATIENCE
 from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.tuning.dashboard import DashboardServer
 from dspy_dlpo.tuning.display import show_trial
-from dspy_dlpo.tuning.figures import show_study
-from dspy_dlpo.tuning.guard import ReadOnlyArtifacts
 from dspy_dlpo.tuning.storage import open_store
 
 MARKER = "window.hacked=1"
+pytestmark = pytest.mark.filterwarnings("ignore:Heartbeat of storage:UserWarning")
 
 
 @contextmanager
@@ -72,18 +70,18 @@ def hostile(tmp_path_factory, outcomes):
                 for record in result.history
             ]
             bad = replace(result, history=type(result.history)(history), best_prompts={name: ATTACK}, verdict=ATTACK)
-            show_trial(study, trial, [replace(outcomes[0], task=ATTACK, result=bad)], store.artifacts)
+            program = json.dumps({"solve": ATTACK})
+            show_trial(trial, [replace(outcomes[0], task=ATTACK, result=bad, program_json=program)], store.artifacts)
             study.tell(trial, 0.5 + number / 10)
-        show_study(study)
         yield store
 
 
-def artifacts_of(server) -> list[str]:
-    """Paths of all artifacts of the study's first trial."""
+def artifacts_of(server, number: int = 0) -> list[str]:
+    """Paths of all artifacts of a trial of the study."""
     studies = json.loads(ask(server, "GET", "/api/studies")[2])["study_summaries"]
-    number = studies[0]["study_id"]
-    trials = json.loads(ask(server, "GET", f"/api/studies/{number}")[2])["trials"]
-    return [f"/artifacts/{number}/{trials[0]['trial_id']}/{each['artifact_id']}" for each in trials[0]["artifacts"]]
+    study = studies[0]["study_id"]
+    trial = json.loads(ask(server, "GET", f"/api/studies/{study}")[2])["trials"][number]
+    return [f"/artifacts/{study}/{trial['trial_id']}/{each['artifact_id']}" for each in trial["artifacts"]]
 
 
 # --- requests ---------------------------------------------------------------------------------------------------------
@@ -120,7 +118,7 @@ def test_a_writable_dashboard_deletes_but_not_for_another_site(tmp_path) -> None
 def test_artifacts_are_locked_in_a_sandbox(hostile) -> None:
     with serving(hostile) as server:
         paths = artifacts_of(server)
-        assert len(paths) == 3
+        assert len(paths) == 2
         for path in paths:
             status, headers, body = ask(server, "GET", path)
             assert status == 200
@@ -138,19 +136,6 @@ def test_no_spelling_of_an_artifacts_path_leaves_the_sandbox(hostile) -> None:
             assert headers["content-security-policy"].startswith("sandbox")
 
 
-def test_a_page_that_was_uploaded_is_downloaded_rather_than_shown(tmp_path) -> None:
-    path = tmp_path / "page.html"
-    path.write_text(ATTACK, encoding="utf-8")
-    with open_store(f"sqlite:///{tmp_path}/study.db") as store:
-        study = optuna.create_study(storage=store.storage)
-        trial = study.ask()
-        upload_artifact(artifact_store=store.artifacts, file_path=str(path), study_or_trial=trial)
-        with serving(store) as server:
-            _, headers, _ = ask(server, "GET", artifacts_of(server)[0])
-    assert headers["content-type"] == "text/html"
-    assert headers["content-disposition"] == "attachment"
-
-
 def test_no_other_site_may_frame_a_page(hostile) -> None:
     with serving(hostile) as server:
         for path in ("/dashboard", "/", "/api/studies", "/static/bundle.js", "/no/such/page"):
@@ -164,23 +149,12 @@ def test_a_page_of_another_port_may_not_write_either(hostile) -> None:
     with serving(hostile, read_only=False) as server:
         for headers in ({"Sec-Fetch-Site": "same-site"}, {"Origin": "http://127.0.0.1:1"}, {"Origin": "null"}):
             assert ask(server, "DELETE", "/api/studies/1", **headers)[0] == 403
-        assert len(artifacts_of(server)) == 3
+        assert len(artifacts_of(server)) == 2
 
 
 def test_it_listens_to_this_machine_only(hostile) -> None:
     with serving(hostile) as server:
         assert server.socket.getsockname()[0] == "127.0.0.1"
-
-
-def test_the_artifacts_of_a_read_only_dashboard_refuse_writes_by_themselves(hostile) -> None:
-    artifacts = ReadOnlyArtifacts(hostile.artifacts)
-    with serving(hostile) as server:
-        number = artifacts_of(server)[0].rpartition("/")[2]
-    with pytest.raises(PermissionError):
-        artifacts.remove(number)
-    with pytest.raises(PermissionError):
-        artifacts.write(number, io.BytesIO(b""))
-    assert artifacts.open_reader(number).read()
 
 
 def test_a_port_that_is_taken_is_an_error_with_the_way_out(hostile) -> None:
@@ -220,35 +194,34 @@ def test_every_page_of_a_study_shows_as_text_what_is_in_it(hostile, page) -> Non
             texts(page)
 
 
-def test_figures_of_the_study_are_drawn(hostile, page) -> None:
-    with serving(hostile, page) as server:
-        page.goto(f"{server.url}/studies/1")
-        for name in ("best-so-far", "score-words"):
-            page.locator(f"[id='user-defined-plot:{name}'] svg.main-svg").first.wait_for()
-
-
-def test_a_trial_shows_its_note_picture_and_table(hostile, page) -> None:
+def test_a_trial_shows_its_note_with_the_report_of_its_run(hostile, page) -> None:
     with serving(hostile, page) as server:
         page.goto(f"{server.url}/studies/1/trials?numbers=0")
-        page.locator("img[alt='how the prompts evolved']").wait_for()
-        page.wait_for_function("[...document.images].every(each => each.complete && each.naturalWidth > 300)")
+        page.get_by_role("link", name="report", exact=True).first.wait_for()
         note = page.locator("p strong").first.inner_text()
         assert note == ATTACK, "the verdict is shown letter by letter"
-        page.locator("[data-testid=FullscreenIcon]").first.click()
-        page.get_by_text("critique <script>").first.wait_for()
         texts(page)
+        path = page.get_by_role("link", name="report", exact=True).first.get_attribute("href")
+        page.goto(f"http://127.0.0.1:{server.server_port}{path}")
+        assert page.locator("h1").count() == 1
+        assert page.locator("svg.chart").first.bounding_box()["width"] > 100, "the page has its style, and is drawn"
+        assert MARKER in texts(page)
+        assert all("sandboxed" in each or "Content Security Policy" in each for each in page.errors), page.errors
+        page.errors.clear()  # not even the page's own script runs
 
 
-def test_artifacts_that_are_opened_directly_run_nothing(hostile, page) -> None:
+def test_artifacts_that_are_opened_directly_run_nothing(hostile, page, tmp_path) -> None:
+    """Not even a page that was uploaded by hand."""
+    path = tmp_path / "page.html"
+    path.write_text(ATTACK, encoding="utf-8")
+    trial = optuna.load_study(study_name=f"study {ATTACK}", storage=hostile.storage).ask()
+    upload_artifact(artifact_store=hostile.artifacts, file_path=str(path), study_or_trial=trial)
     with serving(hostile, page) as server:
-        kinds = set()
-        for path in artifacts_of(server):
-            answer = page.goto(f"http://127.0.0.1:{server.server_port}{path}")
-            kinds.add(answer.headers["content-type"].partition(";")[0])
-            shown = page.evaluate("document.documentElement.textContent")
-            assert MARKER in shown
-            assert page.locator("script").count() == 0
-        assert kinds == {"image/svg+xml", "application/json", "text/plain"}
+        for path in (*artifacts_of(server), *artifacts_of(server, -1)):
+            page.goto(f"http://127.0.0.1:{server.server_port}{path}")
+            assert MARKER in page.evaluate("document.documentElement.textContent")
+    assert "hacked" not in page.errors
+    page.errors.clear()
 
 
 def test_a_writable_page_saves_a_note(tmp_path, page) -> None:

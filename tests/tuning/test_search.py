@@ -14,7 +14,7 @@ from dspy_dlpo import Budget, Constraint, DLPOTeleprompter, EditJudge, Task, Tec
 from dspy_dlpo.core.edits import Dropped
 from dspy_dlpo.simulation import simulated_lm, simulated_task
 from dspy_dlpo.tuning import price, settings_of, tune
-from dspy_dlpo.tuning.queue import SLOT
+from dspy_dlpo.tuning.attempt import Attempt
 from dspy_dlpo.tuning.storage import open_store
 from dspy_dlpo.tuning.worker import WorkerError
 
@@ -92,7 +92,7 @@ def test_the_same_call_again_costs_nothing_and_more_trials_go_on(storage) -> Non
     assert (again.verdict, again.spent) == (first.verdict, first.spent)
     assert len(asked.history) == 0
     found(storage, n_trials=4, pruning="none")
-    assert [each.user_attrs[SLOT] for each in trials_of(storage)] == [0, 1, 2, 3]
+    assert [each.user_attrs["slot"] for each in trials_of(storage)] == [0, 1, 2, 3]
 
 
 @pytest.mark.slow
@@ -145,31 +145,16 @@ def test_settings_that_learn_slowly_are_given_up_by_steps(storage) -> None:
 @pytest.mark.parametrize("pruning", ["steps", "pairs"])
 def test_the_shipped_settings_are_never_given_up_as_the_claim_needs_them(storage, pruning) -> None:
     with search(storage, 2, pruning=pruning, seeds_per_trial=4) as working:
-        working._opened.study.pruner = optuna.pruners.ThresholdPruner(lower=2.0)  # gives everything up
+        working.study.pruner = optuna.pruners.ThresholdPruner(lower=2.0)  # gives everything up
         working.work()
     assert [each.state for each in trials_of(storage)] == [TrialState.COMPLETE, TrialState.PRUNED]
 
 
 @pytest.mark.slow
-def test_two_objectives_are_weighed_together(storage) -> None:
-    result = found(storage, objective=("score", "words"))
-    trials = trials_of(storage)
-    assert all(len(each.values) == 2 for each in trials)
-    assert result.claim.trial == max(trials, key=lambda each: (each.values[0], -each.values[1])).number
-
-
-def test_money_that_nobody_knows_is_refused_before_anything_is_spent(storage) -> None:
-    with pytest.raises(ValueError, match="price"):
-        found(storage, objective=("score", "usd"))
-
-
-@pytest.mark.slow
-def test_money_is_weighed_where_prices_are_known(storage) -> None:
+def test_money_is_counted_where_prices_are_known(storage) -> None:
     budget = Budget(metric_calls=60, prices={simulated_lm().model: (1.0, 2.0)})
-    result = tune(
-        small_task(), n_trials=2, budget_per_trial=budget, storage=storage, pulse=PULSE, objective=("score", "usd")
-    )
-    assert result.spent["usd"] == pytest.approx(sum(each.values[1] for each in trials_of(storage)), rel=1e-3)
+    result = tune(small_task(), n_trials=2, budget_per_trial=budget, storage=storage, pulse=PULSE)
+    assert result.spent["usd"] == pytest.approx(sum(each.user_attrs["usd"] for each in trials_of(storage)), rel=1e-3)
 
 
 def test_the_price_is_told_first_and_not_exceeded(storage) -> None:
@@ -179,13 +164,29 @@ def test_the_price_is_told_first_and_not_exceeded(storage) -> None:
     assert result.spent["runs"] <= 3 * 80
 
 
+def test_a_trial_that_was_taken_away_ends_at_its_next_record_and_is_gone_on_with(storage, monkeypatch) -> None:
+    tell, taken = Attempt._tell_spending, []
+
+    def take(self, runs: int) -> None:
+        if not taken:  # as a worker does that has not heard of this one
+            taken.append(runs)
+            self._trial.storage.set_trial_state_values(self._trial._trial_id, TrialState.FAIL)
+        tell(self, runs)
+
+    monkeypatch.setattr(Attempt, "_tell_spending", take)
+    result = found(storage, n_trials=2, pruning="none")
+    assert [each.state.name for each in trials_of(storage)][:2] == ["FAIL", "COMPLETE"]
+    assert result.trials == {"complete": 2, "pruned": 0, "given up": 0}
+    assert result.spent["runs"] <= 2 * 80, "nothing is paid for twice"
+
+
 def test_a_model_that_fails_ends_the_worker(storage) -> None:
     def metric(gold, pred, trace=None):
         raise RuntimeError("no such field")
 
     known = small_task()
     broken = Task(known.program, metric, known.trainset, known.valset, known.testset)
-    with pytest.raises(WorkerError, match=r"3 trials in a row failed; the last with MetricError: .*no such field"):
+    with pytest.raises(WorkerError, match=r"3 settings in a row failed; the last with MetricError: .*no such field"):
         tune(broken, n_trials=3, budget_per_trial=60, storage=storage, pulse=PULSE)
     assert all(each.state in (TrialState.FAIL, TrialState.WAITING) for each in trials_of(storage))
 
@@ -199,7 +200,6 @@ BAD = {
     "no testset": ({"task": without_testset()}, ValueError, "no testset"),
     "no task": ({"task": 3}, TypeError, "Pass a dspy_dlpo.Task"),
     "few trials": ({"n_trials": 1}, ValueError, "at least 2"),
-    "objective": ({"objective": "speed"}, ValueError, "objective='speed'"),
     "pruning": ({"pruning": "pairs"}, ValueError, "too few"),
     "own": ({"log_dir": "x"}, TypeError, "log_dir= is set by the search"),
     "budget": ({"budget_per_trial": 0}, ValueError, "metric_calls"),

@@ -17,7 +17,6 @@ EXTRAS = {
     "report": "dlpo report, plots and tables of a result",
     "tune": "dlpo tune and dlpo dashboard",
     "serve": "dlpo serve",
-    "grpc": "tuning over a gRPC proxy",
     "evaluate": "python -m evaluations",
 }
 

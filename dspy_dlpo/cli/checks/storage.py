@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,10 +43,8 @@ def _reach(address: Any) -> None:
     Raises:
         Exception: Whatever the driver raises.
     """
-    if address.host is not None:
-        socket.create_connection((address.host[0], int(address.host[1])), timeout=SECONDS).close()
-    elif address.path is not None or address.is_sqlite:
-        _look(Path(address.path or address.url.database or "."))
+    if address.file is not None:
+        _look(Path(address.file))
     else:
         import sqlalchemy
 
