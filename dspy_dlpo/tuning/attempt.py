@@ -31,7 +31,7 @@ LOOKS = 10
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PairOutcome:
     """The result of one optimization of a trial; `program_json` is the returned program's own state, if at hand."""
 
     task: str
@@ -72,7 +72,7 @@ class Attempt:
     def __init__(self, job: Job, trial: optuna.Trial, folder: Path, *, may_prune: bool) -> None:
         self._job, self._trial, self._folder, self._may_prune = job, trial, folder, may_prune
         self._looked = -1
-        self.outcomes: list[Outcome] = []
+        self.outcomes: list[PairOutcome] = []
         self.was_pruned = False
 
     def run(self) -> float:
@@ -113,14 +113,14 @@ class Attempt:
         try:
             program = _gone_on(compiled, folder, records)
         except optuna.TrialPruned:
-            self.outcomes.append(Outcome(name, pair.seed, _unfinished(folder.path, self._job.parameters)))
+            self.outcomes.append(PairOutcome(name, pair.seed, _unfinished(folder.path, self._job.parameters)))
             raise
         result: DLPOResult = program.detailed_results
         if result.ended_by is EndedBy.INTERRUPTED:
             raise KeyboardInterrupt
         if not result.complete:
             raise DLPOError(f"{name} with seed {pair.seed} ended early: {result.ended}")
-        self.outcomes.append(Outcome(name, pair.seed, result, json.dumps(program.dump_state(), default=str)))
+        self.outcomes.append(PairOutcome(name, pair.seed, result, json.dumps(program.dump_state(), default=str)))
 
     def _tell_spending(self, runs: int) -> None:
         """Show the program runs so far; raises `TrialLost` if the trial was given to another worker."""
@@ -147,7 +147,7 @@ class Attempt:
             raise optuna.TrialPruned
 
 
-def _score(outcome: Outcome) -> float:
+def _score(outcome: PairOutcome) -> float:
     if outcome.score is None:
         raise DLPOError(
             f"{outcome.task} with seed {outcome.seed} was not compared on held-out examples "

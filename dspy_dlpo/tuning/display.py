@@ -19,7 +19,7 @@ from optuna.artifacts._protocol import ArtifactStore
 from optuna_dashboard import save_note
 from optuna_dashboard.artifact import get_artifact_path
 
-from dspy_dlpo.tuning.attempt import Outcome
+from dspy_dlpo.tuning.attempt import PairOutcome
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ _ESCAPES = str.maketrans({mark: f"\\{mark}" for mark in string.punctuation})
 LONGEST, LONGEST_NAME = 200, 40
 
 
-def show_trial(trial: optuna.Trial, outcomes: Sequence[Outcome], artifacts: ArtifactStore) -> None:
+def show_trial(trial: optuna.Trial, outcomes: Sequence[PairOutcome], artifacts: ArtifactStore) -> None:
     """Show what a trial gave: small numbers as user attributes, report pages and programs as artifacts, and a note.
 
     Whatever fails is logged as a warning: showing never costs a trial. Optuna changes none that has ended.
@@ -41,7 +41,7 @@ def show_trial(trial: optuna.Trial, outcomes: Sequence[Outcome], artifacts: Arti
     _try("note", trial, lambda: save_note(trial, _note(outcomes, figures, pages)))
 
 
-def _figures(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def _figures(outcomes: Sequence[PairOutcome]) -> dict[str, Any]:
     """Verdict and numbers of a trial, as far as known: means of score and words, sums of what was spent."""
     scores = [each.score for each in outcomes if each.score is not None]
     verdicts = [each.result.verdict for each in outcomes]
@@ -57,7 +57,7 @@ def _figures(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     }
 
 
-def _upload(trial: optuna.Trial, store: ArtifactStore, outcomes: Sequence[Outcome]) -> Iterator[str]:
+def _upload(trial: optuna.Trial, store: ArtifactStore, outcomes: Sequence[PairOutcome]) -> Iterator[str]:
     """Store the report page and the program of every pair; where the dashboard serves the pages."""
     with tempfile.TemporaryDirectory() as folder:
         for number, outcome in enumerate(outcomes):
@@ -71,7 +71,7 @@ def _upload(trial: optuna.Trial, store: ArtifactStore, outcomes: Sequence[Outcom
                 put(file_path=str(program), mimetype="application/json")
 
 
-def _note(outcomes: Sequence[Outcome], figures: dict[str, Any], pages: Sequence[str]) -> str:
+def _note(outcomes: Sequence[PairOutcome], figures: dict[str, Any], pages: Sequence[str]) -> str:
     """A verdict, the numbers, and the runs with links to their report pages."""
     lines = [f"**{_escaped(figures['verdict'])}**", ""]
     for number, each in enumerate(outcomes):

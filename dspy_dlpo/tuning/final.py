@@ -16,7 +16,7 @@ from dspy_dlpo.core.errors import DLPOError
 from dspy_dlpo.core.history import Prompts
 from dspy_dlpo.host.parameters import read_prompts
 from dspy_dlpo.run.claim import gain_interval, score_prompts
-from dspy_dlpo.tuning.attempt import Outcome
+from dspy_dlpo.tuning.attempt import PairOutcome
 from dspy_dlpo.tuning.job import Job
 from dspy_dlpo.tuning.slots import Pulse, Slot, slots_of
 from dspy_dlpo.tuning.storage import Store
@@ -61,7 +61,7 @@ class Claim:
         return f"{gain} {interval}" if self.is_gain else f"no reliable gain: {gain} {interval}; the shipped are kept"
 
 
-def keep_outcomes(trial: optuna.Trial, outcomes: Sequence[Outcome]) -> None:
+def keep_outcomes(trial: optuna.Trial, outcomes: Sequence[PairOutcome]) -> None:
     """Keep the prompts that each pair returned with the trial, whichever process makes the claim."""
     for number, outcome in enumerate(outcomes):
         content = {"prompts": dict(outcome.result.best_prompts), "score": outcome.score}

@@ -13,7 +13,7 @@ from browser import browser, page  # noqa: F401
 
 from dspy_dlpo import Budget, DLPOTeleprompter
 from dspy_dlpo.simulation import simulated_lm, simulated_task
-from dspy_dlpo.tuning.attempt import Outcome
+from dspy_dlpo.tuning.attempt import PairOutcome
 from dspy_dlpo.tuning.slots import Pulse
 from dspy_dlpo.tuning.storage import open_store
 
@@ -36,8 +36,8 @@ def compiled(name="object_counting", *, seed=0, calls=200, instructions=None):
 def outcomes():
     """Two pairs of task and seed."""
     return [
-        Outcome("object_counting", 0, compiled()),
-        Outcome("support_desk", 1, compiled("support_desk", seed=1)),
+        PairOutcome("object_counting", 0, compiled()),
+        PairOutcome("support_desk", 1, compiled("support_desk", seed=1)),
     ]
 
 
