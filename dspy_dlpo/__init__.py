@@ -1,4 +1,4 @@
-"""A DSPy optimizer: textual gradient descent with the seven techniques of DLPO, judged edit by edit."""
+"""A DSPy optimizer: textual gradient descent with the seven techniques of DLPO, on few edits at a time."""
 
 import lazy_loader
 

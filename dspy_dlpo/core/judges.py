@@ -1,4 +1,4 @@
-"""How proposals are judged: by single edits, or as a whole as the paper does. A judge of your own is one class more."""
+"""How proposals are judged: the whole, then its better half, or as the paper does. One of your own is a class more."""
 
 from __future__ import annotations
 
