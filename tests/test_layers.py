@@ -68,7 +68,7 @@ def own_imports(path: Path) -> list[tuple[int, str]]:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_file_has_a_row(path: Path) -> None:
     name = file_name(path)
-    assert name == "simulation" or row(name) is not None, f"{name} stands in no row: add it to ROWS and to CONTRIBUTING.md"
+    assert name == "simulation" or row(name) is not None, f"{name} has no row: add it to ROWS and to CONTRIBUTING.md"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
