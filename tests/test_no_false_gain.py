@@ -9,13 +9,14 @@ import random
 import pytest
 from world import runs_of
 
-from dspy_dlpo import EditJudge, Judge, WholeJudge, selection
+from dspy_dlpo import EditJudge, Judge, WholeJudge
 from dspy_dlpo.core.edits import Edit
 from dspy_dlpo.core.loop import Run
 from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.roles import Reply
 from dspy_dlpo.core.update import TextGradient
 from dspy_dlpo.presets import default_settings
+from dspy_dlpo.run import selection
 
 RUNS, TRAIN, VAL, CALLS = 200, 50, 50, 400
 WHOLE = WholeJudge(trials=True)
