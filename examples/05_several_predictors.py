@@ -1,6 +1,6 @@
-"""A program of several predictors: the critic finds out which one is at fault.
+"""A program of several predictors: edits go to the one at fault, more of them if a critic is asked first.
 
-`update="all"` (the default) changes every predictor that the critic blames, `"most_blamed"` and `"in_turn"` one a step.
+`update="all"` (the default) asks for edits of every predictor; `"most_blamed"` and `"in_turn"` change one a step.
 `frozen=` takes names of predictors that stay as they are. Everything runs offline on a simulated language model.
 """
 

@@ -6,7 +6,7 @@ import sys
 
 import dspy
 import pytest
-from logs import events
+from event_logs import events
 
 from dspy_dlpo import Budget, DLPOTeleprompter, EditJudge, Stopping, paper_settings, tgd_settings
 from dspy_dlpo.core.history import prompts_key

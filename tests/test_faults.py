@@ -11,7 +11,7 @@ from pathlib import Path
 import dspy
 import pytest
 from dspy.lm15 import AuthError, BillingError, RateLimitError
-from logs import events
+from event_logs import events
 from scripted import engine, fields, result_of, scripted_lm
 from waiting import PATIENCE
 

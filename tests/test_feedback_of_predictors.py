@@ -5,10 +5,10 @@ from collections import Counter
 from dataclasses import replace
 
 import dspy
-import logs
+import event_logs
 import pytest
 from dspy.utils.callback import BaseCallback
-from logs import events
+from event_logs import events
 
 from dspy_dlpo import Budget, DLPOResult, DLPOTeleprompter
 from dspy_dlpo.core.roles import Row, TraceStep
@@ -40,8 +40,8 @@ def compiled(metric, task, calls=120, feedback_calls=None, **options):
 
 
 def lines_of(directory, role):
-    if role == "critic":
-        return [event for event in events(directory, "ReplyDone") if "critic" in event["spent"]]
+    if role == "writer":
+        return [event for event in events(directory, "ReplyDone") if role in event["spent"]]
     return events(directory, {"task": "RunDone", "feedback": "FeedbackDone"}[role])
 
 
@@ -159,12 +159,13 @@ def test_a_run_that_was_killed_shows_its_critics_the_same_and_asks_nothing_twice
         return with_note
 
     whole = compiled(checked(first), task, log_dir=tmp_path / "run", num_threads=1)
-    critiques = [line["ask"] for line in lines_of(tmp_path / "run", "critic")]
-    logs.keep(tmp_path / "run", int(len(logs.lines(tmp_path / "run")) * keep))
+    requests = [line["ask"] for line in lines_of(tmp_path / "run", "writer")]
+    event_logs.keep(tmp_path / "run", int(len(event_logs.lines(tmp_path / "run")) * keep))
     kept = events(tmp_path / "run")
     resumed = compiled(checked(again), task, log_dir=tmp_path / "run", num_threads=1)
     assert resumed.best_prompts == whole.best_prompts
-    assert [line["ask"] for line in lines_of(tmp_path / "run", "critic")] == critiques
+    assert requests
+    assert [line["ask"] for line in lines_of(tmp_path / "run", "writer")] == requests
     assert {name: resumed.spent[name] for name in ("scoring_calls", "feedback_calls")} == {
         name: whole.spent[name] for name in ("scoring_calls", "feedback_calls")
     }

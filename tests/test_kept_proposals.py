@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import dspy
 import pytest
-from logs import cut, events, lines
+from event_logs import cut, events, lines
 from scripted import fields, given, scripted_lm
 from test_resume import story
 

@@ -4,7 +4,7 @@ import logging
 
 import dspy
 import pytest
-from logs import keep, lines
+from event_logs import keep, lines
 
 from dspy_dlpo import Budget, DLPOTeleprompter, MetricError
 from dspy_dlpo.simulation import engine_of, simulated_lm, simulated_task

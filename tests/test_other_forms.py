@@ -4,7 +4,7 @@ import json
 
 import dspy
 import pytest
-from logs import cut, places
+from event_logs import cut, places
 from scripted import engine, fields, given, scripted_lm
 
 from dspy_dlpo import Budget, DLPOTeleprompter, EditJudge, LearningRate

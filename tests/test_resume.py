@@ -11,7 +11,7 @@ from pathlib import Path
 import dspy
 import pytest
 from dspy.lm15 import AuthError, ServerError
-from logs import cut, events, lines, places
+from event_logs import cut, events, lines, places
 from scripted import result_of
 from waiting import PATIENCE
 
@@ -53,6 +53,7 @@ SETTINGS = {
     "quiet": {},
     "noisy": {"noise": 0.1},
     "support_desk": {"name": "support_desk"},
+    "critics": {"name": "support_desk", "critic": True},
     "wide": {"noise": 0.1, "judging": EditJudge(width=32)},
 }
 

@@ -16,7 +16,7 @@ import dspy
 import pytest
 from click.testing import CliRunner
 from dspy.lm15 import AuthError
-from logs import events
+from event_logs import events
 from scripted import fields, scripted_lm
 from waiting import PATIENCE
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from dspy_dlpo.core.errors import RunDirectoryError
 from dspy_dlpo.core.opening import check_run
-from dspy_dlpo.core.storage import EVENTS, LOCK
+from dspy_dlpo.core.storage import DRAFT, EVENTS, LOCK
 
 logger = logging.getLogger(__name__)
 
@@ -49,8 +50,9 @@ class RunFolder:
     def _copy(self, source: Path) -> None:
         """Copy the files of a run that may still be going on."""
         for path in source.iterdir():
-            if path.name != LOCK:
-                shutil.copyfile(path, self.path / path.name)
+            if path.name != LOCK and path.suffix != DRAFT:
+                with suppress(FileNotFoundError):  # it may be going on, and have put another in its place
+                    shutil.copyfile(path, self.path / path.name)
 
 
 def _length(path: Path) -> tuple[int, float]:

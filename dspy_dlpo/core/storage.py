@@ -16,7 +16,7 @@ from dspy_dlpo.core.history import History
 from dspy_dlpo.core.json_lines import parse_lines, to_json
 from dspy_dlpo.core.state import RunState, fold
 
-SETTINGS, EVENTS, RESULT, LOCK = "run.json", "events.jsonl", "result.json", ".lock"
+SETTINGS, EVENTS, RESULT, LOCK, DRAFT = "run.json", "events.jsonl", "result.json", ".lock", ".draft"
 # What earlier versions wrote in place of the events.
 OLD = ("calls.jsonl", "history.jsonl")
 
@@ -104,7 +104,7 @@ class RunDirectory:
         self._file = None
 
     def _replace(self, name: str, text: str) -> None:
-        target, draft = self.path / name, self.path / f".{name}.draft"
+        target, draft = self.path / name, self.path / f".{name}{DRAFT}"
         try:
             with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
                 file.write(text)
@@ -126,6 +126,8 @@ def read_state(path: str | os.PathLike[str]) -> RunState:
         return fold(parse_lines(path, event_from_json))
     except KeyError as error:
         raise RunDirectoryError(f"{path} is no log of a run: {error} is taken and never came back.") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise RunDirectoryError(f"{path} is no log of a run: an event holds what none can ({error}).") from error
 
 
 def read_history(path: str | os.PathLike[str]) -> History:

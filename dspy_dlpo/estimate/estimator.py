@@ -29,7 +29,7 @@ from dspy_dlpo.host.forms import WriteLines
 from dspy_dlpo.host.meter import ModelMeter
 from dspy_dlpo.host.metric import MetricAdapter
 from dspy_dlpo.host.prices import Prices
-from dspy_dlpo.host.program import call, copy_program
+from dspy_dlpo.host.program import call, copy_program, describe
 from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.host.values import as_text
 from dspy_dlpo.run.preflight import Preflight, word_limit
@@ -237,7 +237,7 @@ class Estimator:
 
     @property
     def _updated(self) -> int:
-        """Predictors that a step changes, for each of which critic and writer are counted."""
+        """Predictors that a step changes, for each of which a request is counted, and a critique if one is asked for."""
         return len(self._preflight.predictors) if self._settings.update == "all" else 1
 
     @property
@@ -268,6 +268,8 @@ class Estimator:
         answers = account_of_answers(expected_answers([as_text(each.labels()) for each in self._data.train]), [])
         if answers:
             more["answers"] = answers + " " * CONFUSED
+        if len(self._preflight.predictors) > 1 and not self._asks_critic:
+            more["around"] = describe(self._student)
         said = CRITIQUE if self._asks_critic else 0
         words = "x" * (said + 150) * CHARACTERS_PER_TOKEN  # the critique, the advice of the techniques, the limits
         writer = {"module": "", "purpose": "", "current_instructions": prompt, "advice": words, "limits": ""}

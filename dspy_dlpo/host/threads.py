@@ -65,7 +65,7 @@ def in_threads(
         timeout: Seconds without a beat of its `Heartbeat` after which an item is abandoned; None to wait for ever.
         may_start: Asked before each item is started, with the number in flight; False starts no more.
         on_done: Told, on the caller's thread, of the index and the result of each item as it finishes. An abandoned
-            item's result is its `AbandonedError`.
+            item's result is its `AbandonedError`. What it raises counts as an exception of that item.
 
     Returns:
         The results in the order of the items; None for those that were not started.
@@ -77,11 +77,14 @@ def in_threads(
     for index, outcome in _finished(function, items, num_threads, timeout, may_start, outcomes):
         outcomes[index] = outcome
         if outcome[1] is None:
-            on_done(index, outcome[0])
+            try:
+                on_done(index, outcome[0])
+            except Exception as error:  # noqa: BLE001 - what is in flight is paid for: it is waited for, and told of
+                outcomes[index] = (None, error)
     for index in sorted(outcomes):
-        error = outcomes[index][1]
-        if error is not None:
-            raise error
+        raised = outcomes[index][1]
+        if raised is not None:
+            raise raised
     return [outcomes[index][0] if index in outcomes else None for index in range(len(items))]
 
 
@@ -96,7 +99,7 @@ def _finished(
     """Start the items, and yield index and outcome of each as it finishes or is abandoned."""
     if timeout is None and num_threads <= 1:  # what runs one by one may be bound to the caller's thread
         for index, item in enumerate(items):
-            if not may_start(0):
+            if any(error is not None for _, error in outcomes.values()) or not may_start(0):
                 return
             yield index, (function(item), None)
         return

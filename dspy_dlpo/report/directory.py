@@ -70,7 +70,7 @@ def _follows(state: RunState, event: Event) -> bool:
     """Take an event in; whether it can follow what came before."""
     try:
         state.apply(event)
-    except KeyError:
+    except (KeyError, TypeError, ValueError, AttributeError):
         return False
     return True
 

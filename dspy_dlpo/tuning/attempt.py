@@ -22,7 +22,8 @@ from dspy_dlpo.core.result import DLPOResult
 from dspy_dlpo.core.sentences import words_of
 from dspy_dlpo.core.storage import EVENTS, read_history
 from dspy_dlpo.tuning.job import Job, Pair
-from dspy_dlpo.tuning.worker import AWAY, TrialLost
+from dspy_dlpo.tuning.storage import AWAY
+from dspy_dlpo.tuning.worker import TrialLost
 
 logger = logging.getLogger(__name__)
 
@@ -87,8 +88,9 @@ class Attempt:
             for number, pair in enumerate(self._job.pairs):
                 self._run_pair(plan, number, pair)
                 if self._job.pruning == "pairs":
-                    self._trial.report(_score(self.outcomes[-1]), number)
-                    if number + 1 < len(self._job.pairs):
+                    score, is_last = _score(self.outcomes[-1]), number + 1 == len(self._job.pairs)
+                    self._tell(lambda: self._trial.report(score, number))  # noqa: B023 - told at once
+                    if not is_last:
                         self._prune_if_worse()
         except optuna.TrialPruned:
             self.was_pruned = True
@@ -123,13 +125,18 @@ class Attempt:
         self.outcomes.append(PairOutcome(name, pair.seed, result, json.dumps(program.dump_state(), default=str)))
 
     def _tell_spending(self, runs: int) -> None:
-        """Show the program runs so far; raises `TrialLost` if the trial was given to another worker."""
+        """Show the program runs so far."""
+        self._tell(lambda: self._trial.set_user_attr("runs", runs + sum(each.runs for each in self.outcomes)))
+
+    def _tell(self, say: Callable[[], object]) -> object:
+        """Talk to the study, which may be away: the run goes on then. Raises `TrialLost` if others have the trial."""
         try:
-            self._trial.set_user_attr("runs", runs + sum(each.runs for each in self.outcomes))
+            return say()
         except UpdateFinishedTrialError:
             raise TrialLost from None
         except AWAY as error:
             logger.warning("the study does not answer (%s); the run goes on", type(error.__cause__ or error).__name__)
+            return None
 
     def _look(self, number: int, records: list[Record]) -> None:
         """Report the best judged score so far, a few times in a run, and stop when that is clearly worse."""
@@ -139,11 +146,11 @@ class Attempt:
             return
         self._looked = look
         scores = [*map(_score, self.outcomes), best]
-        self._trial.report(sum(scores) / len(scores), look)
+        self._tell(lambda: self._trial.report(sum(scores) / len(scores), look))
         self._prune_if_worse()
 
     def _prune_if_worse(self) -> None:
-        if self._may_prune and self._trial.should_prune():
+        if self._may_prune and self._tell(self._trial.should_prune):
             raise optuna.TrialPruned
 
 

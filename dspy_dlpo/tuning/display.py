@@ -19,6 +19,7 @@ from optuna.artifacts._protocol import ArtifactStore
 from optuna_dashboard import save_note
 from optuna_dashboard.artifact import get_artifact_path
 
+from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.tuning.attempt import PairOutcome
 
 logger = logging.getLogger(__name__)
@@ -93,6 +94,6 @@ def _try(what: str, trial: optuna.Trial, act: Callable[[], object]) -> None:
     try:
         act()
     except Exception as error:
-        said = f"{type(error).__name__}: {error}".splitlines()[0][:LONGEST]
+        said = Redactor().error(f"{type(error).__name__}: {error}").splitlines()[0][:LONGEST]
         logger.warning("the %s of trial %d are not shown: %s", what, trial.number, said)
         logger.debug("showing failed", exc_info=True)

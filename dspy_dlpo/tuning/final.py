@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from dspy_dlpo.run.claim import gain_interval, score_prompts
 from dspy_dlpo.tuning.attempt import PairOutcome
 from dspy_dlpo.tuning.job import Job
 from dspy_dlpo.tuning.slots import Pulse, Slot, slots_of
-from dspy_dlpo.tuning.storage import Store
+from dspy_dlpo.tuning.storage import Store, patiently
 from dspy_dlpo.tuning.worker import Worker, WorkerError
 
 # Whose prompts a row of a table was scored with.
@@ -65,7 +66,8 @@ def keep_outcomes(trial: optuna.Trial, outcomes: Sequence[PairOutcome]) -> None:
     """Keep the prompts that each pair returned with the trial, whichever process makes the claim."""
     for number, outcome in enumerate(outcomes):
         content = {"prompts": dict(outcome.result.best_prompts), "score": outcome.score}
-        trial.storage.set_trial_system_attr(trial._trial_id, f"{OUTCOME}{number}", json.dumps(content))
+        keep = partial(trial.storage.set_trial_system_attr, trial._trial_id, f"{OUTCOME}{number}", json.dumps(content))
+        patiently(keep)
 
 
 def ended_trials(study: optuna.Study, state: TrialState) -> list[FrozenTrial]:
@@ -75,13 +77,14 @@ def ended_trials(study: optuna.Study, state: TrialState) -> list[FrozenTrial]:
 
 def claim_of(job: Job, study: optuna.Study, store: Store, slots: int, pulse: Pulse) -> Claim:
     """The claim of a study whose trials have ended: one process makes it, in a study of its own, and others read it."""
-    first = slots_of(study)[0]
+    first = patiently(lambda: slots_of(study))[0]
     if not first.live:
         raise DLPOError("The shipped settings never ended well, so nothing can be compared with them. Look at trial 0.")
     # A study of this name may have been deleted and made anew.
-    born = hashlib.sha256(f"{study._study_id} {first.trials[0].datetime_start}".encode()).hexdigest()[:6]
+    born = hashlib.sha256(f"{study._study_id} {first.born}".encode()).hexdigest()[:6]
     name = f"{study.study_name} (claim after {slots} trials, {born})"
-    claims = optuna.create_study(storage=store.storage, study_name=name, direction="maximize", load_if_exists=True)
+    make = partial(optuna.create_study, storage=store.storage, study_name=name, direction="maximize")
+    claims = patiently(partial(make, load_if_exists=True))
 
     def attempt(trial: optuna.Trial, slot: Slot) -> float:
         claim = _make_claim(job, study, claims, first.live[0])
@@ -93,7 +96,7 @@ def claim_of(job: Job, study: optuna.Study, store: Store, slots: int, pulse: Pul
         Worker(store, claims, attempt, pulse=pulse, most_failures=1).work(1)
     except WorkerError as error:
         raise (error.__cause__ or error) from None
-    ended = ended_trials(claims, TrialState.COMPLETE)
+    ended = patiently(lambda: ended_trials(claims, TrialState.COMPLETE))
     if not ended:
         raise DLPOError(f"The final claim failed: {slots_of(claims)[0].error}.")
     content = ended[0].user_attrs["claim"]
@@ -108,7 +111,8 @@ def _make_claim(job: Job, study: optuna.Study, claims: optuna.Study, shipped: Fr
         known = claims._storage.get_study_system_attrs(claims._study_id).get(name)
         if known is None:
             known = json.dumps(_table(job, task, (shipped, chosen)))
-            claims._storage.set_study_system_attr(claims._study_id, name, known)
+            keep = partial(claims._storage.set_study_system_attr, claims._study_id, name, known)
+            patiently(keep)  # it is paid for
         tables.append(np.array(json.loads(known), dtype=float))
     start, of_shipped, of_chosen = (float(x) for x in np.mean([each.mean(axis=(1, 2)) for each in tables], axis=0))
     return Claim(

@@ -26,7 +26,7 @@ from dspy_dlpo.tuning.display import show_trial
 from dspy_dlpo.tuning.final import Claim, best_prompts, claim_of, ended_trials, keep_outcomes
 from dspy_dlpo.tuning.job import make_job, plan_settings
 from dspy_dlpo.tuning.slots import Pulse, Slot, slot_of, slots_of
-from dspy_dlpo.tuning.storage import open_store
+from dspy_dlpo.tuning.storage import open_store, patiently
 from dspy_dlpo.tuning.study import open_study, sampler
 from dspy_dlpo.tuning.worker import Worker
 
@@ -201,23 +201,22 @@ class Search(AbstractContextManager["Search"]):
 
     def _folder(self, slot: Slot) -> Path:
         """Where the runs of a slot are kept; a study that was deleted and made anew has others."""
-        first = slot.trials[0]
-        name = f"{self.study._study_id}-{first.number}-{first.datetime_start:%Y%m%d%H%M%S%f}"
-        return self._store.folder / "runs" / name
+        return self._store.folder / "runs" / f"{self.study._study_id}-{slot.trials[0].number}-{slot.born}"
 
     def result(self) -> TuneResult:
         """What was found; the final claim is made by one process, and read by the others."""
-        job, slots = self._job, slots_of(self.study)
+        job, slots = self._job, patiently(lambda: slots_of(self.study))
         given_up = [each for each in slots[: self._slots] if not each.live and not each.is_lost(self._pulse.retries)]
         for slot in given_up:
             logger.warning("setting %d was given up after %d failures: %s", slot.number, slot.failures, slot.error)
         claim = claim_of(job, self.study, self._store, self._slots, self._pulse)
-        trials = {trial.number: trial for trial in ended_trials(self.study, TrialState.COMPLETE)}
+        complete = patiently(lambda: ended_trials(self.study, TrialState.COMPLETE))
+        trials = {trial.number: trial for trial in complete}
         best, shipped = trials[claim.trial], trials[claim.shipped_trial]
         used = best if claim.is_gain else shipped
         plan, found = job.space.settings(used.params), job.space.settings(best.params)
         chosen = plan_settings(plan)
-        pruned = len(ended_trials(self.study, TrialState.PRUNED))
+        pruned = len(patiently(lambda: ended_trials(self.study, TrialState.PRUNED)))
         return TuneResult(
             verdict=claim.verdict,
             claim=claim,
@@ -236,7 +235,8 @@ class Search(AbstractContextManager["Search"]):
 def _spent(slots: Sequence[Slot], name: str) -> float | None:
     """A sum over all slots: the last attempt tells of all, as it went on from what they had paid for."""
     last = [(slot.live or slot.trials)[-1] for slot in slots]
-    values = [trial.user_attrs.get(name, 0.0 if trial.state == TrialState.FAIL else None) for trial in last]
+    # One that was given up before its first run cost nothing; of one that failed later only the runs are known.
+    values = [trial.user_attrs.get(name, None if trial.user_attrs.get("runs") else 0.0) for trial in last]
     known = [value for value in values if value is not None]
     return float(sum(known)) if len(known) == len(values) else None
 

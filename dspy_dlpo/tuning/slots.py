@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import logging
 from dataclasses import dataclass
+from datetime import timezone
 
 import optuna
 from optuna.storages import RetryHeartbeatStaleTrialCallback
@@ -47,6 +48,12 @@ class Slot:
 
     number: int
     trials: tuple[FrozenTrial, ...]
+
+    @property
+    def born(self) -> str:
+        """When it was first tried, the same on machines of any time zone; Optuna gives local time."""
+        began = self.trials[0].datetime_start
+        return "" if began is None else f"{began.astimezone(timezone.utc):%Y%m%d%H%M%S%f}"
 
     @property
     def live(self) -> list[FrozenTrial]:

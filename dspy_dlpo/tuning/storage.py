@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import random
+import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import optuna
 import sqlalchemy as sa
@@ -23,6 +27,11 @@ logger = logging.getLogger(__name__)
 
 # Where large things are, if the database is no file beside which they could lie.
 DEFAULT_FOLDER = "dlpo-tuning.artifacts"
+# Seconds for which a database that does not answer is asked again, and what it raises then.
+PATIENCE = 300.0
+AWAY = (optuna.exceptions.StorageInternalError, sa.exc.SQLAlchemyError)
+
+T = TypeVar("T")
 
 
 class StorageError(DLPOError):
@@ -70,7 +79,7 @@ def open_store(storage: str | None = None, artifacts: str | None = None, pulse: 
             f"The storage {address.shown} needs a driver that is missing: {error}. Install it: "
             'pip install "dspy-dlpo[tune]"'
         ) from None
-    except (sa.exc.SQLAlchemyError, optuna.exceptions.OptunaError, OSError) as error:
+    except (sa.exc.SQLAlchemyError, optuna.exceptions.OptunaError, RuntimeError, OSError) as error:
         said = address.redact(str(error.__cause__ or error)).strip().splitlines()
         raise StorageError(
             f"The storage {address.shown} cannot be opened: {said[0] if said else type(error).__name__}. Start it, or "
@@ -92,3 +101,33 @@ def _folder(address: Address, artifacts: str | None) -> Path:
             ARTIFACTS_VARIABLE,
         )
     return Path(absolute_path("artifacts", artifacts or DEFAULT_FOLDER))
+
+
+def patiently(ask: Callable[[], T], poll: float = 2.0) -> T:
+    """What a database answers; one that is away is asked again for `PATIENCE` seconds.
+
+    Args:
+        ask: Asks it.
+        poll: Seconds until it is asked again, about.
+
+    Raises:
+        StorageError: If it stays away.
+    """
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return ask()
+        except AWAY as error:
+            why = type(error.__cause__ or error).__name__
+            if time.monotonic() > until:
+                raise stays_away(why) from None
+            logger.warning("the study does not answer (%s); asking again", why)
+            time.sleep(random.SystemRandom().uniform(0.1, poll + 0.1))
+
+
+def stays_away(why: str) -> StorageError:
+    """The error of a database that did not answer for so long."""
+    return StorageError(
+        f"The database of the study did not answer for {PATIENCE:.0f} s ({why}). Start it, and run the same again: "
+        "what is done is kept."
+    )

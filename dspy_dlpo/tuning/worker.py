@@ -6,24 +6,22 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import optuna
-from optuna.exceptions import StorageInternalError
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.exc import SQLAlchemyError
 
 from dspy_dlpo.core.errors import DLPOError
+from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.tuning.gaps import WORKER, SignOfLife, quiet
 from dspy_dlpo.tuning.slots import DONE, ERROR, IDLE, RELEASED, Pulse, Slot, slot_of, slots_of, try_again
-from dspy_dlpo.tuning.storage import Store
+from dspy_dlpo.tuning.storage import AWAY, PATIENCE, Store, stays_away
 
 logger = logging.getLogger(__name__)
 
 # After so many settings in a row that failed a worker ends: it is not the settings that are wrong.
 MOST_FAILURES = 3
-# Seconds for which a database that does not answer is asked again.
-PATIENCE = 300.0
-AWAY = (StorageInternalError, SQLAlchemyError)
 
 
 class WorkerError(DLPOError):
@@ -75,11 +73,11 @@ class Worker:
                 self._before()
                 try:
                     goes_on, away_since = self._turn(), None
-                except Exception as error:  # the database is away, or somebody took the trial
-                    away_since = away_since or time.monotonic()
+                except Exception as error:  # noqa: BLE001 - the database is away, or somebody took the trial
+                    away_since, why = away_since or time.monotonic(), type(error.__cause__ or error).__name__
                     if time.monotonic() - away_since > PATIENCE:
-                        raise
-                    logger.warning("Optuna cannot go on (%s); trying again", type(error.__cause__ or error).__name__)
+                        raise (stays_away(why) if isinstance(error, AWAY) else error) from None
+                    logger.warning("Optuna cannot go on (%s); trying again", why)
                     time.sleep(random.SystemRandom().uniform(0.1, self._pulse.poll + 0.1))
                 while self._ended:
                     count += 1
@@ -87,7 +85,8 @@ class Worker:
                 if len(self._failed) >= self._most_failures:
                     self._give_up()
         except KeyboardInterrupt:
-            self._settle()
+            with suppress(*AWAY):
+                self._settle()
             raise
         finally:
             self._life.end()
@@ -141,7 +140,8 @@ class Worker:
         if isinstance(error, Exception) and is_own:
             text, self._failed[slot.number] = self._told(error), error
             logger.warning("trial %d failed: %s", trial.number, text, exc_info=logger.isEnabledFor(logging.DEBUG))
-            trial.set_user_attr(ERROR, text)
+            with suppress(*AWAY, UpdateFinishedTrialError):
+                trial.set_user_attr(ERROR, text)
         if not is_own or len(self._failed) >= self._most_failures:
             self._mark(trial, RELEASED, trial.number)
 
@@ -166,7 +166,7 @@ class Worker:
 
     def _told(self, error: Exception) -> str:
         text = f"{type(error).__name__}: {error}".encode(errors="backslashreplace").decode()
-        return self._store.address.redact(text)[:300]
+        return Redactor().error(self._store.address.redact(text))[:300]
 
     def _give_up(self) -> None:
         last, count = list(self._failed.values())[-1], len(self._failed)

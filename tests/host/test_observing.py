@@ -1,7 +1,7 @@
 """A program that breaks what all training answers have in common is told it before any model is asked."""
 
 import pytest
-from logs import cut, places
+from event_logs import cut, places
 from scripted import engine, intents_named
 
 from dspy_dlpo import EditJudge, paper_settings

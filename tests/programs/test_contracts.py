@@ -12,6 +12,7 @@ from engine import asked, copied, program_lm
 from test_modules import AGENT, Pair, react
 
 from dspy_dlpo import Budget, DLPOTeleprompter, ProgramError
+from dspy_dlpo.host.evidence import FIELDS
 from dspy_dlpo.host.program import TAG
 from dspy_dlpo.simulation import simulated_lm, simulated_task
 
@@ -224,6 +225,19 @@ def shown(lm, critic: bool = True) -> str:
     """The first request to the critic, or to a writer without one."""
     assert critic or not any("critique" in call.outputs for call in asked(lm))
     return next(call.user for call in asked(lm) if call.outputs == ("critique" if critic else "edits",))
+
+
+def test_a_writer_that_no_critic_tells_whose_fault_it_is_sees_the_program_around():
+    lm = program_lm()
+    compiled(Pipeline(), lm)
+    told = f"{FIELDS['around'].capitalize()}:"
+    requests = [call.user for call in asked(lm) if call.outputs == ("edits",)]
+    assert requests
+    assert all(told in request for request in requests)
+    assert any("Around steps[0]: it ran after find.predict." in request for request in requests)
+    alone = program_lm()
+    compiled(dspy.Predict("question -> answer"), alone)
+    assert not any(told in call.user for call in asked(alone))
 
 
 @BOTH

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from logs import places
+from event_logs import places
 from small_runs import compiled
 from waiting import PATIENCE
 
@@ -106,9 +106,10 @@ def test_lost_runs_are_counted(run) -> None:
 def test_lines_of_the_log_that_cannot_be_read_are_left_out_and_told(run) -> None:
     lines = (run / "events.jsonl").read_text().splitlines(keepends=True)
     odd = ["no json\n", "[]\n", '{"event": "RunDone"}\n', '{"event": "Taken", "key": ["run", "x", "y", 0, 0]}\n', "\n"]
+    odd.append('{"event": "Sent", "what": "run", "number": "many"}\n')
     (run / "events.jsonl").write_text("".join([*odd, *lines]))
-    assert read_log(run).unreadable == 4
-    assert any("4 lines of events.jsonl cannot be read" in note for note in make_page(DLPOResult.load(run)).notes)
+    assert read_log(run).unreadable == 5
+    assert any("5 lines of events.jsonl cannot be read" in note for note in make_page(DLPOResult.load(run)).notes)
 
 
 def test_a_result_whose_directory_is_gone_is_reported_without_it(one, tmp_path) -> None:

@@ -88,7 +88,7 @@ def check_task_model(lm: Any, patience: float = PATIENCE) -> Iterator[Finding]:
 def check_prompt_model(
     lm: Any, program: dspy.Module | None = None, example: Any = None, *, patience: float = PATIENCE
 ) -> Iterator[Finding]:
-    """Ask for one critique and for edits, as a run does.
+    """Ask for one critique, as a run with ``critic=True`` does, and for edits, as every run does.
 
     Args:
         lm: The model.
@@ -102,9 +102,14 @@ def check_prompt_model(
     try:
         critic = Critic(talk.model, describe(program), [name])
         gradients = critic({name: prompt}, [_failed(name, example)], 0)
-        yield _form(about, "a critique", bool(gradients), talk.last)
-        if not gradients:
+        if gradients or talk.last.error:
+            yield _form(about, "a critique", bool(gradients), talk.last)
+        if talk.last.error:
             return
+        if not gradients:
+            yield Finding(WARNING, about, "does not write a critique that can be read", "Do not pass critic=True.")
+            critic = Critic(talk.model, describe(program), [name], asks=False)
+            gradients = critic({name: prompt}, [_failed(name, example)], 0)
         write = Writer(talk.model, {name: fields_of(program, name)}, {name: prompt}, evidence=critic.evidence)
         yield from _edits(about, write, Update(name, prompt, tuple(gradients)), talk)
     except ModelError as error:
