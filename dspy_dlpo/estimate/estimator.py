@@ -237,7 +237,7 @@ class Estimator:
 
     @property
     def _updated(self) -> int:
-        """Predictors that a step changes, for each of which a request is counted, and a critique if one is asked for."""
+        """Predictors that a step changes: for each a request is counted, and a critique if one is asked for."""
         return len(self._preflight.predictors) if self._settings.update == "all" else 1
 
     @property
