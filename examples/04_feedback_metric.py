@@ -1,4 +1,4 @@
-"""A metric that says what was wrong: its words reach the critic.
+"""A metric that says what was wrong: its words reach critic and writer.
 
 Such a metric takes five arguments and returns `dspy.Prediction(score=, feedback=)`, as one for `dspy.GEPA` does; a
 plain metric and one with feedback are both taken unchanged. Everything runs offline on a simulated language model.
