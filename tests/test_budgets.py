@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import dspy
 import pytest
+from paying import pay
 from scripted import engine, fields, scripted_lm
 
 from dspy_dlpo import Budget, DLPOTeleprompter
@@ -148,7 +149,7 @@ def test_an_illegal_limit_is_refused(limits, said):
 def test_the_clock_of_a_run_follows_the_resource_that_is_nearest_to_its_end():
     total = {"tokens": 0.0}
     account = Account(Budget(metric_calls=100, tokens=1000), used=lambda: Used(total, {"tokens": 1.0}))
-    account.charge(10)
+    pay(account, 10)
     assert account.progress == pytest.approx(0.1)
     total["tokens"] = 500.0
     assert account.progress == pytest.approx(0.5)
@@ -175,14 +176,14 @@ def after_a_kill(sent: int, done: int) -> RunLog:
 def test_runs_that_are_recorded_cost_nothing_even_at_the_end():
     log = after_a_kill(sent=6, done=6)
     account = Account(Budget(metric_calls=10), log=log)
-    account.charge(4)
+    pay(account, 4)
     assert (account.spent, account.left) == (4, 0)
     for x in range(6):
         assert log.take(("run", "train", "a", x, 0)).row == Row(x, 1.0)
     assert (account.spent, account.left, log.state.paid) == (10, 0, 10)
     assert log.take(("run", "train", "a", 0, 0)) is None, "once"
     with pytest.raises(BudgetSpent):
-        account.charge(1)
+        pay(account, 1)
 
 
 def test_runs_lost_in_a_crash_are_paid_from_what_is_kept_for_them():
@@ -198,5 +199,5 @@ def test_a_request_to_stop_ends_what_is_not_recorded():
     assert log.take(("run", "train", "a", 0, 0))
     assert account.spent == 1
     with pytest.raises(StopRequested, match="enough"):
-        account.charge(1)
+        pay(account, 1)
     assert not account.may_start(0)

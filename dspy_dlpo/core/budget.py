@@ -197,16 +197,6 @@ class Account:
             shares += [used.total.get(name, 0.0) / max(1e-9, self._available(name, used, 0)) for name in self._others]
         return min(1.0, max(shares))
 
-    def charge(self, runs: int) -> None:
-        """Pay for runs before they are made.
-
-        Raises:
-            BudgetSpent: If they cannot all be paid for; nothing is charged then.
-            StopRequested: If the user asks the run to end.
-        """
-        self.check(runs)
-        self.send(runs)
-
     def send(self, runs: int) -> None:
         """Write down that so many runs go out; a negative number takes back those that were not made."""
         if runs:

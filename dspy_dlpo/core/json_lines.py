@@ -13,6 +13,9 @@ from dspy_dlpo.core.errors import RunDirectoryError
 
 T = TypeVar("T")
 
+# What data raises that does not hold what it must, as it is read.
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
+
 
 def to_json(content: Any, indent: int | None = None) -> str:
     """JSON of plain data and frozen dataclasses; ASCII only, so that any text survives."""
@@ -33,7 +36,7 @@ def parse_lines(path: Path, parse: Callable[[str], T]) -> list[T]:
     for number, line in enumerate(lines, start=1):
         try:
             parsed.append(parse(line))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except UNREADABLE as error:
             if number < len(lines):
                 raise RunDirectoryError(f"line {number} of {path} is no event: {error}") from error
     return parsed

@@ -13,7 +13,7 @@ from typing import Any
 from dspy_dlpo.core.errors import RunDirectoryError
 from dspy_dlpo.core.events import Event, event_from_json, event_to_json
 from dspy_dlpo.core.history import History
-from dspy_dlpo.core.json_lines import parse_lines, to_json
+from dspy_dlpo.core.json_lines import UNREADABLE, parse_lines, to_json
 from dspy_dlpo.core.state import RunState, fold
 
 SETTINGS, EVENTS, RESULT, LOCK, DRAFT = "run.json", "events.jsonl", "result.json", ".lock", ".draft"
@@ -124,10 +124,8 @@ def read_state(path: str | os.PathLike[str]) -> RunState:
     path = Path(path).expanduser() / EVENTS
     try:
         return fold(parse_lines(path, event_from_json))
-    except KeyError as error:
-        raise RunDirectoryError(f"{path} is no log of a run: {error} is taken and never came back.") from error
-    except (TypeError, ValueError, AttributeError) as error:
-        raise RunDirectoryError(f"{path} is no log of a run: an event holds what none can ({error}).") from error
+    except UNREADABLE as error:
+        raise RunDirectoryError(f"{path} is no log of a run: an event cannot follow the others ({error!r}).") from error
 
 
 def read_history(path: str | os.PathLike[str]) -> History:

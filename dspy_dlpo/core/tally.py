@@ -84,10 +84,16 @@ def summary(tally: Tally) -> dict[str, Any]:
     return {**{name: getattr(tally, name) for name in names}, "usd": None if tally.unpriced else tally.usd}
 
 
-def bill(totals: Tallies, metric_calls: int, seconds: float) -> dict[str, Any]:
+def bill(totals: Tallies, metric_calls: int, seconds: float, lost: tuple[int, int] = (0, 0)) -> dict[str, Any]:
     """What a run has spent, as it is told: program runs, calls of the metric, money and time, and models by role.
 
-    A metric that asks no model is none of the roles.
+    A metric that asks no model is none of the roles. What was lost is told only if something was.
+
+    Args:
+        totals: By role.
+        metric_calls: Program runs.
+        seconds: How long it took.
+        lost: Program runs and requests to the prompt model that were in flight when a process died.
     """
     judge = totals.get("metric", Tally())
     roles = {role: summary(tally) for role, tally in sorted(totals.items()) if tally is not judge or tally.calls}
@@ -99,4 +105,5 @@ def bill(totals: Tallies, metric_calls: int, seconds: float) -> dict[str, Any]:
         "usd": None if None in money else math.fsum(money),
         "seconds": seconds,
         **roles,
+        **({"lost": dict(zip(("metric_calls", "prompt_calls"), lost, strict=True))} if any(lost) else {}),
     }

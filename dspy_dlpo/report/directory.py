@@ -13,6 +13,7 @@ from typing import Any
 from dspy_dlpo.core.errors import RunDirectoryError
 from dspy_dlpo.core.events import Event, event_from_json
 from dspy_dlpo.core.history import Prompts, prompts_key
+from dspy_dlpo.core.json_lines import UNREADABLE
 from dspy_dlpo.core.opening import check_version
 from dspy_dlpo.core.roles import Row
 from dspy_dlpo.core.state import RunState
@@ -70,7 +71,7 @@ def _follows(state: RunState, event: Event) -> bool:
     """Take an event in; whether it can follow what came before."""
     try:
         state.apply(event)
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except UNREADABLE:
         return False
     return True
 
@@ -80,7 +81,7 @@ def _events(file: Any) -> Iterator[Event | None]:
     for line in file:
         try:
             yield event_from_json(line)
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except UNREADABLE:
             if line.endswith(b"\n") and line.strip():
                 yield None
 

@@ -12,6 +12,7 @@ from dspy_dlpo.core.ending import EndedBy
 from dspy_dlpo.core.errors import RunDirectoryError
 from dspy_dlpo.core.events import What
 from dspy_dlpo.core.history import History, Prompts
+from dspy_dlpo.core.json_lines import UNREADABLE
 from dspy_dlpo.core.reading import record_from_data
 from dspy_dlpo.core.result import Comparison, DLPOResult
 from dspy_dlpo.core.sentences import ENGLISH
@@ -65,7 +66,7 @@ def _from_data(data: Mapping[str, Any], path: Path) -> DLPOResult:
         if "languages" in fields:
             fields["languages"] = tuple(fields["languages"])
         return DLPOResult(**fields)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except UNREADABLE as error:
         raise RunDirectoryError(
             f"{path} is no result of this version: {type(error).__name__} {error}. Pass another run, or read it with "
             "the version that wrote it."
@@ -81,15 +82,14 @@ def _unended(path: Path, state: RunState, earlier: str) -> DLPOResult:
         said = f"this run was taken up again and has not ended (before: {earlier}): {said}"
     else:
         said = f"this run has not ended: {said}"
-    spent = bill(state.tallies(), state.paid, sum(each.seconds for each in history))
-    missing = {"metric_calls": state.missing(What.RUN), "prompt_calls": state.missing(What.ASK)}
+    lost = state.missing(What.RUN), state.missing(What.ASK)
     return DLPOResult(
         verdict=f"{said}; nothing was compared on held-out examples, so no gain can be claimed",
         start_prompts=start,
         best_prompts=start if best is None else best.prompts,
         comparison=Comparison(),
         history=history,
-        spent={**spent, **({"lost": missing} if any(missing.values()) else {})},
+        spent=bill(state.tallies(), state.paid, sum(each.seconds for each in history), lost),
         ended=f"{state.ended}; the choice on held-out examples has not ended" if state.ended else NOT_ENDED,
         log_dir=str(path),
         complete=False,

@@ -19,9 +19,6 @@ from dspy_dlpo.host.parameters import INSTRUCTIONS, Kinds
 from dspy_dlpo.host.program import EvaluationCopies
 from dspy_dlpo.run import selection
 
-# Resamples of a bootstrap.
-RESAMPLES = 4000
-
 
 def score_on_test(
     student: dspy.Module,
@@ -106,10 +103,10 @@ def gain_interval(gains: Sequence[np.ndarray[Any, Any]]) -> tuple[float, float]:
     Args:
         gains: By task a table of paired differences, of shape (seeds, examples).
     """
-    rng, total = np.random.default_rng(0), np.zeros(RESAMPLES)
+    rng, total = np.random.default_rng(0), np.zeros(selection.RESAMPLES)
     for table in gains:
         seeds, examples = table.shape
-        for i in range(RESAMPLES):
+        for i in range(selection.RESAMPLES):
             rows = table[rng.integers(0, seeds, seeds)] if seeds > 1 else table
             resampled = rows[:, rng.integers(0, examples, examples)].mean()
             # A resample varies less than new examples would.

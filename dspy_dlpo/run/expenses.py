@@ -63,14 +63,8 @@ class Expenses:
     def bill(self) -> dict[str, Any]:
         """What was spent in all, by earlier processes too: program runs, calls of the metric, and models by role."""
         state = self._log.state
-        totals = summed([self._meter.tallies(), state.unclaimed()])
-        return {**bill(totals, state.paid, self.seconds), **lost(state.lost)}
-
-
-def lost(calls: Mapping[str, int]) -> dict[str, Any]:
-    """What was in flight when a process died, as a part of the bill; nothing if nothing was."""
-    runs, asks = calls[What.RUN.value], calls[What.ASK.value]
-    return {"lost": {"metric_calls": runs, "prompt_calls": asks}} if runs or asks else {}
+        lost = state.lost[What.RUN.value], state.lost[What.ASK.value]
+        return bill(summed([self._meter.tallies(), state.unclaimed()]), state.paid, self.seconds, lost)
 
 
 def _resources(tallies: Iterable[Tally]) -> dict[str, float]:

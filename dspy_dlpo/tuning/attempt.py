@@ -88,9 +88,8 @@ class Attempt:
             for number, pair in enumerate(self._job.pairs):
                 self._run_pair(plan, number, pair)
                 if self._job.pruning == "pairs":
-                    score, is_last = _score(self.outcomes[-1]), number + 1 == len(self._job.pairs)
-                    self._tell(lambda: self._trial.report(score, number))  # noqa: B023 - told at once
-                    if not is_last:
+                    self._tell(partial(self._trial.report, _score(self.outcomes[-1]), number))
+                    if number + 1 < len(self._job.pairs):
                         self._prune_if_worse()
         except optuna.TrialPruned:
             self.was_pruned = True

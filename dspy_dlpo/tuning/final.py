@@ -70,9 +70,9 @@ def keep_outcomes(trial: optuna.Trial, outcomes: Sequence[PairOutcome]) -> None:
         patiently(keep)
 
 
-def ended_trials(study: optuna.Study, state: TrialState) -> list[FrozenTrial]:
+def ended_trials(slots: Sequence[Slot], state: TrialState) -> list[FrozenTrial]:
     """One trial of each slot that ended so: complete on every pair, or pruned."""
-    return [each for slot in slots_of(study) for each in slot.live[:1] if each.state == state]
+    return [each for slot in slots for each in slot.live[:1] if each.state == state]
 
 
 def claim_of(job: Job, study: optuna.Study, store: Store, slots: int, pulse: Pulse) -> Claim:
@@ -96,9 +96,10 @@ def claim_of(job: Job, study: optuna.Study, store: Store, slots: int, pulse: Pul
         Worker(store, claims, attempt, pulse=pulse, most_failures=1).work(1)
     except WorkerError as error:
         raise (error.__cause__ or error) from None
-    ended = patiently(lambda: ended_trials(claims, TrialState.COMPLETE))
+    made = patiently(lambda: slots_of(claims))
+    ended = ended_trials(made, TrialState.COMPLETE)
     if not ended:
-        raise DLPOError(f"The final claim failed: {slots_of(claims)[0].error}.")
+        raise DLPOError(f"The final claim failed: {made[0].error}.")
     content = ended[0].user_attrs["claim"]
     return Claim(**{**content, "interval": tuple(content["interval"])})
 
@@ -129,7 +130,7 @@ def _make_claim(job: Job, study: optuna.Study, claims: optuna.Study, shipped: Fr
 
 def _best_trial(study: optuna.Study) -> FrozenTrial:
     """The trial with the best score on what was held out, of equals the first."""
-    return max(ended_trials(study, TrialState.COMPLETE), key=lambda trial: round(trial.value or 0.0, 9))
+    return max(ended_trials(slots_of(study), TrialState.COMPLETE), key=lambda trial: round(trial.value or 0.0, 9))
 
 
 def _table(job: Job, task: int, trials: Sequence[FrozenTrial]) -> list[list[list[float]]]:

@@ -210,13 +210,13 @@ class Search(AbstractContextManager["Search"]):
         for slot in given_up:
             logger.warning("setting %d was given up after %d failures: %s", slot.number, slot.failures, slot.error)
         claim = claim_of(job, self.study, self._store, self._slots, self._pulse)
-        complete = patiently(lambda: ended_trials(self.study, TrialState.COMPLETE))
-        trials = {trial.number: trial for trial in complete}
+        slots = patiently(lambda: slots_of(self.study))
+        trials = {trial.number: trial for trial in ended_trials(slots, TrialState.COMPLETE)}
         best, shipped = trials[claim.trial], trials[claim.shipped_trial]
         used = best if claim.is_gain else shipped
         plan, found = job.space.settings(used.params), job.space.settings(best.params)
         chosen = plan_settings(plan)
-        pruned = len(patiently(lambda: ended_trials(self.study, TrialState.PRUNED)))
+        pruned = len(ended_trials(slots, TrialState.PRUNED))
         return TuneResult(
             verdict=claim.verdict,
             claim=claim,

@@ -103,31 +103,43 @@ def _folder(address: Address, artifacts: str | None) -> Path:
     return Path(absolute_path("artifacts", artifacts or DEFAULT_FOLDER))
 
 
-def patiently(ask: Callable[[], T], poll: float = 2.0) -> T:
-    """What a database answers; one that is away is asked again for `PATIENCE` seconds.
+class Patience:
+    """Waits for a database that is away, `PATIENCE` seconds from the first failure on.
 
     Args:
-        ask: Asks it.
         poll: Seconds until it is asked again, about.
+    """
+
+    def __init__(self, poll: float = 2.0) -> None:
+        self._poll, self._since = poll, 0.0
+
+    def wait(self, error: Exception) -> None:
+        """Wait before it is asked again.
+
+        Raises:
+            StorageError: If it was away for too long; another error as it is.
+        """
+        why, self._since = type(error.__cause__ or error).__name__, self._since or time.monotonic()
+        if time.monotonic() - self._since > PATIENCE:
+            if not isinstance(error, AWAY):
+                raise error
+            raise StorageError(
+                f"The database of the study did not answer for {PATIENCE:.0f} s ({why}). Start it, and run the same "
+                "again: what is done is kept."
+            ) from None
+        logger.warning("the study does not answer (%s); trying again", why)
+        time.sleep(random.SystemRandom().uniform(0.1, self._poll + 0.1))
+
+
+def patiently(ask: Callable[[], T]) -> T:
+    """What a database answers, with `Patience`.
 
     Raises:
         StorageError: If it stays away.
     """
-    until = time.monotonic() + PATIENCE
+    patience = Patience()
     while True:
         try:
             return ask()
         except AWAY as error:
-            why = type(error.__cause__ or error).__name__
-            if time.monotonic() > until:
-                raise stays_away(why) from None
-            logger.warning("the study does not answer (%s); asking again", why)
-            time.sleep(random.SystemRandom().uniform(0.1, poll + 0.1))
-
-
-def stays_away(why: str) -> StorageError:
-    """The error of a database that did not answer for so long."""
-    return StorageError(
-        f"The database of the study did not answer for {PATIENCE:.0f} s ({why}). Start it, and run the same again: "
-        "what is done is kept."
-    )
+            patience.wait(error)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,7 +15,7 @@ from dspy_dlpo.core.errors import DLPOError
 from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.tuning.gaps import WORKER, SignOfLife, quiet
 from dspy_dlpo.tuning.slots import DONE, ERROR, IDLE, RELEASED, Pulse, Slot, slot_of, slots_of, try_again
-from dspy_dlpo.tuning.storage import AWAY, PATIENCE, Store, stays_away
+from dspy_dlpo.tuning.storage import AWAY, Patience, Store
 
 logger = logging.getLogger(__name__)
 
@@ -67,18 +66,14 @@ class Worker:
     def work(self, slots: int) -> int:
         """Try settings until so many slots are done, or failed too often; how many trials this worker has ended."""
         self._slots, self._life = slots, SignOfLife(self._store.folder / "workers")
-        away_since, goes_on, count = None, True, 0
+        patience, goes_on, count = Patience(self._pulse.poll), True, 0
         try:
             while goes_on:
                 self._before()
                 try:
-                    goes_on, away_since = self._turn(), None
+                    goes_on, patience = self._turn(), Patience(self._pulse.poll)
                 except Exception as error:  # noqa: BLE001 - the database is away, or somebody took the trial
-                    away_since, why = away_since or time.monotonic(), type(error.__cause__ or error).__name__
-                    if time.monotonic() - away_since > PATIENCE:
-                        raise (stays_away(why) if isinstance(error, AWAY) else error) from None
-                    logger.warning("Optuna cannot go on (%s); trying again", why)
-                    time.sleep(random.SystemRandom().uniform(0.1, self._pulse.poll + 0.1))
+                    patience.wait(error)
                 while self._ended:
                     count += 1
                     self._on_trial(self._ended.pop())

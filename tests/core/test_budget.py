@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from paying import pay
 
 from dspy_dlpo.core.budget import AUTO, Account, Budget, BudgetSpent, resolve_budget
 
@@ -33,7 +34,7 @@ def test_never_more_is_spent_than_there_is(limit: int, reserved: int, charges) -
     for runs in charges:
         before = account.spent
         try:
-            account.charge(runs)
+            pay(account, runs)
             assert account.spent == before + runs
         except BudgetSpent:
             assert account.spent == before
@@ -45,17 +46,17 @@ def test_never_more_is_spent_than_there_is(limit: int, reserved: int, charges) -
 
 def test_what_is_set_aside_can_be_released() -> None:
     account = Account(Budget(10), 4)
-    account.charge(6)
+    pay(account, 6)
     with pytest.raises(BudgetSpent):
-        account.charge(1)
+        pay(account, 1)
     account.release()
-    account.charge(4)
+    pay(account, 4)
     assert (account.spent, account.left) == (10, 0)
     with pytest.raises(BudgetSpent):
-        account.charge(1)
+        pay(account, 1)
 
 
 def test_the_clock_runs_on_what_is_not_set_aside() -> None:
     account = Account(Budget(100), 50)
-    account.charge(25)
+    pay(account, 25)
     assert account.progress == 0.5

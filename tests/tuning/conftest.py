@@ -10,14 +10,12 @@ import dspy
 import optuna
 import pytest
 from browser import browser, page  # noqa: F401
+from searcher import SHORT_PULSE
 
 from dspy_dlpo import Budget, DLPOTeleprompter
 from dspy_dlpo.simulation import simulated_lm, simulated_task
 from dspy_dlpo.tuning.attempt import PairOutcome
-from dspy_dlpo.tuning.slots import Pulse
 from dspy_dlpo.tuning.storage import open_store
-
-PULSE = Pulse(every=0.05, grace=0.3, poll=0.05, retries=2)
 
 
 def compiled(name="object_counting", *, seed=0, calls=200, instructions=None):
@@ -44,7 +42,7 @@ def outcomes():
 @pytest.fixture
 def store(tmp_path):
     """A storage in SQLite, whose workers are missed soon."""
-    with open_store(f"sqlite:///{tmp_path}/study.db", pulse=PULSE) as opened:
+    with open_store(f"sqlite:///{tmp_path}/study.db", pulse=SHORT_PULSE) as opened:
         yield opened
 
 

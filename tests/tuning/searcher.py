@@ -11,6 +11,8 @@ from dspy_dlpo.tuning import Pulse, Search
 
 # The grace is longer than the longest pause of a worker on a busy machine: who dies here is missed at once.
 PULSE = Pulse(every=0.5, grace=120.0, poll=0.2)
+# Whose workers are missed soon.
+SHORT_PULSE = Pulse(every=0.05, grace=0.3, poll=0.05, retries=2)
 
 
 def small_task(name: str = "object_counting") -> Task:

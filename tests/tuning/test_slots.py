@@ -5,9 +5,9 @@ import time
 
 import optuna
 import pytest
-from conftest import PULSE
 from filelock import FileLock
 from optuna.trial import TrialState
+from searcher import SHORT_PULSE
 from waiting import wait_until
 
 from dspy_dlpo.tuning.gaps import WORKER, SignOfLife, is_dead, machine
@@ -22,7 +22,7 @@ def quietly():
 
 
 def worker(store, study, attempt, **options) -> Worker:
-    return Worker(store, study, attempt, **{"pulse": PULSE, **options})
+    return Worker(store, study, attempt, **{"pulse": SHORT_PULSE, **options})
 
 
 def give(trial, slot) -> float:
@@ -80,9 +80,9 @@ def test_a_setting_that_kills_its_workers_is_given_up_and_the_others_go_on(study
         return 1.0
 
     worker(store, study, kill).work(2)
-    assert len(deaths) == 1 + PULSE.retries
+    assert len(deaths) == 1 + SHORT_PULSE.retries
     assert states(study) == [["FAIL"] * len(deaths), ["COMPLETE"]]
-    assert not slots_of(study)[0].is_lost(PULSE.retries)
+    assert not slots_of(study)[0].is_lost(SHORT_PULSE.retries)
     assert slots_of(study)[0].error == "its worker died"
 
 
@@ -91,7 +91,7 @@ def test_what_failed_with_an_error_is_tried_again_a_few_times_and_its_error_is_t
         raise ValueError("no")
 
     worker(store, study, fail).work(1)
-    assert states(study) == [["FAIL"] * (1 + PULSE.retries)]
+    assert states(study) == [["FAIL"] * (1 + SHORT_PULSE.retries)]
     assert slots_of(study)[0].error == "ValueError: no"
 
 
@@ -109,7 +109,7 @@ def test_an_interruption_is_no_failure(study, store) -> None:
     def interrupt(trial, slot) -> float:
         raise KeyboardInterrupt
 
-    for _ in range(PULSE.retries + 3):
+    for _ in range(SHORT_PULSE.retries + 3):
         with pytest.raises(KeyboardInterrupt):
             worker(store, study, interrupt).work(1)
     assert slots_of(study)[0].failures == 0

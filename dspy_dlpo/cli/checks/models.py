@@ -102,14 +102,14 @@ def check_prompt_model(
     try:
         critic = Critic(talk.model, describe(program), [name])
         gradients = critic({name: prompt}, [_failed(name, example)], 0)
-        if gradients or talk.last.error:
-            yield _form(about, "a critique", bool(gradients), talk.last)
-        if talk.last.error:
-            return
-        if not gradients:
+        if not gradients and not talk.last.error:
             yield Finding(WARNING, about, "does not write a critique that can be read", "Do not pass critic=True.")
             critic = Critic(talk.model, describe(program), [name], asks=False)
             gradients = critic({name: prompt}, [_failed(name, example)], 0)
+        else:
+            yield _form(about, "a critique", bool(gradients), talk.last)
+        if not gradients:
+            return
         write = Writer(talk.model, {name: fields_of(program, name)}, {name: prompt}, evidence=critic.evidence)
         yield from _edits(about, write, Update(name, prompt, tuple(gradients)), talk)
     except ModelError as error:
