@@ -81,6 +81,7 @@ class Meter(FailedCalls, UsageTracker):
         self._billed: set[str] = set()
         self._totals: dict[str, Tally] = {}
         self._other = Scope("other")
+        self._heard = threading.local()
         self._role = f"dlpo_role_{next(_NUMBERS)}"  # models that two meters hear of at a time are told apart by it
         self.listening = Listening(self, self._on_call)
 
@@ -162,8 +163,13 @@ class Meter(FailedCalls, UsageTracker):
                 self._open[call_id] = scope, instance
                 self._count(scope, calls=1)
 
+    def heard(self) -> int:
+        """How often this thread has told of usage."""
+        return getattr(self._heard, "times", 0)
+
     def add_usage(self, lm_name: str, usage_entry: Any) -> None:
         """A call was billed."""
+        self._heard.times = self.heard() + 1
         call_id = ACTIVE_CALL_ID.get() or ""
         usage = usage_entry if isinstance(usage_entry, Mapping) else {}
         with self._lock:
@@ -249,8 +255,10 @@ def _listen(tracker: Any, meter: Meter) -> None:
     tell = tracker.add_usage
 
     def add_usage(lm_name: str, usage_entry: Any) -> None:
+        before = meter.heard()
         tell(lm_name, usage_entry)
-        meter.add_usage(lm_name, usage_entry)
+        if meter.heard() == before:  # one that tells the tracker around it has told the meter already
+            meter.add_usage(lm_name, usage_entry)
 
     tracker.add_usage, tracker._dlpo_meter = add_usage, meter
 

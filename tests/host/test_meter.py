@@ -6,6 +6,7 @@ from contextvars import copy_context
 import dspy
 import pytest
 from dspy.lm15 import RateLimitError
+from dspy.utils.usage_tracker import UsageTracker
 from scripted import fields, scripted_lm
 
 from dspy_dlpo.host.meter import Meter, ModelMeter
@@ -116,6 +117,28 @@ def test_a_program_with_a_usage_tracker_of_its_own_is_counted_too():
             assert tracker.get_total_tokens()["scripted/one"]["prompt_tokens"] == 10
     totals = meter.totals()["task"]
     assert (totals["calls"], totals["cache_hits"], totals["input_tokens"]) == (3, 0, 30)
+
+
+class Forwarding(UsageTracker):
+    """One of a program's own that tells the tracker around it too."""
+
+    def __init__(self, around):
+        super().__init__()
+        self.around = around
+
+    def add_usage(self, lm_name, usage_entry):
+        super().add_usage(lm_name, usage_entry)
+        self.around.add_usage(lm_name, usage_entry)
+
+
+def test_usage_that_a_tracker_passes_on_itself_is_counted_once():
+    meter, lm = Meter(), scripted_lm(lambda system, user: fields(answer="x"))
+    with meter.role("task", lm=lm):
+        for i in range(3):
+            with dspy.context(usage_tracker=Forwarding(dspy.settings.usage_tracker)):
+                dspy.Predict("question -> answer")(question=str(i))
+    totals = meter.totals()["task"]
+    assert (totals["calls"], totals["input_tokens"]) == (3, 30)
 
 
 def test_a_program_that_takes_callbacks_away_is_counted_by_its_usage():
