@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +89,10 @@ class SavedProgram:
         """Write the file, whole or not at all.
 
         Raises:
-            OSError: If it cannot be written.
+            OSError: If it cannot be written; it is then as it was.
         """
         text = json.dumps(self.content, indent=2, ensure_ascii=False)  # as DSPy lays it out
-        replace_file(self.path, text + "\n", mode=stat.S_IMODE(self.path.stat().st_mode))
+        try:
+            replace_file(self.path, text + "\n", mode=stat.S_IMODE(self.path.stat().st_mode))
+        except OSError as error:
+            raise OSError(f"{self.path} cannot be written: {error}. Free its place, or make it writable.") from error
