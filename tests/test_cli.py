@@ -1,4 +1,5 @@
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -6,6 +7,7 @@ import sys
 import dspy
 import pytest
 from click.testing import CliRunner
+from waiting import PATIENCE
 
 from dspy_dlpo.cli import main
 
@@ -91,6 +93,21 @@ def test_serve_answers_on_loopback():
             assert answer
         finally:
             server.terminate()
+
+
+def test_serve_tells_its_address_in_json_once_it_answers():
+    command = [sys.executable, "-m", "dspy_dlpo.cli", "serve", "--port", "0", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        try:
+            told = json.loads(server.stdout.readline())
+            assert told["simulated"]
+            lm = dspy.LM("openai/sim", api_base=told["url"], api_key="none", cache=False, num_retries=0)
+            assert lm("Hello.")
+            server.send_signal(signal.SIGINT)
+            assert server.wait(PATIENCE) == 0
+            assert server.stdout.read() == ""
+        finally:
+            server.kill()
 
 
 def test_the_same_demo_in_its_directory_goes_on_and_another_is_refused(tmp_path):
