@@ -79,6 +79,14 @@ def test_serve_refuses_to_listen_to_the_world():
     assert "can be reached from other machines" in done.output
 
 
+def test_a_port_that_is_taken_is_a_failure_like_any_other():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        command = [sys.executable, "-m", "dspy_dlpo.cli", "serve", "--port", str(taken.getsockname()[1])]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 1, "uvicorn's own 3 would be taken for a run without a gain"
+    assert "cannot be listened on. Pass another port" in done.stderr
+
+
 def test_serve_answers_on_loopback():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

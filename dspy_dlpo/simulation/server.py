@@ -8,7 +8,6 @@ import importlib
 import ipaddress
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pydantic
@@ -174,6 +173,7 @@ def serve(
 
     Raises:
         ValueError: A host that is not loopback, without ``allow_remote``; or a port out of range.
+        OSError: The port is taken.
         ImportError: The extra ``serve`` is not installed.
     """
     if not allow_remote and not _is_loopback(host):
@@ -187,8 +187,12 @@ def serve(
     server = uvicorn.Server(uvicorn.Config(app, host=host, port=port, ws="none", lifespan="off", access_log=False))
     if on_ready is not None:
         _announce(server, host, on_ready)
-    with suppress(KeyboardInterrupt):
+    try:
         server.run()
+    except KeyboardInterrupt:
+        return
+    except SystemExit:  # uvicorn has logged why
+        raise OSError(f"port={port} of {host} cannot be listened on. Pass another port, 0 for a free one.") from None
 
 
 def _announce(server: Any, host: str, on_ready: Callable[[str], object]) -> None:
