@@ -43,7 +43,7 @@ def apply_run(run: str, program: str, revert: bool, force: bool, task: str | Non
         if done["changed"]:
             saved.note(None if revert else result)
             saved.write()
-    click.echo(json.dumps(done, indent=2) if as_json else _told(done))
+    click.echo(json.dumps(done, indent=2) if as_json else _sentences(done))
 
 
 def _texts(saved: SavedProgram, result: DLPOResult, task: str | None) -> SavedTexts:
@@ -76,11 +76,12 @@ def _applied(texts: SavedTexts, result: DLPOResult, program: str, revert: bool, 
         "changed": changed,
         "overwritten": edited,
         "verdict": result.verdict,
+        "complete": result.complete,
         "log_dir": result.log_dir,
     }
 
 
-def _told(done: dict[str, Any]) -> str:
+def _sentences(done: dict[str, Any]) -> str:
     what = f"the {done['wrote']} instructions of the run"
     if not done["changed"]:
         return f"{done['program']} has {what} already: nothing was written.\nThe run: {done['verdict']}"

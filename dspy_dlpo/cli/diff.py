@@ -26,23 +26,26 @@ def diff(run: str, as_json: bool) -> None:
     """
     with told_shortly():
         result = DLPOResult.load(run)
-        found = patch(result.start_prompts, result.best_prompts)
+        changes = patch(result.start_prompts, result.best_prompts)
     if as_json:
-        click.echo(json.dumps(_as_data(result, found), indent=2))
+        click.echo(json.dumps(_as_data(result, changes), indent=2))
         return
-    if not found:
+    if not result.complete:
+        click.echo(f"Not the end of it: {result.verdict}", err=True)
+    if not changes:
         click.echo("The run kept your instructions.", err=True)
     # Rich would expand tabs, and a patch is to be applied as it is.
-    click.echo(_coloured(found) if _has_colours() else found, nl=False, color=True)
+    click.echo(_coloured(changes) if _has_colours() else changes, nl=False, color=True)
 
 
-def _as_data(result: DLPOResult, found: str) -> dict[str, object]:
+def _as_data(result: DLPOResult, changes: str) -> dict[str, object]:
     return {
         "verdict": result.verdict,
-        "patch": found,
+        "patch": changes,
         "changed": [name for name, text in result.best_prompts.items() if text != result.start_prompts[name]],
         "start_prompts": dict(result.start_prompts),
         "best_prompts": dict(result.best_prompts),
+        "complete": result.complete,
         "log_dir": result.log_dir,
     }
 

@@ -35,8 +35,8 @@ def report(run: str, output: str | None, open_browser: bool, as_json: bool) -> N
                 f"{path} cannot be written: {error.strerror or error}. Pass another file as --output."
             ) from error
     if as_json:
-        told = {"verdict": result.verdict, "report": str(path), "complete": result.complete, "log_dir": result.log_dir}
-        click.echo(json.dumps(told, indent=2))
+        shown = {"verdict": result.verdict, "report": str(path), "complete": result.complete, "log_dir": result.log_dir}
+        click.echo(json.dumps(shown, indent=2))
     else:
         click.echo(f"{result.verdict}\n{path}")
     if open_browser and not webbrowser.open(path.resolve().as_uri()):

@@ -32,13 +32,13 @@ def origin(result: DLPOResult, path: Path) -> dict[str, Any]:
         result: The run's result.
         path: The file; the directory is told from there, so that both may move together.
     """
-    found = result.comparison
+    compared = result.comparison
     return {
         "verdict": result.verdict,
-        "start": found.start,
-        "best": found.best,
-        "interval": list(found.interval),
-        "examples": found.examples,
+        "start": compared.start,
+        "best": compared.best,
+        "interval": list(compared.interval),
+        "examples": compared.examples,
         "metric_calls": result.spent.get("metric_calls"),
         _LOG_DIR: None if result.log_dir is None else _from(path, result.log_dir),
     }

@@ -111,8 +111,8 @@ def _so_far(history: History, metric_calls: int) -> str:
 def _parameters(settings: Mapping[str, Any]) -> tuple[str, ...]:
     """The kinds of text that the prompts of a run hold."""
     arguments = settings.get("settings")
-    found = arguments.get("parameters") if isinstance(arguments, dict) else None
-    return tuple(map(str, found)) if isinstance(found, list) else ("instructions",)
+    kinds = arguments.get("parameters") if isinstance(arguments, dict) else None
+    return tuple(map(str, kinds)) if isinstance(kinds, list) else ("instructions",)
 
 
 def _prompts(settings: Mapping[str, Any]) -> Prompts:

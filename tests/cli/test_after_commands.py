@@ -27,7 +27,7 @@ def run(*arguments):
     return CliRunner().invoke(main, [str(each) for each in arguments])
 
 
-def told(*arguments):
+def outcome(*arguments):
     done = run(*arguments, "--json")
     assert done.exit_code == 0, done.output
     return json.loads(done.stdout)
@@ -80,7 +80,7 @@ def test_the_patch_of_a_run_is_printed_as_it_is(tmp_path):
     assert done.exit_code == 0
     assert done.stdout == patch({"solve": START}, {"solve": BEST})
     assert done.stdout.startswith("--- a/solve.txt\n+++ b/solve.txt\n@@ -1,2 +1,3 @@\n")
-    found = told("diff", tmp_path / "run.json")
+    found = outcome("diff", tmp_path / "run.json")
     assert (found["patch"], found["changed"], found["best_prompts"]) == (done.stdout, ["solve"], {"solve": BEST})
 
 
@@ -89,7 +89,15 @@ def test_a_run_that_kept_the_start_has_an_empty_patch(tmp_path):
     done = run("diff", tmp_path / "run.json")
     assert (done.exit_code, done.stdout) == (0, "")
     assert "kept your instructions" in done.stderr
-    assert told("diff", tmp_path / "run.json")["changed"] == []
+    assert outcome("diff", tmp_path / "run.json")["changed"] == []
+
+
+def test_the_patch_of_a_run_that_did_not_come_to_its_end_says_so_beside_it(tmp_path):
+    result({"solve": START}, {"solve": BEST}, complete=False).save(tmp_path / "run.json")
+    done = run("diff", tmp_path / "run.json")
+    assert "Not the end of it: +5.0 points on valset" in done.stderr
+    assert done.stdout == patch({"solve": START}, {"solve": BEST})
+    assert outcome("diff", tmp_path / "run.json")["complete"] is False
 
 
 def test_a_patch_has_colours_on_terminals_alone(tmp_path):
@@ -105,13 +113,13 @@ def test_a_patch_has_colours_on_terminals_alone(tmp_path):
 def test_apply_writes_the_best_and_revert_the_file_of_before(saved):
     path, live = saved
     before = live.read_bytes()
-    done = told("apply", path, live)
+    done = outcome("apply", path, live)
     assert (done["wrote"], done["changed"], done["overwritten"]) == ("best", ["first"], [])
     assert instructions(live) == {"first": "Use digits.\n\nBe brief.", "second.predict": "Décide."}
     program = Two()
     program.load(live)
     assert program.first.demos[0]["share"] == 0.1, "what is no instruction stays"
-    assert told("apply", path, live, "--revert")["wrote"] == "start"
+    assert outcome("apply", path, live, "--revert")["wrote"] == "start"
     assert live.read_bytes() == before
 
 
@@ -122,7 +130,7 @@ def test_applied_twice_is_applied_once(saved):
     again = run("apply", path, live)
     assert "already: nothing was written" in again.stdout
     assert (live.stat().st_mtime_ns, live.read_bytes()) == (stamp, content)
-    assert told("apply", path, live)["changed"] == []
+    assert outcome("apply", path, live)["changed"] == []
 
 
 def edit_by_hand(live):
@@ -141,7 +149,7 @@ def test_what_somebody_has_edited_since_is_not_overwritten_without_force(saved, 
     assert "the instructions of first are neither the run's start nor its best" in done.stderr
     assert "--force" in done.stderr
     assert live.read_bytes() == edited
-    forced = told("apply", path, live, "--force", *revert)
+    forced = outcome("apply", path, live, "--force", *revert)
     assert forced["overwritten"] == forced["changed"] == ["first"]
     assert instructions(live)["first"] == (START if revert else "Use digits.\n\nBe brief.")
 
@@ -150,7 +158,7 @@ def test_a_program_that_is_a_predictor_itself(tmp_path):
     program = dspy.Predict(dspy.Signature("question -> answer", START))
     program.save(tmp_path / "live.json")
     result({"self": START}, {"self": "Use digits."}).save(tmp_path / "run.json")
-    assert told("apply", tmp_path / "run.json", tmp_path / "live.json")["changed"] == ["self"]
+    assert outcome("apply", tmp_path / "run.json", tmp_path / "live.json")["changed"] == ["self"]
     program.load(tmp_path / "live.json")
     assert program.signature.instructions == "Use digits."
 
@@ -160,7 +168,7 @@ def test_a_link_stays_one_and_the_mode_stays(saved, tmp_path):
     live.chmod(0o640)
     link = tmp_path / "link.json"
     link.symlink_to(live)
-    assert told("apply", path, link)["changed"] == ["first"]
+    assert outcome("apply", path, link)["changed"] == ["first"]
     assert link.is_symlink()
     assert live.stat().st_mode & 0o777 == 0o640
     assert instructions(live)["first"].startswith("Use digits")
@@ -211,10 +219,10 @@ def test_an_applied_program_knows_its_run_and_a_reverted_one_none(saved, tmp_pat
     found = result(start, {**start, "first": "Use digits."}, log_dir=str(tmp_path / "run"))
     (tmp_path / "run").mkdir()
     found.save(tmp_path / "run" / "result.json")
-    told("apply", tmp_path / "run", live)
+    outcome("apply", tmp_path / "run", live)
     assert json.loads(live.read_text())["metadata"]["dspy_dlpo"]["log_dir"] == "run"
-    assert told("diff", live)["best_prompts"]["first"] == "Use digits."
-    told("apply", live, live, "--revert")
+    assert outcome("diff", live)["best_prompts"]["first"] == "Use digits."
+    outcome("apply", live, live, "--revert")
     assert instructions(live) == start
     done = run("diff", live)
     assert done.exit_code == 1
@@ -262,13 +270,13 @@ def test_descriptions_of_fields_need_the_program_to_find_their_place(saved, task
     assert refused.exit_code == 2
     assert "Pass --task MODULE:TASK" in refused.stderr
     assert live.read_bytes() == before
-    assert told("apply", "fields.json", live, "--task", "own_tasks:fields")["changed"] == ["first"]
+    assert outcome("apply", "fields.json", live, "--task", "own_tasks:fields")["changed"] == ["first"]
     program = load_program(Two(), live)
     assert program.first.signature.fields["facts"].json_schema_extra["desc"] == "In digits."
     assert program.first.signature.instructions == START
     assert program.first.demos
-    assert told("apply", "fields.json", live, "--task", "own_tasks:fields")["changed"] == []
-    told("apply", "fields.json", live, "--task", "own_tasks:fields", "--revert")
+    assert outcome("apply", "fields.json", live, "--task", "own_tasks:fields")["changed"] == []
+    outcome("apply", "fields.json", live, "--task", "own_tasks:fields", "--revert")
     assert live.read_bytes() == before
 
 
@@ -278,7 +286,7 @@ def test_descriptions_of_tools_are_written_and_taken_back(tasks):
     start, best = ({"react": f"## Tool `look_up`\nLooks a number up.{more}"} for more in ("", " Ask twice."))
     result(start, best, parameters=("tools",)).save("tools.json")
     for option, said in (((), "Looks a number up. Ask twice."), (("--revert",), "Looks a number up.")):
-        assert told("apply", "tools.json", "live.json", "--task", "own_tasks:tools", *option)["changed"] == ["react"]
+        assert outcome("apply", "tools.json", "live.json", "--task", "own_tasks:tools", *option)["changed"] == ["react"]
         assert load_program(fresh(), "live.json").tools["look_up"].desc == said
 
 

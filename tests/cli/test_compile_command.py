@@ -10,6 +10,7 @@ import pytest
 from shell import COMMAND, INTERRUPT, Terminal, dlpo, environment
 from waiting import PATIENCE
 
+from dspy_dlpo import DLPOResult
 from dspy_dlpo.simulation import simulated_task
 
 COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3|4|9|10)\d(?:;\d+)*m")
@@ -34,6 +35,7 @@ def test_a_run_is_told_line_by_line_and_leaves_program_and_directory(here):
         program.solve.signature.instructions != simulated_task("object_counting").program.solve.signature.instructions
     )
     assert (here / "run" / "events.jsonl").exists()
+    assert DLPOResult.load(here / "run" / "program.json").verdict in done.stdout, "the program knows its run"
 
 
 def test_the_same_command_goes_on_and_pays_for_nothing_twice(here):
