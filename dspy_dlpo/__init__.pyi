@@ -9,12 +9,14 @@ from .core.errors import (
     ModelError,
     ProgramError,
     ResumeError,
+    ReviewError,
     RunDirectoryError,
 )
 from .core.history import History, Record, StepContext
 from .core.judges import EditJudge, Judge, Judging, WholeJudge
 from .core.plan import Controller, Stopping
 from .core.result import DLPOResult
+from .core.review import Review, Suggestion
 from .core.schedule import Schedule
 from .core.space import search_space, tunable, with_params
 from .core.task import Task
@@ -71,11 +73,14 @@ __all__ = [
     "Record",
     "Regularization",
     "ResumeError",
+    "Review",
+    "ReviewError",
     "RunDirectoryError",
     "Schedule",
     "StepContext",
     "StepDecay",
     "Stopping",
+    "Suggestion",
     "Task",
     "Technique",
     "Update",

@@ -17,6 +17,7 @@ from dspy_dlpo.core.budget import Budget, resolve_budget
 from dspy_dlpo.core.history import Record
 from dspy_dlpo.core.judges import Judge
 from dspy_dlpo.core.plan import Controller, Stopping
+from dspy_dlpo.core.review import Review
 from dspy_dlpo.core.technique import Technique
 from dspy_dlpo.estimate.estimate import Estimate
 from dspy_dlpo.host.parameters import INSTRUCTIONS
@@ -77,6 +78,8 @@ class DLPOTeleprompter(Teleprompter):
             ``on_end``, if it has one, is called at the end with the `DLPOResult`, or None if there is none.
         verbose: Whether `compile` shows a line for each step on standard error, unless you show the log of
             ``dspy_dlpo`` yourself, have set its level, or pass a progress bar as `on_record`.
+        review: Gives a person the last word on edits, as a `Review`: once at the end, or at each step. None asks
+            nobody.
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -117,6 +120,7 @@ class DLPOTeleprompter(Teleprompter):
         log_dir: str | os.PathLike[str] | None = None,
         on_record: Callable[[Record], None] | None = None,
         verbose: bool = True,
+        review: Review | None = None,
     ) -> None:
         super().__init__()
         defaults = default_settings()
@@ -144,6 +148,7 @@ class DLPOTeleprompter(Teleprompter):
             log_dir=log_dir,
             on_record=on_record,
             verbose=verbose,
+            review=review,
         )
 
     def get_params(self) -> dict[str, Any]:
@@ -184,6 +189,7 @@ class DLPOTeleprompter(Teleprompter):
             ModelError: If a language model cannot be used at all, or no reply of the prompt model can, and nothing
                 better was found.
             ControllerError: If the controller chooses what the settings refuse, and nothing better was found.
+            ReviewError: If nobody answers whether an edit may stay; the same call with the same `log_dir` asks again.
             RunDirectoryError: If `log_dir` cannot be used, or its disk is full; the same call goes on from there.
             ResumeError: If `log_dir` holds a run of other settings, program, data or metric.
             Interrupted: If Ctrl-C is pressed a second time; it holds the best so far. The first Ctrl-C ends the run
@@ -197,7 +203,9 @@ class DLPOTeleprompter(Teleprompter):
         from dspy_dlpo.estimate.least_budget import check_budget
         from dspy_dlpo.run.compilation import Compilation
         from dspy_dlpo.run.preflight import Preflight
+        from dspy_dlpo.run.reviewing import check_review
 
+        check_review(self.settings.review)
         if teacher:
             logger.warning("teacher= is not used by this optimizer")
         data = check_data(self.settings, trainset, valset)

@@ -25,11 +25,12 @@ class EndedBy(SentenceEnum):
     METRIC = "metric", "{}"
     PROGRAM = "program", "{}"
     CONTROLLER = "controller", "{}"
+    REVIEW = "review", "{}"
 
     @property
     def is_failure(self) -> bool:
-        """Whether something failed: a model, its replies, the metric, the program or the controller."""
-        return self in (EndedBy.MODEL, EndedBy.UNUSABLE, EndedBy.METRIC, EndedBy.PROGRAM, EndedBy.CONTROLLER)
+        """Whether something failed: a model, its replies, the metric, the program, the controller or the review."""
+        return self in _FAILURES
 
     @property
     def is_asked_for(self) -> bool:
@@ -40,6 +41,16 @@ class EndedBy(SentenceEnum):
     def is_for_good(self) -> bool:
         """Whether a later process has no steps to go on with: nothing failed, and nobody asked for it."""
         return not (self.is_failure or self.is_asked_for or self is EndedBy.NOT_ENDED)
+
+
+_FAILURES = (
+    EndedBy.MODEL,
+    EndedBy.UNUSABLE,
+    EndedBy.METRIC,
+    EndedBy.PROGRAM,
+    EndedBy.CONTROLLER,
+    EndedBy.REVIEW,
+)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from dspy_dlpo.core.history import History, StepContext, prompts_key
 from dspy_dlpo.core.languages import written_in
 from dspy_dlpo.core.log import RunLog
 from dspy_dlpo.core.opening import open_log
+from dspy_dlpo.core.review import ReviewTime
 from dspy_dlpo.core.storage import RunDirectory
 from dspy_dlpo.host.meter import Meter
 from dspy_dlpo.host.prices import Prices
@@ -25,6 +26,7 @@ from dspy_dlpo.run.fingerprint import fingerprint
 from dspy_dlpo.run.interrupt import StopSignals
 from dspy_dlpo.run.log import log_shown
 from dspy_dlpo.run.preflight import Preflight
+from dspy_dlpo.run.reviewing import Reviewer, reviewed_choice
 from dspy_dlpo.run.roles import Roles
 from dspy_dlpo.run.selection import planned_selection
 from dspy_dlpo.run.settings import Data, Settings
@@ -67,7 +69,7 @@ class Compilation:
         finalists, examples = planned_selection(settings, setup.data)
         account = Account(
             settings.budget,
-            (finalists + 1) * examples,
+            settings.compared(finalists) * examples,
             kept=settings.judging.width or settings.judging.wave,
             used=expenses.used,
             log=log,
@@ -75,7 +77,9 @@ class Compilation:
         )
         account.reserve(max(0, account.reserved - log.state.count_runs("val", prompts_key(setup.start))))
         roles = Roles(setup, log, account, self._meter, expenses)
-        self._run = roles.run()
+        review = settings.review
+        self._reviewer = None if review is None else Reviewer(review, log, settings.on_record)
+        self._run = roles.run(self._reviewer if review and review.when is ReviewTime.STEPS else None)
         self._selection = Selection(setup, self._run, log, lambda: roles.runs("val", setup.data.val))
         self._delivery = Delivery(setup, self._run, self._selection, expenses, roles.caches, self._directory)
 
@@ -130,7 +134,10 @@ class Compilation:
         run.runs.account.heed(lambda: None)  # what remains is to choose
         if is_new:
             self._log.add(StepsEnded(run.ended))
-        return self._selection.choose()
+        chosen, review = self._selection.choose(), self._setup.settings.review
+        if self._reviewer is None or review is None or review.when is ReviewTime.STEPS:
+            return chosen
+        return reviewed_choice(chosen, self._setup, run, self._selection, self._reviewer)
 
     def _close(self) -> None:
         if self._directory:

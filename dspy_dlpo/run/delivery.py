@@ -118,6 +118,7 @@ class Delivery:
             complete=run.ended_for_good and not chosen.uncompared,
             parameters=settings.parameters,
             languages=tuple(setup.languages),
+            declined=tuple(run.declined),
         )
 
 

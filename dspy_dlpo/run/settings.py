@@ -20,6 +20,7 @@ from dspy_dlpo.core.history import Record
 from dspy_dlpo.core.judges import Judge
 from dspy_dlpo.core.paths import absolute_path
 from dspy_dlpo.core.plan import Controller, Stopping
+from dspy_dlpo.core.review import Review, ReviewTime
 from dspy_dlpo.core.technique import Technique
 from dspy_dlpo.core.turns import UPDATES
 from dspy_dlpo.host.metric import MetricAdapter
@@ -58,6 +59,7 @@ class Settings:
     log_dir: str | os.PathLike[str] | None
     on_record: Callable[[Record], None] | None
     verbose: bool = True
+    review: Review | None = None
 
     def __post_init__(self) -> None:
         if self.log_dir is not None:
@@ -68,6 +70,8 @@ class Settings:
         _check_type("judging", self.judging, Judge)
         _check_type("budget", self.budget, Budget)
         _check_type("stopping", self.stopping, Stopping)
+        if self.review is not None:
+            _check_type("review", self.review, Review)
         if self.controller is not None:
             _check_type("controller", self.controller, Controller)
         for name in ("prompt_model", "task_model"):
@@ -114,6 +118,10 @@ class Settings:
     def asks_critic(self, predictors: int) -> bool:
         """Whether a critic is asked before the writer, in a program with so many predictors to edit."""
         return predictors > 1 and self.update == "most_blamed" if self.critic is None else self.critic
+
+    def compared(self, finalists: int) -> int:
+        """How many prompts run on held-out examples: the user's own, finalists, and what a person leaves of them."""
+        return finalists + 1 + (self.review is not None and self.review.when is ReviewTime.END)
 
     @property
     def stop_file(self) -> Path | None:
