@@ -157,7 +157,7 @@ def test_a_review_is_checked(arguments, error, said):
 
 
 def test_where_nobody_can_be_asked_nothing_is_spent(monkeypatch, tmp_path):
-    monkeypatch.setattr("sys.stdin", open(tmp_path / "empty", "w+"))
+    monkeypatch.setattr("sys.stdin", io.StringIO())
     with pytest.raises(ValueError, match="standard input is no terminal"):
         compiled(tmp_path / "run", review=Review())
     assert not (tmp_path / "run").exists()
