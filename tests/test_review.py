@@ -1,5 +1,7 @@
 """A person has the last word: what is declined is not returned, is told to the writer, and is asked about once."""
 
+import io
+
 import pytest
 from event_logs import cut, places
 from test_resume import compiled, story
@@ -169,10 +171,9 @@ def test_in_a_terminal_the_question_is_asked_until_it_is_answered(monkeypatch, c
 
     said = iter(["", " Y "])
     monkeypatch.setattr("builtins.input", lambda question: next(said))
-    assert (
-        ask_person(Suggestion(Edit("replace", 0, "Be brief.", "too long", predictor="p"), "Be kind.", (1,), ())) is True
-    )
+    edit = Edit("replace", 0, "Be brief.", "too long", predictor="p")
+    assert ask_person(Suggestion(edit, "Be kind.", gained=(1,))) is True
     shown = capsys.readouterr().out
-    assert shown == "\np:\n- Be kind.\n+ Be brief.\n  too long\n  repaired 1 examples, broke 0\n"
+    assert shown == "\np:\n- Be kind.\n+ Be brief.\n  too long\n  examples repaired: 1, broken: 0\n"
     monkeypatch.setattr("builtins.input", lambda question: "Be short.")
     assert ask_person(Suggestion(Edit("delete", 0, predictor="p"), "Be kind.")) == "Be short."

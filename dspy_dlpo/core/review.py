@@ -62,7 +62,7 @@ class Suggestion:
         lines = [f"- {self.before}"] if self.before and not moved else []
         lines += [f"{'~' if moved else '+'} {self.after}{' (moved)' if moved else ''}"] if self.after else []
         why = " ".join(self.edit.why.split())
-        effect = f"repaired {len(self.gained)} examples, broke {len(self.lost)}" if self.gained or self.lost else ""
+        effect = f"examples repaired: {len(self.gained)}, broken: {len(self.lost)}" if self.gained or self.lost else ""
         return "\n".join([f"{self.edit.predictor}:", *lines, *(f"  {each}" for each in (why, effect) if each)])
 
 
