@@ -10,7 +10,7 @@ from enum import Enum
 
 from dspy_dlpo.core.edits import Edit, Edits, apply, diff, fit
 from dspy_dlpo.core.errors import ReviewError
-from dspy_dlpo.core.history import History, LedgerEntry, Prompts
+from dspy_dlpo.core.history import History, LedgerEntry, Prompts, Record
 from dspy_dlpo.core.sentences import split
 
 # Whether an edit may stay; a sentence stands instead of what the edit brings.
@@ -32,14 +32,19 @@ class Suggestion:
     Args:
         edit: The edit, with the writer's reason.
         prompt: The text that it changes.
-        gained: Training examples that it repaired, as far as it was judged alone.
+        gained: Training examples that it repaired, where it was judged alone.
         lost: Training examples that it broke, likewise.
+        scores: Mean score on the training examples before and after it came, with the others of its proposal; None if
+            that was not judged.
+        company: How many others came with it.
     """
 
     edit: Edit
     prompt: str
     gained: tuple[int, ...] = ()
     lost: tuple[int, ...] = ()
+    scores: tuple[float, float] | None = None
+    company: int = 0
 
     @property
     def before(self) -> str:
@@ -61,9 +66,17 @@ class Suggestion:
         moved = self.edit.op == "move"
         lines = [f"- {self.before}"] if self.before and not moved else []
         lines += [f"{'~' if moved else '+'} {self.after}{' (moved)' if moved else ''}"] if self.after else []
-        why = " ".join(self.edit.why.split())
-        effect = f"examples repaired: {len(self.gained)}, broken: {len(self.lost)}" if self.gained or self.lost else ""
-        return "\n".join([f"{self.edit.predictor}:", *lines, *(f"  {each}" for each in (why, effect) if each)])
+        said = (" ".join(self.edit.why.split()), self._effect(), self._rise())
+        return "\n".join([f"{self.edit.predictor}:", *lines, *(f"  {each}" for each in said if each)])
+
+    def _effect(self) -> str:
+        return f"examples repaired: {len(self.gained)}, broken: {len(self.lost)}" if self.gained or self.lost else ""
+
+    def _rise(self) -> str:
+        if self.scores is None:
+            return ""
+        company = f" with {self.company} other edits" if self.company else ""
+        return f"score on training examples{company}: {self.scores[0]:.2f} -> {self.scores[1]:.2f}"
 
 
 Approve = Callable[[Suggestion], ReviewAnswer]
@@ -148,14 +161,17 @@ def checked(answer: object) -> ReviewAnswer:
 
 
 def changes(start: Prompts, best: Prompts, history: History) -> list[Suggestion]:
-    """The edits that lead from some prompts to others, each with what it was known to do when it was judged."""
-    known = _effects(history)
+    """The edits that lead from some prompts to others, each with what is known of it; white space alone is none."""
+    known = _origins(history)
     suggestions = []
     for name, prompt in start.items():
         for edit in diff(prompt, best[name]):
-            entry = known.get((name, edit.text.strip())) if edit.text.strip() else None
-            edit = replace(edit, predictor=name, why=entry.edit.why if entry else "")
-            suggestions.append(Suggestion(edit, prompt, *((entry.gained, entry.lost) if entry else ())))
+            edit = replace(edit, predictor=name)
+            bare = Suggestion(edit, prompt)
+            if edit.op != "move" and bare.before == bare.after:
+                continue
+            origin = known.get((name, edit.text.strip())) if bare.after else None
+            suggestions.append(bare if origin is None else _with_origin(bare, *origin))
     return suggestions
 
 
@@ -164,10 +180,28 @@ def left(start: Prompts, edits: Edits) -> Prompts:
     return {name: apply(tuple(e for e in edits if e.predictor == name), prompt) for name, prompt in start.items()}
 
 
-def _effects(history: History) -> Mapping[tuple[str, str], LedgerEntry]:
-    """The last entry of each sentence that an edit brought, by predictor and text."""
-    entries = (entry for record in history for entry in record.ledger if entry.kept)
-    return {(entry.edit.predictor, entry.edit.text.strip()): entry for entry in entries}
+def _origins(history: History) -> Mapping[tuple[str, str], tuple[Record, LedgerEntry]]:
+    """Where each sentence that an edit brought came from last, by predictor and text."""
+    return {
+        (entry.edit.predictor, entry.edit.text.strip()): (record, entry)
+        for record in history
+        if record.accepted
+        for entry in record.ledger
+        if entry.kept and entry.edit.text.strip()
+    }
+
+
+def _with_origin(bare: Suggestion, record: Record, entry: LedgerEntry) -> Suggestion:
+    """A suggestion with what the record says that its edit came with."""
+    scores = None if record.base is None or record.score is None else (record.base, record.score)
+    return replace(
+        bare,
+        edit=replace(bare.edit, why=entry.edit.why),
+        gained=entry.gained,
+        lost=entry.lost,
+        scores=scores,
+        company=sum(other.kept for other in record.ledger) - 1,
+    )
 
 
 def _in_own_words(suggestion: Suggestion, sentence: str) -> Edit:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from dspy_dlpo.core.budget import Account
 from dspy_dlpo.core.ending import EndedBy, Ending
@@ -74,6 +75,11 @@ class Selection:
         scored = selection.judged(self._run, [self._setup.start, *candidates], complete=complete)
         return selection.choose(scored, self._setup.settings.seed)[0] or self._setup.start
 
+    @cached_property
+    def _held_out(self) -> RunCache:
+        """The runs on the held-out examples, made when there is something to compare."""
+        return self._val_runs()
+
     def where(self) -> str:
         """What is compared on, in words."""
         total, where = len(self._setup.data.val), self._setup.data.where
@@ -106,7 +112,7 @@ class Selection:
 
     def _scored(self, candidates: Sequence[Prompts], examples: Sequence[int]) -> tuple[list[Scored], DLPOError | None]:
         """The user's prompts and candidates on held-out examples, and what failed for good: that ends the run."""
-        setup, runs, failures = self._setup, self._val_runs(), list[DLPOError]()
+        setup, runs, failures = self._setup, self._held_out, list[DLPOError]()
         held_out = {x: setup.data.val[x] for x in examples}
         callbacks = EvaluateCallbacks(setup.program, held_out, runs, setup.settings.threads)
         scored = selection.compare(setup.start, candidates, runs, examples, failures.append, callbacks)
