@@ -12,6 +12,7 @@ from dspy_dlpo.cli.doctor import doctor
 from dspy_dlpo.cli.estimate import estimate
 from dspy_dlpo.cli.failing import EXIT_CODES
 from dspy_dlpo.cli.report import report
+from dspy_dlpo.cli.review import review
 from dspy_dlpo.cli.serve import serve
 from dspy_dlpo.cli.tune import tune
 
@@ -40,5 +41,5 @@ def main() -> None:
 
 main.add("Optimize", demo, compile_task, tune)
 main.add("Before", doctor, estimate)
-main.add("After", report, dashboard)
+main.add("After", report, review, dashboard)
 main.add("Simulation", serve)
