@@ -16,6 +16,7 @@ from dspy_dlpo.core.budget import Budget
 from dspy_dlpo.core.review import changes
 from dspy_dlpo.simulation import simulated_lm, simulated_task
 
+
 @pytest.fixture(scope="module")
 def task():
     found = simulated_task("object_counting", n_train=40, n_val=40)
