@@ -29,6 +29,7 @@ _NAMES = {
     "core.technique": ["Technique"],
     "core.update": ["Constraint", "Update"],
     "estimate.estimate": ["Estimate"],
+    "host.saving": ["save_program"],
     "host.tools": ["load_program"],
     "presets": ["default_settings", "paper_settings", "seven_techniques", "tgd_settings"],
     "run.interrupt": ["Interrupted"],

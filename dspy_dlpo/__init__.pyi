@@ -23,6 +23,7 @@ from .core.task import Task
 from .core.technique import Technique
 from .core.update import Constraint, Update
 from .estimate.estimate import Estimate
+from .host.saving import save_program
 from .host.tools import load_program
 from .presets import default_settings, paper_settings, seven_techniques, tgd_settings
 from .run.interrupt import Interrupted
@@ -88,6 +89,7 @@ __all__ = [
     "default_settings",
     "load_program",
     "paper_settings",
+    "save_program",
     "search_space",
     "seven_techniques",
     "step_numbers",

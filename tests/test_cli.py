@@ -1,4 +1,5 @@
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -6,6 +7,7 @@ import sys
 import dspy
 import pytest
 from click.testing import CliRunner
+from waiting import PATIENCE
 
 from dspy_dlpo.cli import main
 
@@ -77,6 +79,14 @@ def test_serve_refuses_to_listen_to_the_world():
     assert "can be reached from other machines" in done.output
 
 
+def test_a_port_that_is_taken_is_a_failure_like_any_other():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        command = [sys.executable, "-m", "dspy_dlpo.cli", "serve", "--port", str(taken.getsockname()[1])]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 1, "uvicorn's own 3 would be taken for a run without a gain"
+    assert "cannot be listened on. Pass another port" in done.stderr
+
+
 def test_serve_answers_on_loopback():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -91,6 +101,21 @@ def test_serve_answers_on_loopback():
             assert answer
         finally:
             server.terminate()
+
+
+def test_serve_tells_its_address_in_json_once_it_answers():
+    command = [sys.executable, "-m", "dspy_dlpo.cli", "serve", "--port", "0", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        try:
+            told = json.loads(server.stdout.readline())
+            assert told["simulated"]
+            lm = dspy.LM("openai/sim", api_base=told["url"], api_key="none", cache=False, num_retries=0)
+            assert lm("Hello.")
+            server.send_signal(signal.SIGINT)
+            assert server.wait(PATIENCE) == 0
+            assert server.stdout.read() == ""
+        finally:
+            server.kill()
 
 
 def test_the_same_demo_in_its_directory_goes_on_and_another_is_refused(tmp_path):

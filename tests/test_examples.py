@@ -21,6 +21,7 @@ SHOWN = {
     "04_feedback_metric": "the metric said of one run: Wrong. The expected answer is",
     "07_resume": "the same program as without the cut: True",
     "11_track_in_mlflow": "files: best_model.json",
+    "13_review_and_apply": "the file is as it was: True",
 }
 EXTRAS = {"10_tune_the_settings": "optuna", "11_track_in_mlflow": "mlflow"}
 

@@ -16,7 +16,7 @@ import dspy
 from rich.console import Console
 from rich.markup import escape
 
-from dspy_dlpo import DLPOResult, DLPOTeleprompter, Estimate, Interrupted, Task, default_settings
+from dspy_dlpo import DLPOResult, DLPOTeleprompter, Estimate, Interrupted, Task, default_settings, save_program
 from dspy_dlpo.cli import failing
 from dspy_dlpo.cli.claiming import claim, cost_of_claim
 from dspy_dlpo.cli.free import cost_nothing, is_simulated
@@ -241,8 +241,8 @@ def _claimed(job: _Job, result: DLPOResult, quiet: bool, as_json: bool) -> tuple
 
 def _write(program: dspy.Module, output: str) -> None:
     try:
-        program.save(output)
-    except (OSError, TypeError, ValueError) as error:
+        save_program(program, output)
+    except (OSError, RuntimeError, TypeError, ValueError) as error:
         raise click.ClickException(
             f"The program could not be written to {output}: {error}. Its instructions are in result.json of the run "
             "directory; the same command with --log-dir writes it again."

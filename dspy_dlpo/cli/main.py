@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import click
 
+from dspy_dlpo.cli.apply import apply_run
 from dspy_dlpo.cli.commands import Commands
 from dspy_dlpo.cli.compile import compile_task
 from dspy_dlpo.cli.dashboard import dashboard
 from dspy_dlpo.cli.demo import demo
+from dspy_dlpo.cli.diff import diff
 from dspy_dlpo.cli.doctor import doctor
 from dspy_dlpo.cli.estimate import estimate
 from dspy_dlpo.cli.failing import EXIT_CODES
@@ -41,5 +43,5 @@ def main() -> None:
 
 main.add("Optimize", demo, compile_task, tune)
 main.add("Before", doctor, estimate)
-main.add("After", report, review, dashboard)
+main.add("After", report, review, diff, apply_run, dashboard)
 main.add("Simulation", serve)

@@ -21,12 +21,17 @@ class UserPath(click.Path):
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+run_argument = click.argument("run", type=UserPath())
 task_argument = click.argument("task", metavar="MODULE:TASK")
 budget_option = click.option(
     "--budget", type=click.IntRange(min=1), help="Runs of the program that may be spent, instead of --auto."
 )
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print the outcome only.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON, and nothing else.")
+
+address_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one line of JSON with the address when it is ready."
+)
 
 
 def auto_option(command: Command) -> Command:

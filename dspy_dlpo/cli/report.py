@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import webbrowser
 from pathlib import Path
 
 import click
 
-from dspy_dlpo.cli.options import UserPath
+from dspy_dlpo.cli.options import UserPath, json_option, run_argument
 from dspy_dlpo.cli.showing import told_shortly
 from dspy_dlpo.core.errors import RunDirectoryError
 from dspy_dlpo.core.result import DLPOResult
 
 
 @click.command()
-@click.argument("run", type=UserPath())
+@run_argument
 @click.option("--output", type=UserPath(dir_okay=False), help="File to write; report.html in the run directory.")
 @click.option("--open", "open_browser", is_flag=True, help="Open the page in a browser.")
-def report(run: str, output: str | None, open_browser: bool) -> None:
+@json_option
+def report(run: str, output: str | None, open_browser: bool, as_json: bool) -> None:
     """Write the report of a run: one HTML page that holds all it needs.
 
-    RUN is a run directory (log_dir), of a run that has ended, goes on or was killed; or a file that result.save()
-    wrote.
+    RUN is a run directory (log_dir), of a run that has ended, goes on or was killed; a file that result.save() wrote;
+    or a program that dlpo compile or save_program() saved.
     """
     with told_shortly():
         result = DLPOResult.load(run)
@@ -32,8 +34,11 @@ def report(run: str, output: str | None, open_browser: bool) -> None:
             raise RunDirectoryError(
                 f"{path} cannot be written: {error.strerror or error}. Pass another file as --output."
             ) from error
-    click.echo(result.verdict)
-    click.echo(str(path))
+    if as_json:
+        told = {"verdict": result.verdict, "report": str(path), "complete": result.complete, "log_dir": result.log_dir}
+        click.echo(json.dumps(told, indent=2))
+    else:
+        click.echo(f"{result.verdict}\n{path}")
     if open_browser and not webbrowser.open(path.resolve().as_uri()):
         click.echo("No browser was found on this machine. Open the page by hand, here or after copying it.", err=True)
 

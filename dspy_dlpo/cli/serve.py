@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 
+from dspy_dlpo.cli.options import address_option
 from dspy_dlpo.cli.showing import told_shortly
 from dspy_dlpo.simulation import Faults, Settings
 from dspy_dlpo.simulation import serve as serve_simulation
@@ -16,8 +19,16 @@ from dspy_dlpo.simulation import serve as serve_simulation
 @click.option("--latency", default=0.0, show_default=True, help="Seconds that every reply takes.")
 @click.option("--rate-limit", default=0.0, show_default=True, help="Share of calls answered with status 429.")
 @click.option("--server-error", default=0.0, show_default=True, help="Share of calls answered with status 500 or 503.")
-def serve(host: str, port: int, seed: int, latency: float, rate_limit: float, server_error: float) -> None:
+@address_option
+def serve(
+    host: str, port: int, seed: int, latency: float, rate_limit: float, server_error: float, as_json: bool
+) -> None:
     """Serve the simulated model behind an OpenAI-compatible endpoint, until Ctrl-C."""
     with told_shortly():
         faults = Faults(rate_limit=rate_limit, server_error=server_error)
-        serve_simulation(host, port, engine=Settings(seed=seed, latency=latency, faults=faults))
+        engine = Settings(seed=seed, latency=latency, faults=faults)
+        serve_simulation(host, port, engine=engine, on_ready=_show_address if as_json else None)
+
+
+def _show_address(url: str) -> None:
+    click.echo(json.dumps({"url": url, "simulated": True}))

@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from dspy_dlpo.cli.failing import Stopped
 from dspy_dlpo.cli.loading import load_tasks
+from dspy_dlpo.cli.options import json_option
 from dspy_dlpo.cli.passwords import refuse_shown_password
 from dspy_dlpo.cli.showing import console, named_models, show_estimate, told_shortly
 from dspy_dlpo.cli.streams import stdout_kept
@@ -46,7 +47,7 @@ from dspy_dlpo.cli.streams import stdout_kept
 @click.option("--task-model", help="The model that runs the program, such as openai/gpt-4o-mini.")
 @click.option("--prompt-model", help="The model that writes edits, such as openai/gpt-4o.")
 @click.option("--price", "only_price", is_flag=True, help="Tell what it will cost at most, and spend nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@json_option
 @click.option("--helper", is_flag=True, hidden=True, help="Try settings only; another process makes the claim.")
 def tune(
     task: str,
@@ -72,23 +73,31 @@ def tune(
         arguments = {name: value for name, value in arguments.items() if value is not None}
         arguments.update(named_models(task_model, prompt_model))
         tasks = load_tasks(task)
-        if not helper:
-            priced = {name: value for name, value in arguments.items() if name != "study_name"}
-            _show_price(search.price(tasks, **priced), only_price)
-        if only_price:
-            return
         own = {"storage": storage, "artifacts": artifacts, **arguments}
         if helper:
             with search.Search(tasks, **own) as helping:
                 helping.work(_show_trial, _while_child_of(os.getppid()))
             return
-        with _helpers(max(0, workers - 1), storage, artifacts):
-            result = search.tune(tasks, on_trial=_show_trial, **own)
+        price = search.price(tasks, **{name: value for name, value in arguments.items() if name != "study_name"})
+        _show_price(price, only_price)
+        result = None
+        if not only_price:
+            with _helpers(max(0, workers - 1), storage, artifacts):
+                result = search.tune(tasks, on_trial=_show_trial, **own)
     if as_json:
-        shown = {name: getattr(result, name) for name in ("verdict", "params", "line", "trials", "spent", "storage")}
-        click.echo(json.dumps({**shown, "claim": asdict(result.claim)}, indent=2))
-    else:
+        click.echo(json.dumps(_price_data(price) if result is None else _result_data(result), indent=2))
+    elif result is not None:
         _conclude(result)
+
+
+def _price_data(price: Any) -> dict[str, Any]:
+    shown = {name: getattr(price, name) for name in ("trials", "runs", "test_runs", "usd")}
+    return {**shown, "estimates": [each.to_dict() for each in price.each]}
+
+
+def _result_data(result: Any) -> dict[str, Any]:
+    shown = {name: getattr(result, name) for name in ("verdict", "params", "line", "trials", "spent", "storage")}
+    return {**shown, "claim": asdict(result.claim)}
 
 
 @contextmanager

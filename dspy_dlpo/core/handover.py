@@ -9,7 +9,8 @@ from pathlib import Path
 
 from dspy_dlpo.core.errors import RunDirectoryError
 from dspy_dlpo.core.opening import check_run
-from dspy_dlpo.core.storage import DRAFT, EVENTS, LOCK
+from dspy_dlpo.core.replacing import DRAFT
+from dspy_dlpo.core.storage import EVENTS, LOCK
 
 logger = logging.getLogger(__name__)
 

@@ -125,8 +125,8 @@ class DLPOResult:
         """Read a result back.
 
         Args:
-            path: A run directory (``log_dir=``), of a run that has ended, goes on or was killed; or a file that `save`
-                wrote.
+            path: A run directory (``log_dir=``), of a run that has ended, goes on or was killed; a file that `save`
+                wrote; or a program that `save_program` or ``dlpo compile`` saved, while its run directory is there.
 
         Raises:
             RunDirectoryError: If there is no run, or it cannot be read.

@@ -14,9 +14,10 @@ from dspy_dlpo.core.errors import RunDirectoryError
 from dspy_dlpo.core.events import Event, event_from_json, event_to_json
 from dspy_dlpo.core.history import History
 from dspy_dlpo.core.json_lines import UNREADABLE, parse_lines, to_json
+from dspy_dlpo.core.replacing import replace_file
 from dspy_dlpo.core.state import RunState, fold
 
-SETTINGS, EVENTS, RESULT, LOCK, DRAFT = "run.json", "events.jsonl", "result.json", ".lock", ".draft"
+SETTINGS, EVENTS, RESULT, LOCK = "run.json", "events.jsonl", "result.json", ".lock"
 # What earlier versions wrote in place of the events.
 OLD = ("calls.jsonl", "history.jsonl")
 
@@ -104,13 +105,9 @@ class RunDirectory:
         self._file = None
 
     def _replace(self, name: str, text: str) -> None:
-        target, draft = self.path / name, self.path / f".{name}{DRAFT}"
+        target = self.path / name
         try:
-            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(draft, target)
+            replace_file(target, text)
         except OSError as error:
             raise RunDirectoryError(f"{target} cannot be written: {error}. Free or choose another place.") from error
 

@@ -7,6 +7,11 @@ import inspect
 import dspy
 
 
+def cleaned(text: str) -> str:
+    """A text as DSPy can hold it: without tabs, a margin and blank lines at its ends."""
+    return inspect.cleandoc(f"\n{text}")
+
+
 def instructed(signature: type[dspy.Signature], text: str) -> type[dspy.Signature]:
     """A signature with instructions that are a text byte for byte; the signature itself where they are so already.
 

@@ -7,7 +7,6 @@ a rule, and no description.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -16,7 +15,7 @@ import dspy
 
 from dspy_dlpo.core.errors import ProgramError
 from dspy_dlpo.core.history import Prompts
-from dspy_dlpo.host.instructions import instructed
+from dspy_dlpo.host.instructions import cleaned, instructed
 from dspy_dlpo.host.tools import ToolDescriptions, own_tools
 
 Kinds = Sequence[str]
@@ -58,7 +57,7 @@ class Instructions:
 
     def write(self, text: str) -> None:
         """Give the predictor new instructions, through a new signature, so that no other program changes."""
-        text = inspect.cleandoc(f"\n{text}")  # as DSPy can hold it: without tabs, a margin and blank lines at its ends
+        text = cleaned(text)
         if text and text != self.read():
             self.predictor.signature = instructed(self.predictor.signature, text)
 

@@ -14,6 +14,7 @@ from dspy_dlpo.core.errors import RunDirectoryError
 from dspy_dlpo.core.events import What
 from dspy_dlpo.core.history import History, Prompts
 from dspy_dlpo.core.json_lines import UNREADABLE
+from dspy_dlpo.core.origin import is_program, run_directory
 from dspy_dlpo.core.reading import record_from_data
 from dspy_dlpo.core.result import Comparison, DLPOResult
 from dspy_dlpo.core.sentences import ENGLISH
@@ -27,14 +28,15 @@ NOT_ENDED = "not ended: it is still running, or was stopped in the middle"
 
 
 def load_result(path: str | os.PathLike[str]) -> DLPOResult:
-    """Read a result from a run directory, whether the run has ended or not, or from a file that was saved.
+    """Read a result from a run directory, whether the run has ended or not, from a file, or of a saved program.
 
     Raises:
         RunDirectoryError: If there is no run, or it cannot be read.
     """
     path = Path(path).expanduser()
     if path.is_file():
-        return _from_data(read_object(path), path)
+        content = read_object(path)
+        return load_result(run_directory(content, path)) if is_program(content) else _from_data(content, path)
     check_directory(path)
     state = read_log(path).state
     history = History(state.history)
@@ -96,6 +98,7 @@ def _unended(path: Path, state: RunState, earlier: str) -> DLPOResult:
         ended=f"{state.ended}; the choice on held-out examples has not ended" if state.ended else NOT_ENDED,
         log_dir=str(path),
         complete=False,
+        parameters=_parameters(settings),
         languages=tuple(settings.get("languages") or ENGLISH),
     )
 
@@ -106,6 +109,13 @@ def _so_far(history: History, metric_calls: int) -> str:
         return f"{metric_calls} runs of the program, and no record yet"
     mean = sum(best.scores.values()) / max(1, len(best.scores))
     return f"the best so far scores {mean:.2f} on {len(best.scores)} training examples"
+
+
+def _parameters(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """The kinds of text that the prompts of a run hold."""
+    arguments = settings.get("settings")
+    found = arguments.get("parameters") if isinstance(arguments, dict) else None
+    return tuple(map(str, found)) if isinstance(found, list) else ("instructions",)
 
 
 def _prompts(settings: Mapping[str, Any]) -> Prompts:

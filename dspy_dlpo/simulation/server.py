@@ -7,6 +7,7 @@ import asyncio
 import importlib
 import ipaddress
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pydantic
@@ -159,6 +160,7 @@ def serve(
     *,
     engine: SimulatedEngine | Settings | None = None,
     allow_remote: bool = False,
+    on_ready: Callable[[str], object] | None = None,
 ) -> None:
     """Serve the endpoint with uvicorn until interrupted.
 
@@ -167,9 +169,11 @@ def serve(
         port: 1 to 65535; 0 takes a free one, which uvicorn's log names.
         engine: The model, or the settings of a new one; None has the defaults.
         allow_remote: Also bind to an address that other machines reach. There is no key: anybody there can call it.
+        on_ready: Told the address to pass as ``api_base`` once it answers.
 
     Raises:
         ValueError: A host that is not loopback, without ``allow_remote``; or a port out of range.
+        OSError: The port is taken.
         ImportError: The extra ``serve`` is not installed.
     """
     if not allow_remote and not _is_loopback(host):
@@ -178,5 +182,26 @@ def serve(
         )
     if not 0 <= port <= 65535:
         raise ValueError(f"port={port} must lie between 0 and 65535. Pass another port, 0 for a free one.")
+    uvicorn = _extra("uvicorn")
     app = create_app(engine)
-    _extra("uvicorn").run(app, host=host, port=port, ws="none", lifespan="off", access_log=False)
+    server = uvicorn.Server(uvicorn.Config(app, host=host, port=port, ws="none", lifespan="off", access_log=False))
+    if on_ready is not None:
+        _announce(server, host, on_ready)
+    try:
+        server.run()
+    except KeyboardInterrupt:
+        return
+    except SystemExit:  # uvicorn has logged why
+        raise OSError(f"port={port} of {host} cannot be listened on. Pass another port, 0 for a free one.") from None
+
+
+def _announce(server: Any, host: str, on_ready: Callable[[str], object]) -> None:
+    """Have a server tell its address once it listens."""
+    startup = server.startup
+
+    async def announced(**options: Any) -> None:
+        await startup(**options)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        on_ready(f"http://{f'[{host}]' if ':' in host else host}:{port}/v1")
+
+    server.startup = announced

@@ -20,11 +20,15 @@ BLOCK = re.compile(r"(<!-- a real model -->\n)?```python\n(.*?)```", re.DOTALL)
 PRINTED = re.compile(r"<!-- printed -->\n```\w*\n(.*?)```", re.DOTALL)
 # What the reader has, where a page says so.
 STAND_INS = {
+    DOCS / "skills" / "dspy-dlpo" / "SKILL.md": """
+from pathlib import Path
+Path("tickets.jsonl").write_text('{"ticket": "The bill is wrong.", "queue": "billing"}\\n' * 200)
+""",
     DOCS / "command_line.md": """
 from dspy_dlpo.simulation import simulated_task
 known = simulated_task("object_counting")
 program, metric, trainset, valset, testset = known.program, known.metric, known.trainset, known.valset, known.testset
-"""
+""",
 }
 WITH_BLOCKS = [path for path in PAGES if path not in ELSEWHERE and BLOCK.search(text_of(path))]
 

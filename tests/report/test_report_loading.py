@@ -1,5 +1,6 @@
 """Results are read back from run directories in any state, and from saved files; the command writes the page."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -42,6 +43,15 @@ def test_a_result_is_the_same_from_its_directory_and_from_a_saved_file(one, two,
 
 def test_a_directory_that_was_moved_is_read_where_it_is_now(run) -> None:
     assert DLPOResult.load(run).log_dir == str(run)
+
+
+def test_a_run_that_has_not_ended_says_what_its_prompts_hold(run) -> None:
+    (run / "result.json").unlink()
+    assert DLPOResult.load(run).parameters == ("instructions",)
+    content = json.loads((run / "run.json").read_text())
+    content["settings"]["parameters"] = ["instructions", "fields"]
+    (run / "run.json").write_text(json.dumps(content))
+    assert DLPOResult.load(run).parameters == ("instructions", "fields")
 
 
 def test_a_run_that_has_not_ended_is_told_as_such(run, one) -> None:

@@ -310,7 +310,7 @@ def test_it_refuses_to_be_reached_from_other_machines(host: str) -> None:
 
 def test_it_binds_where_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
     bound: list[str] = []
-    monkeypatch.setattr(uvicorn, "run", lambda app, **options: bound.append(options["host"]))
+    monkeypatch.setattr(uvicorn.Server, "run", lambda self: bound.append(self.config.host))
     for host in ("127.0.0.1", "::1", "localhost"):
         serve(host)
     serve("0.0.0.0", allow_remote=True)

@@ -60,6 +60,29 @@ def test_the_price_spends_nothing(here) -> None:
     assert not (here / "dlpo-tuning.db").exists()
 
 
+def test_the_price_is_told_as_json_alone(here) -> None:
+    done = dlpo("tune", "my_tasks:task", "--trials", "4", "--price", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert set(found) == {"trials", "runs", "test_runs", "usd", "estimates"}
+    assert (found["trials"], found["runs"]) == (4, 2520)
+    assert len(found["estimates"]) == 1
+
+
+def test_the_dashboard_tells_its_address_in_one_line_of_json(here) -> None:
+    command = [sys.executable, "-m", "dspy_dlpo.cli", "dashboard", "--storage", "new.db", "--port", "0", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as serving:
+        try:
+            told = json.loads(serving.stdout.readline())
+            assert re.fullmatch(r"http://127\.0\.0\.1:\d+/dashboard", told["url"])
+            assert told["storage"] == "sqlite:///new.db"
+            serving.send_signal(signal.SIGINT)
+            assert serving.wait(PATIENCE) == 0
+            assert serving.stdout.read() == ""
+        finally:
+            serving.kill()
+
+
 @pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("arguments", "said"),

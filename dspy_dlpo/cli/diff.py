@@ -1,0 +1,57 @@
+"""``dlpo diff``: what a run changed, as a patch."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from dspy_dlpo.cli.options import json_option, run_argument
+from dspy_dlpo.cli.showing import console, told_shortly
+from dspy_dlpo.core.result import DLPOResult
+from dspy_dlpo.report.patches import patch
+
+_COLOURS = {"+": "green", "-": "red", "@": "cyan"}
+
+
+@click.command()
+@run_argument
+@json_option
+def diff(run: str, as_json: bool) -> None:
+    """Print what a run changed in the instructions, as a patch.
+
+    RUN is a run directory, a saved result or a saved program, as for dlpo report. The patch is a unified diff from what
+    you brought to what the run found, with a file for every predictor; it is empty if the run kept yours. Redirect it
+    into a file, or into a pull request.
+    """
+    with told_shortly():
+        result = DLPOResult.load(run)
+        found = patch(result.start_prompts, result.best_prompts)
+    if as_json:
+        click.echo(json.dumps(_as_data(result, found), indent=2))
+        return
+    if not found:
+        click.echo("The run kept your instructions.", err=True)
+    # Rich would expand tabs, and a patch is to be applied as it is.
+    click.echo(_coloured(found) if _has_colours() else found, nl=False, color=True)
+
+
+def _as_data(result: DLPOResult, found: str) -> dict[str, object]:
+    return {
+        "verdict": result.verdict,
+        "patch": found,
+        "changed": [name for name, text in result.best_prompts.items() if text != result.start_prompts[name]],
+        "start_prompts": dict(result.start_prompts),
+        "best_prompts": dict(result.best_prompts),
+        "log_dir": result.log_dir,
+    }
+
+
+def _has_colours() -> bool:
+    return console.is_terminal and not console.no_color and not console.is_dumb_terminal
+
+
+def _coloured(patch: str) -> str:
+    """A patch with lines in colour."""
+    lines = patch.split("\n")
+    return "\n".join(click.style(line, fg=_COLOURS[line[0]]) if line[:1] in _COLOURS else line for line in lines)
