@@ -1,4 +1,5 @@
 from .core.acceptance import AcceptAll, Acceptance, Bar, Greedy
+from .core.aim import Aim
 from .core.budget import Budget
 from .core.controller import step_numbers
 from .core.ending import EndedBy
@@ -21,6 +22,7 @@ from .core.task import Task
 from .core.technique import Technique
 from .core.update import Constraint, Update
 from .estimate.estimate import Estimate
+from .host.proposer import DLPOProposer
 from .host.tools import load_program
 from .presets import default_settings, paper_settings, seven_techniques, tgd_settings
 from .run.interrupt import Interrupted
@@ -41,6 +43,7 @@ from .teleprompter import DLPOTeleprompter
 __all__ = [
     "AcceptAll",
     "Acceptance",
+    "Aim",
     "Annealing",
     "Bar",
     "Budget",
@@ -50,6 +53,7 @@ __all__ = [
     "ControllerError",
     "CosineDecay",
     "DLPOError",
+    "DLPOProposer",
     "DLPOResult",
     "DLPOTeleprompter",
     "Dropout",
