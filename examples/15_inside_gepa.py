@@ -40,8 +40,5 @@ print(f"{len(proposer.ledger)} proposals, {len(log_file.read_text().splitlines()
 
 found = better.solve.signature.instructions
 print("my own sentence is still there:", start in found)
-with dspy.context(lm=simulated_lm()):
-    before, after = (
-        sum(task.metric(each, program(**each.inputs())) for each in task.testset) for program in (task.program, better)
-    )
-print(f"verdict (simulated model): {after - before:+.0f} of 100 test examples more, with {len(found.split())} words")
+before, after = (sum(task.metric(x, program(**x.inputs())) for x in task.testset) for program in (task.program, better))
+print(f"verdict (simulated model): {after - before:+.0f} of 100 test examples, with {len(found.split())} words")
