@@ -173,9 +173,9 @@ class DLPOProposer:
 
     def _rules(self, text: str, shown: Reflections, keeping: Constraint) -> tuple[Constraint, ...]:
         """What holds for all edits of a text, whatever they are limited to beside."""
-        frozen = dict.fromkeys(found for each in self.frozen for found in _held(each, text))
-        own = FreezeText(tuple(frozen), fenced(text))
-        return own, NoCopying(shown.inputs, shown.outputs), FreezeText(structure(text)), keeping
+        frozen = [found for each in self.frozen for found in _held(each, text)]
+        staying = FreezeText(tuple(dict.fromkeys([*frozen, *structure(text)])), fenced(text))
+        return staying, NoCopying(shown.inputs, shown.outputs), keeping
 
     def _warn_of_missed(self, candidate: Mapping[str, str]) -> None:
         """Warn, once, of what is to be frozen and is nowhere; GEPA would hide an error."""

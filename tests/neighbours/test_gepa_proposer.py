@@ -28,7 +28,7 @@ ADD = "ADD: A charge that came twice is a complaint."
 
 def proposed(answer, records=RECORDS, prompt=PROMPT, **settings):
     """The new text, the ledger's entry, and what the model was asked."""
-    lm = scripted_lm(answer if callable(answer) else lambda system, user: answer)
+    lm = scripted_lm(answer if callable(answer) else lambda system, user: answer)  # in whatever form it is asked
     proposer = DLPOProposer(**settings)
     with dspy.context(lm=lm):
         texts = proposer({"classify": prompt}, {"classify": records}, ["classify"])
@@ -80,7 +80,7 @@ def test_no_more_sentences_change_than_allowed():
 
 
 def test_no_text_grows_past_its_limit():
-    text, entry, [*_, (_, user)] = proposed(ADD, max_words=10)
+    text, entry, [(_, user), *_] = proposed(lambda system, user: ADD if "ADD:" in user else "", max_words=10)
     assert text == PROMPT
     assert set(reasons(entry)) == {"the prompt would grow past 10 words"}
     assert "within 10 words" in user
