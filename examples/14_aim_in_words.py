@@ -23,10 +23,9 @@ for name, given in {"without an aim": None, "with an aim": aim}.items():
     estimate = optimizer.estimate(task.program, **data)
     [writer] = [each for each in estimate.models if each.role == "prompt"]
     result = optimizer.compile(task.program, **data).detailed_results
-    proposed = [edit.text for record in result.history for edit in record.edits]
-    about_it = sum("garlic" in text.lower() for text in proposed)
+    steps = [record.index for record in result.history for edit in record.edits if "garlic" in edit.text.lower()]
     print(f"{name}: at most {writer.input_tokens.high:,} tokens to the writer, by the estimate")
-    print(f"  {about_it} of {len(proposed)} proposed edits are about garlic")
+    print(f"  a rule about garlic is first proposed in {f'step {steps[0]}' if steps else 'no step'}")
     print("  verdict (simulated model):", result.verdict)
 
 try:

@@ -27,7 +27,7 @@ optimizer = dspy.GEPA(
     reflection_lm=simulated_lm(1),
     instruction_proposer=proposer,
 )
-with contextlib.redirect_stderr(io.StringIO()):  # GEPA's bar and log
+with contextlib.redirect_stdout(io.StringIO()) as bars, contextlib.redirect_stderr(bars):  # and GEPA's log
     better = optimizer.compile(task.program, trainset=task.trainset, valset=task.valset)
 
 for number, entry in enumerate(proposer.ledger[:4]):
