@@ -5,6 +5,7 @@ import lazy_loader
 # Each name is imported when it is first used. Type checkers read the same names in `__init__.pyi`.
 _NAMES = {
     "core.acceptance": ["AcceptAll", "Acceptance", "Bar", "Greedy"],
+    "core.aim": ["Aim"],
     "core.budget": ["Budget"],
     "core.controller": ["step_numbers"],
     "core.ending": ["EndedBy"],
@@ -29,6 +30,7 @@ _NAMES = {
     "core.technique": ["Technique"],
     "core.update": ["Constraint", "Update"],
     "estimate.estimate": ["Estimate"],
+    "host.proposer": ["DLPOProposer"],
     "host.saving": ["save_program"],
     "host.tools": ["load_program"],
     "presets": ["default_settings", "paper_settings", "seven_techniques", "tgd_settings"],

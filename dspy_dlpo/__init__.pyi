@@ -1,4 +1,5 @@
 from .core.acceptance import AcceptAll, Acceptance, Bar, Greedy
+from .core.aim import Aim
 from .core.budget import Budget
 from .core.controller import step_numbers
 from .core.ending import EndedBy
@@ -23,6 +24,7 @@ from .core.task import Task
 from .core.technique import Technique
 from .core.update import Constraint, Update
 from .estimate.estimate import Estimate
+from .host.proposer import DLPOProposer
 from .host.saving import save_program
 from .host.tools import load_program
 from .presets import default_settings, paper_settings, seven_techniques, tgd_settings
@@ -44,6 +46,7 @@ from .teleprompter import DLPOTeleprompter
 __all__ = [
     "AcceptAll",
     "Acceptance",
+    "Aim",
     "Annealing",
     "Bar",
     "Budget",
@@ -53,6 +56,7 @@ __all__ = [
     "ControllerError",
     "CosineDecay",
     "DLPOError",
+    "DLPOProposer",
     "DLPOResult",
     "DLPOTeleprompter",
     "Dropout",

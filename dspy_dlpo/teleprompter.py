@@ -13,6 +13,7 @@ import dspy
 from dspy.teleprompt import Teleprompter
 
 from dspy_dlpo.core.acceptance import Acceptance
+from dspy_dlpo.core.aim import Aim, as_aim
 from dspy_dlpo.core.budget import Budget, resolve_budget
 from dspy_dlpo.core.history import Record
 from dspy_dlpo.core.judges import Judge
@@ -63,6 +64,8 @@ class DLPOTeleprompter(Teleprompter):
         frozen: Names of predictors that stay as they are, text that must survive verbatim, and regular expressions
             (``re.compile``): what they match in the instructions survives verbatim. Template holes, fenced code,
             headings and lines that give an output format do so anyway.
+        aim: What you want in words of your own, given to critic and writer as it stands: an `Aim`, or a string that is
+            its objective; 300 words at most. None adds nothing to any request.
         controller: Chooses the numbers of each step, e.g. ``tuning.OptunaController()``; None: the schedules as given.
         score_range: Lowest and highest legal score of the metric; None if unknown, and nothing stops early then.
         num_threads: Calls in parallel; ``dspy.settings.num_threads`` by default. It does not change the result.
@@ -112,6 +115,7 @@ class DLPOTeleprompter(Teleprompter):
         update: str = "all",
         parameters: Sequence[str] = INSTRUCTIONS,
         frozen: Sequence[str | re.Pattern[str]] = (),
+        aim: Aim | str | None = None,
         controller: Controller | None = None,
         score_range: tuple[float, float] | None = (0.0, 1.0),
         num_threads: int | None = None,
@@ -149,6 +153,7 @@ class DLPOTeleprompter(Teleprompter):
             on_record=on_record,
             verbose=verbose,
             review=review,
+            aim=as_aim(aim),
         )
 
     def get_params(self) -> dict[str, Any]:

@@ -263,7 +263,8 @@ class Estimator:
         batch = math.ceil((self._settings.batch_size or min(BATCH_SIZE, len(self._data.train))) / self._gradients)
         example = max((_shown(example) for example in self._data.train[:20]), key=len)
         prompt = max(self._preflight.prompts.values(), key=len) + " word" * int(self._growth(runs) / TOKENS_PER_WORD)
-        critic = {"program": "", "module": "", "current_instructions": prompt, "failures": example * batch}
+        aim = {} if self._settings.aim is None else self._settings.aim.texts
+        critic = {"program": "", "module": "", "current_instructions": prompt, "failures": example * batch, **aim}
         more = {"successes": example * RIGHT}
         answers = account_of_answers(expected_answers([as_text(each.labels()) for each in self._data.train]), [])
         if answers:
@@ -272,13 +273,13 @@ class Estimator:
             more["around"] = describe(self._student)
         said = CRITIQUE if self._asks_critic else 0
         words = "x" * (said + 150) * CHARACTERS_PER_TOKEN  # the critique, the advice of the techniques, the limits
-        writer = {"module": "", "purpose": "", "current_instructions": prompt, "advice": words, "limits": ""}
+        writer = {"module": "", "purpose": "", "current_instructions": prompt, "advice": words, "limits": "", **aim}
         seen = {"failures": example * (min(FOR_WRITER, batch) if said else batch)}
         bound = most_tokens(self._preflight.prompt_model)
         marks = dspy.ChatAdapter(use_json_adapter_fallback=False)
         asked_in = ((marks, CritiqueModule, critic), (PlainAdapter(), WriteLines, {**writer, **seen}))
         requests = [
-            (adapter, with_fields(signature, tuple(more)), {**inputs, **more})
+            (adapter, with_fields(signature, (*aim, *more)), {**inputs, **more})
             for adapter, signature, inputs in asked_in
         ]
         # Examples are left out of requests that would be longer, instructions are not.

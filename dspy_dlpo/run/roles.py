@@ -87,9 +87,11 @@ class Roles:
             judged=judged,
             high=setup.plan.high,
             seed=settings.seed,
+            aim=settings.aim,
             asks=settings.asks_critic(len(setup.predictors)),
         )
-        writer = Writer(model, modules, setup.start, settings.judging.proposals == "prompts", critic.evidence)
+        whole = settings.judging.proposals == "prompts"
+        writer = Writer(model, modules, setup.start, whole, critic.evidence, settings.aim)
         run = Run(
             plan=setup.plan,
             start=setup.start,

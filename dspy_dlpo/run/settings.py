@@ -14,8 +14,10 @@ from typing import Any
 import dspy
 
 from dspy_dlpo.core.acceptance import Acceptance
+from dspy_dlpo.core.aim import Aim
 from dspy_dlpo.core.budget import Budget
 from dspy_dlpo.core.checks import check_real
+from dspy_dlpo.core.freezing import check_frozen
 from dspy_dlpo.core.history import Record
 from dspy_dlpo.core.judges import Judge
 from dspy_dlpo.core.paths import absolute_path
@@ -60,6 +62,7 @@ class Settings:
     on_record: Callable[[Record], None] | None
     verbose: bool = True
     review: Review | None = None
+    aim: Aim | None = None
 
     def __post_init__(self) -> None:
         if self.log_dir is not None:
@@ -95,11 +98,7 @@ class Settings:
             raise ValueError(f"parameters={self.parameters!r} must hold one or more of {names}. Pass such names.")
         self._check_techniques()
         self._check_numbers()
-        if not all(isinstance(each, (str, re.Pattern)) and each for each in self.frozen):
-            raise TypeError(
-                f"frozen={self.frozen!r} must hold non-empty strings. Pass names of predictors, text, or regular "
-                "expressions made by re.compile."
-            )
+        check_frozen(self.frozen)
 
     @property
     def low_high(self) -> tuple[float, float]:
