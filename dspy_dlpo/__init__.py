@@ -20,6 +20,7 @@ _NAMES = {
     "core.history": ["History", "Record", "StepContext"],
     "core.judges": ["EditJudge", "Judge", "Judging", "WholeJudge"],
     "core.plan": ["Controller", "Stopping"],
+    "core.rates": ["Rate"],
     "core.result": ["DLPOResult"],
     "core.schedule": ["Schedule"],
     "core.space": ["search_space", "tunable", "with_params"],

@@ -14,6 +14,7 @@ from .core.errors import (
 from .core.history import History, Record, StepContext
 from .core.judges import EditJudge, Judge, Judging, WholeJudge
 from .core.plan import Controller, Stopping
+from .core.rates import Rate
 from .core.result import DLPOResult
 from .core.schedule import Schedule
 from .core.space import search_space, tunable, with_params
@@ -68,6 +69,7 @@ __all__ = [
     "ModelError",
     "Momentum",
     "ProgramError",
+    "Rate",
     "Record",
     "Regularization",
     "ResumeError",

@@ -20,6 +20,7 @@ from dspy_dlpo.core.history import Record
 from dspy_dlpo.core.judges import Judge
 from dspy_dlpo.core.paths import absolute_path
 from dspy_dlpo.core.plan import Controller, Stopping
+from dspy_dlpo.core.rates import Rates, check_rates
 from dspy_dlpo.core.technique import Technique
 from dspy_dlpo.core.turns import UPDATES
 from dspy_dlpo.host.metric import MetricAdapter
@@ -58,6 +59,7 @@ class Settings:
     log_dir: str | os.PathLike[str] | None
     on_record: Callable[[Record], None] | None
     verbose: bool = True
+    rates: Rates = None
 
     def __post_init__(self) -> None:
         if self.log_dir is not None:
@@ -68,6 +70,7 @@ class Settings:
         _check_type("judging", self.judging, Judge)
         _check_type("budget", self.budget, Budget)
         _check_type("stopping", self.stopping, Stopping)
+        check_rates(self.rates)
         if self.controller is not None:
             _check_type("controller", self.controller, Controller)
         for name in ("prompt_model", "task_model"):
