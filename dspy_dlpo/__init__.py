@@ -4,6 +4,9 @@ import lazy_loader
 
 # Each name is imported when it is first used. Type checkers read the same names in `__init__.pyi`.
 _NAMES = {
+    "appraisal.appraising": ["judge_metric"],
+    "appraisal.judge_report": ["JudgeReport"],
+    "appraisal.labels": ["HumanLabel"],
     "core.acceptance": ["AcceptAll", "Acceptance", "Bar", "Greedy"],
     "core.budget": ["Budget"],
     "core.controller": ["step_numbers"],

@@ -1,3 +1,6 @@
+from .appraisal.appraising import judge_metric
+from .appraisal.judge_report import JudgeReport
+from .appraisal.labels import HumanLabel
 from .core.acceptance import AcceptAll, Acceptance, Bar, Greedy
 from .core.budget import Budget
 from .core.controller import step_numbers
@@ -60,8 +63,10 @@ __all__ = [
     "ExponentialDecay",
     "Greedy",
     "History",
+    "HumanLabel",
     "Interrupted",
     "Judge",
+    "JudgeReport",
     "Judging",
     "LearningRate",
     "LinearDecay",
@@ -83,6 +88,7 @@ __all__ = [
     "Update",
     "WholeJudge",
     "default_settings",
+    "judge_metric",
     "load_program",
     "paper_settings",
     "search_space",

@@ -5,6 +5,7 @@ import http.server
 import json
 import logging
 import threading
+from types import SimpleNamespace
 
 import dspy
 import pytest
@@ -122,7 +123,7 @@ def busy():
 @pytest.mark.parametrize("engine", ["auto", pytest.param("litellm", marks=pytest.mark.slow)])
 def test_retry_after_is_heeded_by_dspy(busy, engine, monkeypatch):
     slept = []
-    monkeypatch.setattr("dspy.clients.execution.time.sleep", slept.append)
+    monkeypatch.setattr("dspy.clients.execution.time", SimpleNamespace(sleep=slept.append))
     base = f"http://127.0.0.1:{busy.server_address[1]}/v1"
     lm = dspy.LM("openai/m", api_base=base, api_key="none", cache=False, num_retries=3, engine=engine)
     with dspy.context(lm=lm):

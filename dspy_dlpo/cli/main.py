@@ -11,6 +11,7 @@ from dspy_dlpo.cli.demo import demo
 from dspy_dlpo.cli.doctor import doctor
 from dspy_dlpo.cli.estimate import estimate
 from dspy_dlpo.cli.failing import EXIT_CODES
+from dspy_dlpo.cli.judge import judge
 from dspy_dlpo.cli.report import report
 from dspy_dlpo.cli.serve import serve
 from dspy_dlpo.cli.tune import tune
@@ -39,6 +40,6 @@ def main() -> None:
 
 
 main.add("Optimize", demo, compile_task, tune)
-main.add("Before", doctor, estimate)
+main.add("Before", doctor, judge, estimate)
 main.add("After", report, dashboard)
 main.add("Simulation", serve)

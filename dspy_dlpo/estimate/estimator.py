@@ -117,6 +117,17 @@ class Estimator:
         """How many runs of the program each limit of the budget pays for, if it paid for nothing else; by name."""
         return self._allowed(self._settings.budget, self._counted(), math.nan)
 
+    def plain_runs(self, runs: int) -> tuple[ModelEstimate, ...]:
+        """What each model is asked in so many runs of the program as it is."""
+        found, made = [], Span(runs, runs)
+        for use in _by_model(self._counted()):
+            calls, tokens_in, tokens_out = (
+                Span(0.8 * runs * each, 1.2 * runs * each) for each in (use.calls, use.tokens_in, use.tokens_out)
+            )
+            tokens_in, tokens_out = _more(tokens_in, made, use.images), _more(tokens_out, made, use.thinking)
+            found.append(self._model("task", use.lm, calls, tokens_in, tokens_out))
+        return tuple(found)
+
     # --- one run of the program ------------------------------------------------------------------------------------
 
     def _counted(self) -> list[_Use]:
