@@ -43,8 +43,9 @@ def test_the_result_is_the_same_and_no_minute_holds_more_calls(clock, tmp_path):
 
 def test_a_run_goes_on_with_other_rates(clock, tmp_path):
     lm = simulated_lm()
-    compiled(lm, calls=50, log_dir=tmp_path)
-    assert compiled(lm, calls=60, log_dir=tmp_path, rates=Rate(requests=600)).spent["metric_calls"] > 50
+    first = compiled(lm, calls=60, log_dir=tmp_path).spent["metric_calls"]
+    assert clock.time == 0
+    assert compiled(lm, calls=120, log_dir=tmp_path, rates=Rate(requests=600)).spent["metric_calls"] > first
     assert clock.time > 0
 
 

@@ -36,7 +36,7 @@ from dspy_dlpo.run.settings import check_data
 @click.option(
     "--labels",
     type=UserPath(exists=True, dir_okay=False),
-    help="File of JSON lines with example, output and score: people's scores of outputs. The program does not run then.",
+    help="JSON lines with example, output and score: people's scores of outputs, for which the program does not run.",
 )
 @click.option("--task-model", metavar="MODEL", help="Runs the program, such as openai/gpt-4o-mini.")
 @click.option("--threads", "num_threads", type=click.IntRange(min=1), help="Calls in parallel; DSPy's own by default.")
@@ -91,7 +91,8 @@ def _estimated(
             show_estimate(said)
         console.print(f"{scorings} calls of the metric; what a model costs that it asks is not known before")
     if ask and can_ask() and not all(map(is_free, _models(task, labels, named))):
-        program = "" if said is None else f"{'an unknown sum' if said.usd is None else f'about ${said.usd.high:.2g}'} and "
+        price = "a sum that cannot be told" if said is None or said.usd is None else f"about ${said.usd.high:.2g}"
+        program = f"{price} on the program, and " if said else ""
         if not click.confirm(f"Spend {program}what {scorings} calls of the metric cost?", err=True):
             raise failing.Stopped("not started; nothing was spent. Pass --examples to spend less.")
 

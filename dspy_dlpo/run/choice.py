@@ -17,6 +17,7 @@ from dspy_dlpo.core.result import Comparison
 from dspy_dlpo.core.runs import RunCache
 from dspy_dlpo.host.evaluation import EvaluateCallbacks
 from dspy_dlpo.run import selection
+from dspy_dlpo.run.lengths import Pair
 from dspy_dlpo.run.setup import Setup
 
 
@@ -28,11 +29,13 @@ class Chosen:
         prompts: The prompts to return.
         comparison: How they were compared.
         uncompared: Why they were not, in words; empty if they were, or nothing was to be compared.
+        pairs: The first runs of the user's own prompts and of these, by example, where both were made.
     """
 
     prompts: Prompts
     comparison: Comparison = Comparison()
     uncompared: str = ""
+    pairs: Sequence[Pair] = ()
 
 
 class Selection:
@@ -91,7 +94,9 @@ class Selection:
             why = str(failures[0]) if failures else "the budget did not pay for it"
             return Chosen(self.best_judged(candidates), uncompared=why)
         chosen, comparison = selection.choose(scored, setup.settings.seed)
-        return Chosen(chosen or setup.start, comparison)
+        best = chosen or setup.start
+        made = [(runs.rows(setup.start, x), runs.rows(best, x)) for x in examples]
+        return Chosen(best, comparison, pairs=[(a[0], b[0]) for a, b in made if a and b])
 
     def _val_examples(self) -> list[int]:
         """The held-out examples that the budget allows to compare on, drawn at random."""
