@@ -126,7 +126,8 @@ class _Appraisal:
                 try:
                     return example, call(self._program, example.inputs())
                 except Exception as error:  # noqa: BLE001 - one example may fail; the error is told if all do
-                    return self._failed(behind(error, scope.error, scope.handled), "task model")
+                    self._note(behind(error, scope.error, scope.handled), "task model")
+                    return None
 
         return in_threads(run, examples, self._num_threads)
 
@@ -143,11 +144,17 @@ class _Appraisal:
                 try:
                     return self._metric(*pair).score
                 except Exception as error:  # noqa: BLE001 - one output may fail; the error is told if all do
-                    return self._failed(behind(error, scope.error, scope.handled), "model that the metric asks")
+                    self._note(behind(error, scope.error, scope.handled), "model that the metric asks")
+                    return None
 
         return in_threads(score, pairs, self._num_threads)
 
-    def _failed(self, error: Exception, asked: str) -> None:
+    def _note(self, error: Exception, asked: str) -> None:
+        """Keep what failed.
+
+        Raises:
+            ModelError: If the model will never answer.
+        """
         self.error = f"{type(error).__name__}: {one_line(Redactor().error(error))}"
         if is_permanent(error):
             raise ModelError(f"The {asked} cannot be used: {self.error}") from Redactor().cause(error)

@@ -26,7 +26,7 @@ def length_remark(pairs: Sequence[Pair]) -> str:
     scored = [(a, b, gain) for a, b, gain in scored if a.outputs and b.outputs]
     if not scored:
         return ""
-    before, after = ([_words(pair[side]) for pair in scored] for side in (0, 1))
+    before, after = [_words(row) for row, _, _ in scored], [_words(row) for _, row, _ in scored]
     gains = [gain for _, _, gain in scored]
     longer = rank_correlation([b - a for a, b in zip(before, after, strict=True)], gains)
     if longer is None or longer.interval[0] <= 0 or fmean(after) <= fmean(before) or fmean(gains) <= 0:
