@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 from typing import Any
@@ -114,15 +115,24 @@ def _models(task: Task, labels: Any, named: dict[str, Any]) -> list[Any]:
 
 
 def _models_of_metric(metric: Any) -> list[Any]:
-    """The models that a metric holds or names, and the general one: whether it asks that does not show."""
-    try:
-        names = inspect.getclosurevars(inspect.unwrap(metric))
-        held = [metric, *names.nonlocals.values(), *names.globals.values()]
-    except TypeError:  # no function
-        held = [metric]
-    modules = [each for each in held if isinstance(each, dspy.Module)]
-    own = [each for each in held if isinstance(each, dspy.BaseLM)]
-    return [*own, *(lm for module in modules for lm in models_of(module)), dspy.settings.lm]
+    """The models that a metric names, in the functions of its module too, and the general one, which it may ask."""
+    home = getattr(metric, "__module__", None)
+    models, todo, seen = [dspy.settings.lm], [metric, *vars(metric).values()], set[int]()
+    while todo:
+        each = todo.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        if isinstance(each, dspy.BaseLM):
+            models.append(each)
+        elif isinstance(each, dspy.Module):
+            models += models_of(each)
+        elif isinstance(each, functools.partial):
+            todo += [each.func, *each.args, *each.keywords.values()]
+        elif (inspect.isfunction(each) or inspect.ismethod(each)) and (each is metric or each.__module__ == home):
+            names = inspect.getclosurevars(inspect.unwrap(each))
+            todo += [*names.nonlocals.values(), *names.globals.values()]
+    return models
 
 
 def _tell(report: JudgeReport, simulated: bool, quiet: bool, as_json: bool) -> None:

@@ -14,6 +14,8 @@ from dspy_dlpo.host.threads import Heartbeat
 CHARACTERS_PER_TOKEN = 4
 # Seconds that are not waited for: a sum of floats may miss its end by less.
 NOTHING = 1e-6
+# Seconds between signs of life: another call of the same run that ends meanwhile sets the silence back to its own end.
+BEAT = 1.0
 
 
 class Clock:
@@ -36,7 +38,8 @@ class Pacing:
     waits holds a place: a call that a cache answered gives its share back to whoever waits next.
 
     What a call takes is known only when it has ended. Until then it is taken to be what the model's calls took in the
-    mean, at first what the text of the request is long; the difference moves the next start.
+    mean, at first what the text of the request is long; the difference moves the next start. A wait holds its thread,
+    so other calls of the same event loop are heard of after it.
 
     Args:
         rates: One for all models, each by itself, or by name.
@@ -57,13 +60,13 @@ class Pacing:
         with self._changed:
             while (wait := lane.next_start - self._clock.now()) > NOTHING:
                 heartbeat.beat(after=wait)
-                self._clock.wait(self._changed, wait)
+                self._clock.wait(self._changed, min(wait, BEAT))
             self._open[call_id] = lane, lane.take(self._clock.now(), inputs)
         heartbeat.beat()
 
     def used(self, call_id: str, tokens: int) -> None:
         """A call took so many tokens."""
-        self._settle(call_id, lambda lane, taken: lane.correct(taken, {**taken, "tokens": float(tokens)}))
+        self._settle(call_id, lambda lane, taken: lane.learn(taken, tokens))
 
     def cached(self, call_id: str) -> None:
         """A call was answered by a cache: it took nothing."""
@@ -71,8 +74,8 @@ class Pacing:
 
     def failed(self, call_id: str, error: Exception) -> None:
         """A call failed, after all of DSPy's retries; its model is left alone for as long as it asked to be."""
-        wait = getattr(error, "retry_after", None) or 0.0
-        self._settle(call_id, lambda lane, taken: lane.hold(self._clock.now() + wait))
+        until = self._clock.now() + (getattr(error, "retry_after", None) or 0.0)
+        self._settle(call_id, lambda lane, taken: lane.fail(taken, until))
 
     def _settle(self, call_id: str, change: Any) -> None:
         with self._changed:
@@ -112,17 +115,21 @@ class _Lane:
             self._free_at[name] = max(now, self._free_at[name]) + taken[name] * seconds
         return taken
 
+    def learn(self, taken: Mapping[str, float], tokens: float) -> None:
+        """A call has used so many tokens."""
+        self._known += 1
+        self._mean += (tokens - self._mean) / self._known
+        self.correct(taken, {**taken, "tokens": tokens})
+
+    def fail(self, taken: Mapping[str, float], until: float) -> None:
+        """A call has failed: it was a request, and the next waits until then."""
+        self.correct(taken, {**taken, "tokens": 0.0})
+        self._free_at = {name: max(free, until) for name, free in self._free_at.items()}
+
     def correct(self, taken: Mapping[str, float], used: Mapping[str, float]) -> None:
         """A call has used something else than it was taken to."""
-        if used["requests"]:
-            self._known += 1
-            self._mean += (used["tokens"] - self._mean) / self._known
         for name, seconds in self._seconds.items():
             self._free_at[name] += (used[name] - taken[name]) * seconds
-
-    def hold(self, until: float) -> None:
-        """No call begins before then."""
-        self._free_at = {name: max(free, until) for name, free in self._free_at.items()}
 
 
 def _characters(inputs: Mapping[str, Any]) -> int:

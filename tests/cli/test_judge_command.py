@@ -21,8 +21,10 @@ def module(here):
     with open(here / "my_module.py", "a") as file:
         file.write(
             "\nJUDGE = dspy.LM('openai/gpt-4o')\n"
+            "def helper():\n"
+            "    return JUDGE\n"
             "def asks(gold, pred, trace=None):\n"
-            "    return 0.0 if JUDGE is None else 1.0\n"
+            "    return 0.0 if helper() is None else 1.0\n"
             "paid = Task(known.program, asks, *sets)\n"
         )
     (here / "labels.jsonl").write_text("\n".join(map(json.dumps, LABELS)))
