@@ -117,7 +117,7 @@ def _models(task: Task, labels: Any, named: dict[str, Any]) -> list[Any]:
 def _models_of_metric(metric: Any) -> list[Any]:
     """The models that a metric names, in the functions of its module too, and the general one, which it may ask."""
     home = getattr(metric, "__module__", None)
-    models, todo, seen = [dspy.settings.lm], [metric, *vars(metric).values()], set[int]()
+    models, todo, seen = [dspy.settings.lm], [metric, *getattr(metric, "__dict__", {}).values()], set[int]()
     while todo:
         each = todo.pop()
         if id(each) in seen:
