@@ -1,5 +1,6 @@
 """Calls wait for the rates of their models, and for nothing else; the clock is a fake one, so no test waits."""
 
+import asyncio
 import time
 from types import SimpleNamespace
 
@@ -16,7 +17,9 @@ from dspy_dlpo.core.rates import check_rates
 from dspy_dlpo.host import threads
 from dspy_dlpo.host.meter import Meter
 from dspy_dlpo.host.pacing import Pacing
+from dspy_dlpo.host.program import call
 from dspy_dlpo.host.threads import Heartbeat
+from dspy_dlpo.simulation import engine_of, simulated_lm
 
 
 class Caller:
@@ -144,6 +147,23 @@ def test_the_calls_of_a_program_wait_however_the_meter_listens(everywhere):
             predict(question=str(number))
     assert clock.time == pytest.approx(4)
     assert meter.totals()["task"]["calls"] == 5
+
+
+def test_the_calls_of_an_async_program_wait_too():
+    class Twice(dspy.Module):
+        def __init__(self):
+            super().__init__()
+            self.solve = dspy.Predict("question -> answer")
+
+        async def aforward(self, question):
+            return (await asyncio.gather(*[self.solve.acall(question=f"{question} {i}") for i in range(3)]))[0]
+
+    clock, lm = FakeClock(), simulated_lm()
+    meter = Meter(pacing=Pacing(Rate(requests=60), clock))
+    with meter.run("task", lm=lm, trace=[]):
+        call(Twice(), {"question": "how many?"})
+    assert engine_of(lm).calls >= 3
+    assert clock.time == pytest.approx(engine_of(lm).calls - 1)
 
 
 def test_tokens_are_those_that_the_model_reports():
