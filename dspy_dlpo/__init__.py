@@ -4,6 +4,9 @@ import lazy_loader
 
 # Each name is imported when it is first used. Type checkers read the same names in `__init__.pyi`.
 _NAMES = {
+    "appraisal.appraising": ["judge_metric"],
+    "appraisal.judge_report": ["JudgeReport"],
+    "appraisal.labels": ["HumanLabel"],
     "core.acceptance": ["AcceptAll", "Acceptance", "Bar", "Greedy"],
     "core.aim": ["Aim"],
     "core.budget": ["Budget"],
@@ -22,6 +25,7 @@ _NAMES = {
     "core.history": ["History", "Record", "StepContext"],
     "core.judges": ["EditJudge", "Judge", "Judging", "WholeJudge"],
     "core.plan": ["Controller", "Stopping"],
+    "core.rates": ["Rate"],
     "core.result": ["DLPOResult"],
     "core.review": ["Review", "Suggestion"],
     "core.schedule": ["Schedule"],

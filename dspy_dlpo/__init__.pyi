@@ -1,3 +1,6 @@
+from .appraisal.appraising import judge_metric
+from .appraisal.judge_report import JudgeReport
+from .appraisal.labels import HumanLabel
 from .core.acceptance import AcceptAll, Acceptance, Bar, Greedy
 from .core.aim import Aim
 from .core.budget import Budget
@@ -16,6 +19,7 @@ from .core.errors import (
 from .core.history import History, Record, StepContext
 from .core.judges import EditJudge, Judge, Judging, WholeJudge
 from .core.plan import Controller, Stopping
+from .core.rates import Rate
 from .core.result import DLPOResult
 from .core.review import Review, Suggestion
 from .core.schedule import Schedule
@@ -66,8 +70,10 @@ __all__ = [
     "ExponentialDecay",
     "Greedy",
     "History",
+    "HumanLabel",
     "Interrupted",
     "Judge",
+    "JudgeReport",
     "Judging",
     "LearningRate",
     "LinearDecay",
@@ -75,6 +81,7 @@ __all__ = [
     "ModelError",
     "Momentum",
     "ProgramError",
+    "Rate",
     "Record",
     "Regularization",
     "ResumeError",
@@ -91,6 +98,7 @@ __all__ = [
     "Update",
     "WholeJudge",
     "default_settings",
+    "judge_metric",
     "load_program",
     "paper_settings",
     "save_program",

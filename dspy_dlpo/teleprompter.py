@@ -18,6 +18,7 @@ from dspy_dlpo.core.budget import Budget, resolve_budget
 from dspy_dlpo.core.history import Record
 from dspy_dlpo.core.judges import Judge
 from dspy_dlpo.core.plan import Controller, Stopping
+from dspy_dlpo.core.rates import Rates
 from dspy_dlpo.core.review import Review
 from dspy_dlpo.core.technique import Technique
 from dspy_dlpo.estimate.estimate import Estimate
@@ -72,6 +73,9 @@ class DLPOTeleprompter(Teleprompter):
         call_timeout: Seconds after which a run of the program, or a request to the prompt model, is abandoned if
             nothing has happened in it: no call of a language model began or ended. It counts as lost in transport.
             None leaves that to the models' own time-outs.
+        rates: Requests and tokens a minute that models may be asked: a `Rate` for each model by itself, or a dict of
+            them by the names of models, such as ``{"openai/gpt-4o": Rate(requests=500, tokens=30_000)}``. Calls wait,
+            which changes no result and is no silence for `call_timeout`. None: no call waits.
         seed: Seed of all chance, a whole number.
         log_dir: Directory for the run's records, private to you, with ``~`` and the working directory of now; None for
             none. The same call with the same directory
@@ -125,6 +129,7 @@ class DLPOTeleprompter(Teleprompter):
         on_record: Callable[[Record], None] | None = None,
         verbose: bool = True,
         review: Review | None = None,
+        rates: Rates = None,
     ) -> None:
         super().__init__()
         defaults = default_settings()
@@ -154,6 +159,7 @@ class DLPOTeleprompter(Teleprompter):
             verbose=verbose,
             review=review,
             aim=as_aim(aim),
+            rates=rates,
         )
 
     def get_params(self) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import Any
 import dspy
 
 from dspy_dlpo.core.budget import Budget
+from dspy_dlpo.core.rates import Rate, rate_of
 from dspy_dlpo.estimate.estimate import Estimate, ModelEstimate, Span
 from dspy_dlpo.estimate.hidden_tokens import hidden_notes, image_tokens, thinking_tokens
 from dspy_dlpo.host.adapters import PlainAdapter
@@ -107,12 +108,25 @@ class Estimator:
         runs = self._runs(uses, seconds)
         task = [self._task(use, runs) for use in _by_model(uses)]
         notes = [*map(_sentence, self._data.notes), *self._hidden(uses, probes), *([] if probes else self._warnings())]
-        notes += self._preflight.without_room()
-        return Estimate(runs, (*task, self._prompt(runs.high)), min(probes, len(self._data.train)), tuple(notes))
+        notes += [*self._preflight.without_room(), *self._preflight.unknown_rates()]
+        models = (*task, self._prompt(runs.high))
+        time_taken = self._time(models, runs, seconds)
+        return Estimate(runs, models, min(probes, len(self._data.train)), tuple(notes), time_taken)
 
     def allowed(self) -> dict[str, float]:
         """How many runs of the program each limit of the budget pays for, if it paid for nothing else; by name."""
         return self._allowed(self._settings.budget, self._counted(), math.nan)
+
+    def plain_runs(self, runs: int) -> tuple[ModelEstimate, ...]:
+        """What each model is asked in so many runs of the program as it is."""
+        found, made = [], Span(runs, runs)
+        for use in _by_model(self._counted()):
+            calls, tokens_in, tokens_out = (
+                Span(0.8 * runs * each, 1.2 * runs * each) for each in (use.calls, use.tokens_in, use.tokens_out)
+            )
+            tokens_in, tokens_out = _more(tokens_in, made, use.images), _more(tokens_out, made, use.thinking)
+            found.append(self._model("task", use.lm, calls, tokens_in, tokens_out))
+        return tuple(found)
 
     # --- one run of the program ------------------------------------------------------------------------------------
 
@@ -209,9 +223,39 @@ class Estimator:
             "lm_calls": sum(use.calls for use in uses),
             "tokens": tokens,
             "usd": math.nan if None in costs else math.fsum(cost or 0.0 for cost in costs),
-            "seconds": seconds / self._settings.threads,
+            "seconds": self._seconds_a_run(uses, seconds),
         }
         return {name: limit / each[name] for name, limit in budget.limits.items() if each[name] > 0}
+
+    def _seconds_a_run(self, uses: Sequence[_Use], seconds: float) -> float:
+        """Seconds between the ends of two runs: as measured, and no less than the rates allow; NaN if neither says."""
+        paced = [60 * rate.minutes(calls, tokens) for rate, calls, tokens in self._paced(uses)]
+        return max((each for each in (seconds / self._settings.threads, *paced) if each == each), default=math.nan)
+
+    def _paced(self, asked: Sequence[_Use]) -> list[tuple[Rate, float, float]]:
+        """Each rate with the calls and tokens that are charged to it; models of one name share it."""
+        by_name: dict[str, list[_Use]] = {}
+        for use in asked:
+            by_name.setdefault(str(getattr(use.lm, "model", "")), []).append(use)
+        return [
+            (rate, sum(use.calls for use in group), sum(use.tokens_in + use.tokens_out for use in group))
+            for name, group in by_name.items()
+            if (rate := rate_of(self._settings.rates, name)) is not None
+        ]
+
+    def _time(self, models: Sequence[ModelEstimate], runs: Span, seconds: float) -> Span | None:
+        """Seconds that the run takes where rates slow it: each end as if all calls of that end waited for them."""
+        if not self._settings.rates:
+            return None
+        ends = []
+        for end in ("low", "high"):
+            asked = [
+                _Use(each, *(getattr(span, end) for span in (each.calls, each.input_tokens, each.output_tokens)))
+                for each in models
+            ]
+            measured = 0.0 if math.isnan(seconds) else getattr(runs, end) * seconds / self._settings.threads
+            ends.append(max([measured, *(60 * rate.minutes(*used) for rate, *used in self._paced(asked))]))
+        return Span(*ends)
 
     def _task(self, use: _Use, runs: Span) -> ModelEstimate:
         grown = [self._growth(runs.high, share) * use.calls for share in GROWTH_RANGE]

@@ -18,6 +18,7 @@ from dspy_dlpo.core.result import Comparison
 from dspy_dlpo.core.runs import RunCache
 from dspy_dlpo.host.evaluation import EvaluateCallbacks
 from dspy_dlpo.run import selection
+from dspy_dlpo.run.lengths import Pair
 from dspy_dlpo.run.setup import Setup
 
 
@@ -29,11 +30,13 @@ class Chosen:
         prompts: The prompts to return.
         comparison: How they were compared.
         uncompared: Why they were not, in words; empty if they were, or nothing was to be compared.
+        pairs: The first runs of the user's own prompts and of these, by example, where both were made.
     """
 
     prompts: Prompts
     comparison: Comparison = Comparison()
     uncompared: str = ""
+    pairs: Sequence[Pair] = ()
 
 
 class Selection:
@@ -94,7 +97,7 @@ class Selection:
             why = str(failure) if failure else "the budget did not pay for it"
             return Chosen(self.best_judged(candidates), uncompared=why)
         chosen, comparison = selection.choose(scored, self._setup.settings.seed)
-        return Chosen(chosen or self._setup.start, comparison)
+        return self._chosen(chosen or self._setup.start, comparison, examples)
 
     def compared_anew(self, prompts: Prompts) -> Chosen:
         """The claim for what a person has left of the chosen prompts; the user's own where it is no better.
@@ -108,7 +111,7 @@ class Selection:
         if all(each.prompts != prompts for each in scored):
             return Chosen(setup.start, uncompared="the budget did not pay for comparing what the review has left")
         chosen, comparison = selection.choose(scored, setup.settings.seed, wanted=prompts)
-        return Chosen(chosen or setup.start, comparison)
+        return self._chosen(chosen or setup.start, comparison, examples)
 
     def _scored(self, candidates: Sequence[Prompts], examples: Sequence[int]) -> tuple[list[Scored], DLPOError | None]:
         """The user's prompts and candidates on held-out examples, and what failed for good: that ends the run."""
@@ -119,6 +122,11 @@ class Selection:
         if failures:  # how the steps ended is in the log already: a later call selects anew
             self._run.ended, self._run.error = Ending(FAILURES[type(failures[0])], str(failures[0])), failures[0]
         return scored, failures[0] if failures else None
+
+    def _chosen(self, prompts: Prompts, comparison: Comparison, examples: Sequence[int]) -> Chosen:
+        start, runs = self._setup.start, self._held_out
+        made = [(runs.rows(start, x), runs.rows(prompts, x)) for x in examples]
+        return Chosen(prompts, comparison, pairs=[(a[0], b[0]) for a, b in made if a and b])
 
     def _val_examples(self) -> list[int]:
         """The held-out examples that the budget allows to compare on, drawn at random."""

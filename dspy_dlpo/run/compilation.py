@@ -18,6 +18,7 @@ from dspy_dlpo.core.opening import open_log
 from dspy_dlpo.core.review import ReviewTime
 from dspy_dlpo.core.storage import RunDirectory
 from dspy_dlpo.host.meter import Meter
+from dspy_dlpo.host.pacing import Pacing
 from dspy_dlpo.host.prices import Prices
 from dspy_dlpo.run.choice import Chosen, Selection
 from dspy_dlpo.run.delivery import Delivery
@@ -64,7 +65,8 @@ class Compilation:
     def _wire(self) -> None:
         setup, settings = self._setup, self._setup.settings
         self._log = log = self._opened_log()
-        self._meter = Meter(Prices(settings.budget.prices), lambda: log.state.before)
+        pacing = Pacing(settings.rates) if settings.rates else None
+        self._meter = Meter(Prices(settings.budget.prices), lambda: log.state.before, pacing)
         expenses = Expenses(log, self._meter)
         finalists, examples = planned_selection(settings, setup.data)
         account = Account(
@@ -101,7 +103,8 @@ class Compilation:
         result, on_record = None, self._setup.settings.on_record
         try:
             with self._shown(), written_in(self._setup.languages), self._signals.watching():
-                for sentence in self._setup.preflight.without_room():
+                preflight = self._setup.preflight
+                for sentence in (*preflight.without_room(), *preflight.unknown_rates()):
                     logger.warning("%s", sentence)
                 with self._meter.listening.attached(self._setup.preflight.task_models):
                     chosen = self._ran()

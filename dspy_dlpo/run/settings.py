@@ -22,6 +22,7 @@ from dspy_dlpo.core.history import Record
 from dspy_dlpo.core.judges import Judge
 from dspy_dlpo.core.paths import absolute_path
 from dspy_dlpo.core.plan import Controller, Stopping
+from dspy_dlpo.core.rates import Rates, check_rates
 from dspy_dlpo.core.review import Review, ReviewTime
 from dspy_dlpo.core.technique import Technique
 from dspy_dlpo.core.turns import UPDATES
@@ -63,6 +64,7 @@ class Settings:
     verbose: bool = True
     review: Review | None = None
     aim: Aim | None = None
+    rates: Rates = None
 
     def __post_init__(self) -> None:
         if self.log_dir is not None:
@@ -75,6 +77,7 @@ class Settings:
         _check_type("stopping", self.stopping, Stopping)
         if self.review is not None:
             _check_type("review", self.review, Review)
+        check_rates(self.rates)
         if self.controller is not None:
             _check_type("controller", self.controller, Controller)
         for name in ("prompt_model", "task_model"):
