@@ -24,6 +24,7 @@ from .estimate.estimate import Estimate
 from .host.tools import load_program
 from .presets import default_settings, paper_settings, seven_techniques, tgd_settings
 from .run.interrupt import Interrupted
+from .run.steps import Steps
 from .techniques import (
     Annealing,
     Contrastive,
@@ -75,6 +76,7 @@ __all__ = [
     "Schedule",
     "StepContext",
     "StepDecay",
+    "Steps",
     "Stopping",
     "Task",
     "Technique",
