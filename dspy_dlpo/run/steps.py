@@ -53,7 +53,7 @@ class Steps(Iterator[Record], AsyncIterator[Record]):
         return record
 
     def close(self) -> None:
-        """End the steps, unless they have ended: the best so far is chosen, pruned and compared, for what is set aside."""
+        """End the steps, unless they have ended: the best so far is compared, for what was set aside for that."""
         self._compilation.end()
         for _ in self:
             pass
