@@ -21,6 +21,8 @@ SHOWN = {
     "04_feedback_metric": "the metric said of one run: Wrong. The expected answer is",
     "07_resume": "the same program as without the cut: True",
     "11_track_in_mlflow": "files: best_model.json",
+    "18_async": "cancelled: True after",
+    "19_step_by_step": "ended: no further step was asked for",
 }
 EXTRAS = {"10_tune_the_settings": "optuna", "11_track_in_mlflow": "mlflow"}
 
