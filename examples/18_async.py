@@ -1,7 +1,7 @@
 """Async: await a run where an event loop runs already, cancel it, and go on with it later.
 
-What is async in the program or the metric runs on your own loop, so a client that was opened there serves it. Everything
-runs offline on a simulated language model.
+What is async in the program or the metric runs on your own loop, so a client that was opened there serves it.
+Everything runs offline on a simulated language model.
 """
 
 import asyncio
