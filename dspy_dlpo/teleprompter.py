@@ -245,6 +245,8 @@ class DLPOTeleprompter(Teleprompter):
     ) -> Steps:
         """Do what `compile` does, one record at a time, as far as the caller asks for the next.
 
+        DSPy's callbacks of a compile hear nothing of it.
+
         Args:
             student: As for `compile`.
             trainset: As for `compile`.

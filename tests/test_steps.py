@@ -11,6 +11,7 @@ from event_logs import events
 from optimizing import CALLS, TASK, Canceller, Optimizing, assert_same, exact
 from scripted import scripted_lm
 from test_resume import story
+from waiting import PATIENCE, wait_until
 
 from dspy_dlpo import Budget, DLPOError, DLPOTeleprompter, EndedBy, ModelError
 from dspy_dlpo.core.storage import read_state
@@ -58,7 +59,7 @@ def test_between_two_records_nothing_is_sent_and_nothing_is_in_force():
     for record in steps_of(run):
         asked = run.asked
         assert record.kind == "prune" or asked[0] == record.cost
-        assert not [each for each in threading.enumerate() if each.name.startswith("dlpo")]
+        wait_until(lambda: all(not each.name.startswith("dlpo") for each in threading.enumerate()), "the threads' end")
         assert signal.getsignal(signal.SIGINT) is handler
         assert run.task.callbacks == callbacks
         assert run.asked == asked
@@ -150,7 +151,7 @@ def test_async_for_gives_the_same_while_the_loop_goes_on(whole):
     going = threading.Event()
 
     def metric(gold, pred, trace=None):
-        assert going.wait(500), "the loop stands still"
+        assert going.wait(PATIENCE), "the loop stands still"
         return exact(gold, pred)
 
     async def main():

@@ -9,7 +9,7 @@ others. Where the caller awaits the run himself, his own loop runs what is async
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
@@ -52,7 +52,7 @@ class Loops:
         while self._idle:
             loop = self._idle.pop()
             if self._outer is None:
-                _close(loop)
+                _where_no_loop_runs(_close, loop)
             else:
                 self._outer._give_back(loop)
 
@@ -123,11 +123,18 @@ def loop_runs() -> bool:
 
 def run_on_loop(work: Coroutine[Any, Any, Any]) -> Any:
     """Run a coroutine to its end under the caller's context: on the caller's own loop, or on one that is kept."""
-    if loop_runs():  # as in a notebook: this thread cannot wait for it
-        with ThreadPoolExecutor(1) as pool:
-            return pool.submit(copy_context().run, _run_here, work).result()
     callers = CALLERS_LOOP.get()
-    return _run_here(work) if callers is None else callers.run(work)
+    if callers is None or loop_runs():
+        return _where_no_loop_runs(_run_here, work)
+    return callers.run(work)
+
+
+def _where_no_loop_runs(function: Callable[[Any], Any], argument: Any) -> Any:
+    """What a function gives in this thread, or in another if a loop runs here, as in a notebook."""
+    if not loop_runs():
+        return function(argument)
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(copy_context().run, function, argument).result()
 
 
 def _run_here(work: Coroutine[Any, Any, Any]) -> Any:
