@@ -232,9 +232,7 @@ class DLPOTeleprompter(Teleprompter):
         """
         from dspy_dlpo.run.background import in_background
 
-        return await in_background(
-            lambda: self.compile(student, trainset=trainset, teacher=teacher, valset=valset)  # type: ignore[no-any-return]
-        )
+        return await in_background(lambda: self.compile(student, trainset=trainset, teacher=teacher, valset=valset))
 
     def steps(
         self,

@@ -41,7 +41,7 @@ async def in_background(work: Callable[[], Result], context: Context | None = No
         except BaseException as error:  # noqa: BLE001 - handed to the caller, who raises it
             outcome = None, error
         with suppress(RuntimeError):  # the loop is closed: nobody waits
-            loop.call_soon_threadsafe(lambda: done.cancelled() or done.set_result(outcome))
+            loop.call_soon_threadsafe(done.set_result, outcome)
 
     # A daemon of its own: a pool would be waited for at the end of the process, and of the loop.
     threading.Thread(target=do, name="dlpo-run", daemon=True).start()
