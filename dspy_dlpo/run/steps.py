@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from contextvars import copy_context
 
 import dspy
@@ -46,8 +48,15 @@ class Steps(Iterator[Record], AsyncIterator[Record]):
 
         Raises:
             StopAsyncIteration: When the run has ended.
+            asyncio.CancelledError: If the task is cancelled. This object is of no use then; the same call with the same
+                `log_dir` goes on.
         """
-        record = await in_background(lambda: next(self._records, None), self._context)
+        try:
+            record = await in_background(lambda: next(self._records, None), self._context)
+        except asyncio.CancelledError:
+            with suppress(ValueError):  # it is at work still, after a second `cancel()`, and ends by itself
+                self._records.close()  # even if the record was made before it heard of that
+            raise
         if record is None:
             raise StopAsyncIteration
         return record
@@ -69,11 +78,11 @@ class Steps(Iterator[Record], AsyncIterator[Record]):
         """The program with the best instructions, as `DLPOTeleprompter.compile` returns it; ends the steps first.
 
         Raises:
-            DLPOError: If an error has ended the run before.
+            DLPOError: If an error has ended the run before, or it was cancelled.
         """
         self.close()
         if self._compilation.program is None:
-            raise DLPOError("The run ended by an error and has no program. The same call with its log_dir goes on.")
+            raise DLPOError("The run was cut short and has no program. The same call with its log_dir goes on.")
         return self._compilation.program
 
     @property
