@@ -17,7 +17,7 @@ steps = optimizer.steps(task.program, trainset=task.trainset, valset=task.valset
 for record in steps:
     judged = "-" if record.score is None else f"{record.score:.2f}"
     print(f"{record.kind} {record.index}: judged {judged}, {'kept' if record.accepted else 'not kept'}")
-    if record.cost > 200:
+    if record.cost > 80:
         print("enough: the best so far is compared on the valset")
         break
 
