@@ -39,6 +39,7 @@ _NAMES = {
     "host.tools": ["load_program"],
     "presets": ["default_settings", "paper_settings", "seven_techniques", "tgd_settings"],
     "run.interrupt": ["Interrupted"],
+    "run.steps": ["Steps"],
     "techniques": [
         "Annealing",
         "Contrastive",

@@ -33,6 +33,7 @@ from .host.saving import save_program
 from .host.tools import load_program
 from .presets import default_settings, paper_settings, seven_techniques, tgd_settings
 from .run.interrupt import Interrupted
+from .run.steps import Steps
 from .techniques import (
     Annealing,
     Contrastive,
@@ -91,6 +92,7 @@ __all__ = [
     "Schedule",
     "StepContext",
     "StepDecay",
+    "Steps",
     "Stopping",
     "Suggestion",
     "Task",

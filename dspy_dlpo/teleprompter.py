@@ -7,7 +7,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dspy
 from dspy.teleprompt import Teleprompter
@@ -25,6 +25,10 @@ from dspy_dlpo.estimate.estimate import Estimate
 from dspy_dlpo.host.parameters import INSTRUCTIONS
 from dspy_dlpo.presets import default_settings
 from dspy_dlpo.run.settings import Settings, check_data
+
+if TYPE_CHECKING:
+    from dspy_dlpo.run.compilation import Compilation
+    from dspy_dlpo.run.steps import Steps
 
 logger = logging.getLogger(__name__)
 
@@ -210,6 +214,74 @@ class DLPOTeleprompter(Teleprompter):
         with the same `log_dir` goes on. Where something better was found by then it is returned, with a warning and a
         word behind the verdict.
         """
+        if teacher:
+            logger.warning("teacher= is not used by this optimizer")
+        return self._compilation(student, trainset, valset).run()
+
+    async def acompile(
+        self,
+        student: dspy.Module,
+        *,
+        trainset: Sequence[dspy.Example],
+        teacher: Any = None,
+        valset: Sequence[dspy.Example] | None = None,
+    ) -> dspy.Module:
+        """Do what `compile` does, while the event loop goes on.
+
+        The run has a thread of its own, under the caller's DSPy settings and context variables. What is async in it,
+        the program, its tools or the metric, runs on the caller's event loop, so that clients that were opened there
+        serve it; `compile` keeps one loop for each of its `num_threads` workers instead.
+
+        Args:
+            student: As for `compile`.
+            trainset: As for `compile`.
+            teacher: As for `compile`.
+            valset: As for `compile`.
+
+        Returns:
+            The program that `compile` would return.
+
+        Raises:
+            asyncio.CancelledError: If the task is cancelled, by ``asyncio.timeout`` for example. Nothing further is
+                sent, what is in flight is finished and written down, nothing is chosen, and the same call with the same
+                `log_dir` goes on from there. To cancel once more ends the wait for what is in flight.
+            DLPOError: What else `compile` raises.
+        """
+        from dspy_dlpo.run.background import in_background
+
+        return await in_background(lambda: self.compile(student, trainset=trainset, teacher=teacher, valset=valset))
+
+    def steps(
+        self,
+        student: dspy.Module,
+        *,
+        trainset: Sequence[dspy.Example],
+        valset: Sequence[dspy.Example] | None = None,
+    ) -> Steps:
+        """Do what `compile` does, one record at a time, as far as the caller asks for the next.
+
+        DSPy's callbacks of a compile hear nothing of it.
+
+        Args:
+            student: As for `compile`.
+            trainset: As for `compile`.
+            valset: As for `compile`.
+
+        Returns:
+            An iterator of every `Record` that `compile` would make, for ``for`` and ``async for``; its ``program`` is
+            the one that `compile` would return. To ask for that earlier ends the run with the best so far.
+
+        Raises:
+            DLPOError: What `compile` raises before it spends anything; the rest is raised where it happens.
+        """
+        from dspy_dlpo.run.steps import Steps
+
+        return Steps(self._compilation(student, trainset, valset))
+
+    def _compilation(
+        self, student: dspy.Module, trainset: Sequence[dspy.Example], valset: Sequence[dspy.Example] | None
+    ) -> Compilation:
+        """A run, checked, of which nothing is made yet."""
         # What only a run needs is imported for it.
         from dspy_dlpo.estimate.least_budget import check_budget
         from dspy_dlpo.run.compilation import Compilation
@@ -217,14 +289,12 @@ class DLPOTeleprompter(Teleprompter):
         from dspy_dlpo.run.reviewing import check_review
 
         check_review(self.settings.review)
-        if teacher:
-            logger.warning("teacher= is not used by this optimizer")
         data = check_data(self.settings, trainset, valset)
         for note in data.notes:
             logger.warning("%s", note)
         preflight = Preflight(self.settings, student, data)
         check_budget(self.settings, student, data)
-        return Compilation(self.settings, student, data, preflight).run()
+        return Compilation(self.settings, student, data, preflight)
 
     def estimate(
         self,

@@ -18,6 +18,7 @@ class EndedBy(SentenceEnum):
     IDLE = "idle", "{}"
     STOP_FILE = "stop_file", "the file {} asks for it"
     INTERRUPTED = "interrupted", "interrupted by Ctrl-C"
+    CLOSED = "closed", "no further step was asked for"
     PRUNED = "pruned", "pruned: clearly worse than other settings"
     NOT_ENDED = "not_ended", "the run has not ended"
     MODEL = "model", "{}"
@@ -35,7 +36,7 @@ class EndedBy(SentenceEnum):
     @property
     def is_asked_for(self) -> bool:
         """Whether the user asked a run to end that would have gone on."""
-        return self in (EndedBy.STOP_FILE, EndedBy.INTERRUPTED, EndedBy.PRUNED)
+        return self in (EndedBy.STOP_FILE, EndedBy.INTERRUPTED, EndedBy.CLOSED, EndedBy.PRUNED)
 
     @property
     def is_for_good(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dspy_dlpo.core.acceptance import TOLERANCE, Bar
@@ -131,25 +131,39 @@ class Run:
         return StepContext(len(self.history), self.progress, self.history, self.plan.seed, self.plan.examples)
 
     def go(self) -> History:
-        """Run to the end of the budget, and say in `ended` why it ended.
+        """Run to the end of the budget; see `records`."""
+        for _ in self.records():
+            pass
+        return self.history
 
-        A model that fails for good ends it too, and so does an illegal choice of the controller.
+    def records(self) -> Iterator[Record]:
+        """Make one record after the other, to the end of the budget, and say in `ended` why it ended.
+
+        A model that fails for good ends it too, and so does an illegal choice of the controller. Between two records
+        nothing is in flight.
         """
+        begins = not self.history
+        while begins or self.ended is None:
+            begins, made = False, len(self.history)
+            self._go_on()
+            yield from self.history[made:]
+        steps = self.history.steps()
+        if self.ended is not None and self.ended.by.is_for_good and steps and all(step.fault for step in steps):
+            self.ended = unusable(steps)
+
+    def _go_on(self) -> None:
+        """Do what comes next, if nothing ends the run."""
         try:
-            if not self.history:
-                self._add(self._opening)
-            while self.ended is None:
+            if self.history:
                 self._advance()
+            else:
+                self._add(self._opening)
         except RunEnds as end:
             self.ended = end.ending
         except tuple(FAILURES) as error:
             if not self.history:
                 raise
             self.ended, self.error = Ending(FAILURES[type(error)], str(error)), error
-        steps = self.history.steps()
-        if self.ended.by.is_for_good and steps and all(step.fault for step in steps):
-            self.ended = unusable(steps)
-        return self.history
 
     def _advance(self) -> None:
         """Do what comes next."""

@@ -22,11 +22,13 @@ from dspy_dlpo.estimate.estimate import Estimate, ModelEstimate, Span
 from dspy_dlpo.estimate.hidden_tokens import hidden_notes, image_tokens, thinking_tokens
 from dspy_dlpo.host.adapters import PlainAdapter
 from dspy_dlpo.host.answers import account_of_answers, expected_answers
+from dspy_dlpo.host.async_parts import keep_on_loop
 from dspy_dlpo.host.critic import FOR_WRITER, CritiqueModule
 from dspy_dlpo.host.evidence import with_fields
 from dspy_dlpo.host.failures import RIGHT
 from dspy_dlpo.host.fitting import LEAST_TOKENS, most_tokens
 from dspy_dlpo.host.forms import WriteLines
+from dspy_dlpo.host.loops import one_loop
 from dspy_dlpo.host.meter import ModelMeter
 from dspy_dlpo.host.metric import MetricAdapter
 from dspy_dlpo.host.prices import Prices
@@ -156,7 +158,7 @@ class Estimator:
         general = {} if self._settings.task_model is None else {"lm": self._settings.task_model}
         examples = self._data.train[:probes]
         for example in examples:
-            with meter.role("task", trace=None, **general) as scope:
+            with one_loop(), meter.role("task", trace=None, **general) as scope:
                 try:
                     prediction = call(program, example.inputs())
                     scope.note_usage(prediction)
@@ -176,6 +178,7 @@ class Estimator:
         program = copy_program(self._student)
         for _, predictor in program.named_predictors():
             predictor.config = {**predictor.config, "rollout_id": time.time_ns() % 2**31}
+        keep_on_loop(program)
         return program
 
     def _inputs(self, names: Collection[str]) -> list[dict[str, Any]]:

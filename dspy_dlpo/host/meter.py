@@ -14,6 +14,7 @@ from dspy.utils.usage_tracker import UsageTracker
 
 from dspy_dlpo.core.tally import Tallies, Tally, rounded, summary, summed
 from dspy_dlpo.host.listening import Listening
+from dspy_dlpo.host.loops import CALLERS_LOOP
 from dspy_dlpo.host.pacing import Pacing
 from dspy_dlpo.host.prices import Prices, tokens_of
 from dspy_dlpo.host.threads import HEARTBEAT, Heartbeat
@@ -36,7 +37,8 @@ class Scope:
         self.strangers = False  # whether a model or a predictor took part that the meter is not attached to
         self.usage: UsageTracker | None = None  # DSPy's own, where it is asked to track usage
         self.outer: UsageTracker | None = None  # the one that was in place before
-        self._own_thread, self._failed_in = threading.get_ident(), 0
+        callers = CALLERS_LOOP.get()  # what is awaited runs there
+        self._own_threads, self._failed_in = (threading.get_ident(), callers and callers.thread), 0
         self.heartbeat.spent.append((role, self.tally))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Scope:
@@ -45,7 +47,7 @@ class Scope:
     def begins(self) -> None:
         """A call begins. An error before it was handled by the work itself, unless threads of its own are at work."""
         self.heartbeat.beat()
-        if self.error is not None and self._failed_in == self._own_thread == threading.get_ident():
+        if self.error is not None and self._failed_in == threading.get_ident() in self._own_threads:
             self.handled.append(self.error)
             self.error = None
 
