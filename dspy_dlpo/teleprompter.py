@@ -7,21 +7,28 @@ import logging
 import os
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dspy
 from dspy.teleprompt import Teleprompter
 
 from dspy_dlpo.core.acceptance import Acceptance
+from dspy_dlpo.core.aim import Aim, as_aim
 from dspy_dlpo.core.budget import Budget, resolve_budget
 from dspy_dlpo.core.history import Record
 from dspy_dlpo.core.judges import Judge
 from dspy_dlpo.core.plan import Controller, Stopping
+from dspy_dlpo.core.rates import Rates
+from dspy_dlpo.core.review import Review
 from dspy_dlpo.core.technique import Technique
 from dspy_dlpo.estimate.estimate import Estimate
 from dspy_dlpo.host.parameters import INSTRUCTIONS
 from dspy_dlpo.presets import default_settings
 from dspy_dlpo.run.settings import Settings, check_data
+
+if TYPE_CHECKING:
+    from dspy_dlpo.run.compilation import Compilation
+    from dspy_dlpo.run.steps import Steps
 
 logger = logging.getLogger(__name__)
 
@@ -62,12 +69,17 @@ class DLPOTeleprompter(Teleprompter):
         frozen: Names of predictors that stay as they are, text that must survive verbatim, and regular expressions
             (``re.compile``): what they match in the instructions survives verbatim. Template holes, fenced code,
             headings and lines that give an output format do so anyway.
+        aim: What you want in words of your own, given to critic and writer as it stands: an `Aim`, or a string that is
+            its objective; 300 words at most. None adds nothing to any request.
         controller: Chooses the numbers of each step, e.g. ``tuning.OptunaController()``; None: the schedules as given.
         score_range: Lowest and highest legal score of the metric; None if unknown, and nothing stops early then.
         num_threads: Calls in parallel; ``dspy.settings.num_threads`` by default. It does not change the result.
         call_timeout: Seconds after which a run of the program, or a request to the prompt model, is abandoned if
             nothing has happened in it: no call of a language model began or ended. It counts as lost in transport.
             None leaves that to the models' own time-outs.
+        rates: Requests and tokens a minute that models may be asked: a `Rate` for each model by itself, or a dict of
+            them by the names of models, such as ``{"openai/gpt-4o": Rate(requests=500, tokens=30_000)}``. Calls wait,
+            which changes no result and is no silence for `call_timeout`. None: no call waits.
         seed: Seed of all chance, a whole number.
         log_dir: Directory for the run's records, private to you, with ``~`` and the working directory of now; None for
             none. The same call with the same directory
@@ -77,6 +89,8 @@ class DLPOTeleprompter(Teleprompter):
             ``on_end``, if it has one, is called at the end with the `DLPOResult`, or None if there is none.
         verbose: Whether `compile` shows a line for each step on standard error, unless you show the log of
             ``dspy_dlpo`` yourself, have set its level, or pass a progress bar as `on_record`.
+        review: Gives a person the last word on edits, as a `Review`: once at the end, or at each step. None asks
+            nobody.
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -109,6 +123,7 @@ class DLPOTeleprompter(Teleprompter):
         update: str = "all",
         parameters: Sequence[str] = INSTRUCTIONS,
         frozen: Sequence[str | re.Pattern[str]] = (),
+        aim: Aim | str | None = None,
         controller: Controller | None = None,
         score_range: tuple[float, float] | None = (0.0, 1.0),
         num_threads: int | None = None,
@@ -117,6 +132,8 @@ class DLPOTeleprompter(Teleprompter):
         log_dir: str | os.PathLike[str] | None = None,
         on_record: Callable[[Record], None] | None = None,
         verbose: bool = True,
+        review: Review | None = None,
+        rates: Rates = None,
     ) -> None:
         super().__init__()
         defaults = default_settings()
@@ -144,6 +161,9 @@ class DLPOTeleprompter(Teleprompter):
             log_dir=log_dir,
             on_record=on_record,
             verbose=verbose,
+            review=review,
+            aim=as_aim(aim),
+            rates=rates,
         )
 
     def get_params(self) -> dict[str, Any]:
@@ -184,6 +204,7 @@ class DLPOTeleprompter(Teleprompter):
             ModelError: If a language model cannot be used at all, or no reply of the prompt model can, and nothing
                 better was found.
             ControllerError: If the controller chooses what the settings refuse, and nothing better was found.
+            ReviewError: If nobody answers whether an edit may stay; the same call with the same `log_dir` asks again.
             RunDirectoryError: If `log_dir` cannot be used, or its disk is full; the same call goes on from there.
             ResumeError: If `log_dir` holds a run of other settings, program, data or metric.
             Interrupted: If Ctrl-C is pressed a second time; it holds the best so far. The first Ctrl-C ends the run
@@ -193,19 +214,87 @@ class DLPOTeleprompter(Teleprompter):
         with the same `log_dir` goes on. Where something better was found by then it is returned, with a warning and a
         word behind the verdict.
         """
+        if teacher:
+            logger.warning("teacher= is not used by this optimizer")
+        return self._compilation(student, trainset, valset).run()
+
+    async def acompile(
+        self,
+        student: dspy.Module,
+        *,
+        trainset: Sequence[dspy.Example],
+        teacher: Any = None,
+        valset: Sequence[dspy.Example] | None = None,
+    ) -> dspy.Module:
+        """Do what `compile` does, while the event loop goes on.
+
+        The run has a thread of its own, under the caller's DSPy settings and context variables. What is async in it,
+        the program, its tools or the metric, runs on the caller's event loop, so that clients that were opened there
+        serve it; `compile` keeps one loop for each of its `num_threads` workers instead.
+
+        Args:
+            student: As for `compile`.
+            trainset: As for `compile`.
+            teacher: As for `compile`.
+            valset: As for `compile`.
+
+        Returns:
+            The program that `compile` would return.
+
+        Raises:
+            asyncio.CancelledError: If the task is cancelled, by ``asyncio.timeout`` for example. Nothing further is
+                sent, what is in flight is finished and written down, nothing is chosen, and the same call with the same
+                `log_dir` goes on from there. To cancel once more ends the wait for what is in flight.
+            DLPOError: What else `compile` raises.
+        """
+        from dspy_dlpo.run.background import in_background
+
+        return await in_background(lambda: self.compile(student, trainset=trainset, teacher=teacher, valset=valset))
+
+    def steps(
+        self,
+        student: dspy.Module,
+        *,
+        trainset: Sequence[dspy.Example],
+        valset: Sequence[dspy.Example] | None = None,
+    ) -> Steps:
+        """Do what `compile` does, one record at a time, as far as the caller asks for the next.
+
+        DSPy's callbacks of a compile hear nothing of it.
+
+        Args:
+            student: As for `compile`.
+            trainset: As for `compile`.
+            valset: As for `compile`.
+
+        Returns:
+            An iterator of every `Record` that `compile` would make, for ``for`` and ``async for``; its ``program`` is
+            the one that `compile` would return. To ask for that earlier ends the run with the best so far.
+
+        Raises:
+            DLPOError: What `compile` raises before it spends anything; the rest is raised where it happens.
+        """
+        from dspy_dlpo.run.steps import Steps
+
+        return Steps(self._compilation(student, trainset, valset))
+
+    def _compilation(
+        self, student: dspy.Module, trainset: Sequence[dspy.Example], valset: Sequence[dspy.Example] | None
+    ) -> Compilation:
+        """A run, checked, of which nothing is made yet."""
         # What only a run needs is imported for it.
         from dspy_dlpo.estimate.least_budget import check_budget
         from dspy_dlpo.run.compilation import Compilation
         from dspy_dlpo.run.preflight import Preflight
+        from dspy_dlpo.run.reviewing import check_review
 
-        if teacher:
-            logger.warning("teacher= is not used by this optimizer")
+        check_review(self.settings.review)
         data = check_data(self.settings, trainset, valset)
         for note in data.notes:
             logger.warning("%s", note)
         preflight = Preflight(self.settings, student, data)
         check_budget(self.settings, student, data)
-        return Compilation(self.settings, student, data, preflight).run()
+        return Compilation(self.settings, student, data, preflight)
 
     def estimate(
         self,

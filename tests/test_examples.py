@@ -22,6 +22,10 @@ SHOWN = {
     "07_resume": "the same program as without the cut: True",
     "11_track_in_mlflow": "files: best_model.json",
     "13_review_and_apply": "the file is as it was: True",
+    "14_aim_in_words": "too long: The aim has 500 words",
+    "15_inside_gepa": "my own sentence is still there: True",
+    "18_async": "cancelled: True after",
+    "19_step_by_step": "ended: no further step was asked for",
 }
 EXTRAS = {"10_tune_the_settings": "optuna", "11_track_in_mlflow": "mlflow"}
 

@@ -1,5 +1,6 @@
 """A run directory is gone on with only where program, models, data and metric are the same in content."""
 
+import asyncio
 import functools
 import json
 import logging
@@ -197,6 +198,18 @@ def test_what_has_no_content_is_named():
         {"file": sys.__stdout__, "draws": np.random.default_rng(0), "lock": threading.Lock(), "text": "x"}
     )[2]
     assert unknown == {"value.file": "_io.TextIOWrapper", "value.draws": "numpy.random._generator.Generator"}
+
+
+def test_what_a_client_keeps_of_its_event_loop_tells_no_run_apart():
+    async def client():
+        lock = asyncio.Lock()
+        await lock.acquire()
+        loop = asyncio.get_running_loop()
+        return {"loop": loop, "lock": lock, "pending": loop.create_future(), "ready": asyncio.Event()}
+
+    one, other = asyncio.run(client()), asyncio.run(client())
+    assert digests(one) == digests(other)
+    assert digests(one)[2] == {}
 
 
 def test_much_data_in_a_metric_takes_little_time():

@@ -13,6 +13,7 @@ ROWS = (
     ("core",),
     ("techniques", "report", "progress"),
     ("host",),
+    ("appraisal",),
     ("run",),
     ("estimate",),
     ("optimizer",),
@@ -22,7 +23,7 @@ ROWS = (
 # These files are one room.
 OPTIMIZER = ("presets", "as_python", "teleprompter", "__init__")
 MAY_IMPORT = {
-    "dspy": {"host", "simulation", "run", "estimate", "teleprompter", "cli", "tuning"},
+    "dspy": {"host", "appraisal", "simulation", "run", "estimate", "teleprompter", "cli", "tuning"},
     "optuna": {"tuning"},
     "litellm": {"host"},
 }

@@ -23,6 +23,7 @@ from dspy_dlpo.cli.free import cost_nothing, is_simulated
 from dspy_dlpo.cli.loading import load_task
 from dspy_dlpo.cli.options import (
     UserPath,
+    aim_option,
     auto_option,
     budget_option,
     json_option,
@@ -59,6 +60,7 @@ _TASK_THREADS = 8
     metavar="LOW HIGH",
     help="Lowest and highest legal score of the metric.",
 )
+@aim_option
 @model_options
 @click.option("--threads", "num_threads", type=click.IntRange(min=1), help="Calls in parallel; DSPy's own by default.")
 @click.option(

@@ -7,7 +7,7 @@ import json
 import click
 
 from dspy_dlpo.cli.loading import load_task
-from dspy_dlpo.cli.options import auto_option, budget_option, json_option, model_options, task_argument
+from dspy_dlpo.cli.options import aim_option, auto_option, budget_option, json_option, model_options, task_argument
 from dspy_dlpo.cli.showing import named_models, show_estimate, told_shortly
 from dspy_dlpo.cli.streams import stdout_kept
 from dspy_dlpo.core.budget import Budget
@@ -25,6 +25,7 @@ from dspy_dlpo.teleprompter import DLPOTeleprompter
     show_default=True,
     help="Runs of the program to make and measure, at most 3.",
 )
+@aim_option
 @model_options
 @json_option
 def estimate(
@@ -32,6 +33,7 @@ def estimate(
     auto: str,
     budget: int | None,
     probe: int,
+    aim: str | None,
     task_model: str | None,
     prompt_model: str | None,
     as_json: bool,
@@ -46,6 +48,7 @@ def estimate(
             found.metric,
             auto=auto,
             budget=None if budget is None else Budget(metric_calls=budget),
+            aim=aim,
             **named_models(task_model, prompt_model),
         )
         said = optimizer.estimate(found.program, trainset=found.trainset, valset=found.valset, probe=probe)

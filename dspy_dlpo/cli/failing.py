@@ -20,7 +20,7 @@ EXIT_CODES = {
     DONE: "done, with or without a gain",
     FAILED: "the run, a model, the task or the data failed",
     MISUSED: "the command line cannot be understood",
-    NO_GAIN: "no reliable gain, where --require-gain asked for one",
+    NO_GAIN: "no reliable gain, or too little agreement, where an option asked for it",
     INTERRUPTED: "stopped by Ctrl-C; what was found is kept",
 }
 DEBUG = "dspy_dlpo.debug"

@@ -13,7 +13,9 @@ from dspy_dlpo.cli.diff import diff
 from dspy_dlpo.cli.doctor import doctor
 from dspy_dlpo.cli.estimate import estimate
 from dspy_dlpo.cli.failing import EXIT_CODES
+from dspy_dlpo.cli.judge import judge
 from dspy_dlpo.cli.report import report
+from dspy_dlpo.cli.review import review
 from dspy_dlpo.cli.serve import serve
 from dspy_dlpo.cli.tune import tune
 
@@ -41,6 +43,6 @@ def main() -> None:
 
 
 main.add("Optimize", demo, compile_task, tune)
-main.add("Before", doctor, estimate)
-main.add("After", report, diff, apply_run, dashboard)
+main.add("Before", doctor, judge, estimate)
+main.add("After", report, review, diff, apply_run, dashboard)
 main.add("Simulation", serve)

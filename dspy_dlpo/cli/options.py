@@ -26,6 +26,9 @@ task_argument = click.argument("task", metavar="MODULE:TASK")
 budget_option = click.option(
     "--budget", type=click.IntRange(min=1), help="Runs of the program that may be spent, instead of --auto."
 )
+aim_option = click.option(
+    "--aim", metavar="TEXT", help="What you want in your own words, for the writer: 300 words at most."
+)
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print the outcome only.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON, and nothing else.")
 

@@ -40,6 +40,8 @@ def show_estimate(said: Estimate) -> None:
             console.print(f"{escape(each.role)} model: {escape(each.model)}")
         table = _table(said, ("role", *_NUMBERS))
     console.print(table)
+    if said.seconds:
+        console.print(said.time)
     for note in said.notes:
         console.print(escape(note))
     if said.probed:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from dspy_dlpo.core.cancelling import check_cancelled, is_cancelled
 from dspy_dlpo.core.checks import check_real, check_whole
 from dspy_dlpo.core.ending import EndedBy, Ending
 from dspy_dlpo.core.events import Sent, What
@@ -208,7 +209,9 @@ class Account:
         Raises:
             BudgetSpent: If they cannot, or a resource other than program runs is used up.
             StopRequested: If the user asks the run to end.
+            RunCancelled: If nobody waits for it any more.
         """
+        check_cancelled()
         asked = self._stop()
         if asked is not None:
             raise StopRequested(asked)
@@ -220,7 +223,7 @@ class Account:
 
     def may_start(self, in_flight: int) -> bool:
         """Whether one more run may go out beside those in flight."""
-        return self._stop() is None and not self._spent_up(in_flight)
+        return not is_cancelled() and self._stop() is None and not self._spent_up(in_flight)
 
     def affordable(self) -> float:
         """How many more program runs the resources pay for, with a margin; infinite if none is limited."""

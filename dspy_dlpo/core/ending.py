@@ -18,6 +18,7 @@ class EndedBy(SentenceEnum):
     IDLE = "idle", "{}"
     STOP_FILE = "stop_file", "the file {} asks for it"
     INTERRUPTED = "interrupted", "interrupted by Ctrl-C"
+    CLOSED = "closed", "no further step was asked for"
     PRUNED = "pruned", "pruned: clearly worse than other settings"
     NOT_ENDED = "not_ended", "the run has not ended"
     MODEL = "model", "{}"
@@ -25,21 +26,32 @@ class EndedBy(SentenceEnum):
     METRIC = "metric", "{}"
     PROGRAM = "program", "{}"
     CONTROLLER = "controller", "{}"
+    REVIEW = "review", "{}"
 
     @property
     def is_failure(self) -> bool:
-        """Whether something failed: a model, its replies, the metric, the program or the controller."""
-        return self in (EndedBy.MODEL, EndedBy.UNUSABLE, EndedBy.METRIC, EndedBy.PROGRAM, EndedBy.CONTROLLER)
+        """Whether something failed: a model, its replies, the metric, the program, the controller or the review."""
+        return self in _FAILURES
 
     @property
     def is_asked_for(self) -> bool:
         """Whether the user asked a run to end that would have gone on."""
-        return self in (EndedBy.STOP_FILE, EndedBy.INTERRUPTED, EndedBy.PRUNED)
+        return self in (EndedBy.STOP_FILE, EndedBy.INTERRUPTED, EndedBy.CLOSED, EndedBy.PRUNED)
 
     @property
     def is_for_good(self) -> bool:
         """Whether a later process has no steps to go on with: nothing failed, and nobody asked for it."""
         return not (self.is_failure or self.is_asked_for or self is EndedBy.NOT_ENDED)
+
+
+_FAILURES = (
+    EndedBy.MODEL,
+    EndedBy.UNUSABLE,
+    EndedBy.METRIC,
+    EndedBy.PROGRAM,
+    EndedBy.CONTROLLER,
+    EndedBy.REVIEW,
+)
 
 
 @dataclass(frozen=True)

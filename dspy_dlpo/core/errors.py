@@ -5,6 +5,7 @@ DLPOError
 ├── MetricError            the metric raised, or returned something that is no score
 ├── ModelError             a language model cannot be used at all
 ├── ProgramError           the program has nothing that may be optimized, or cannot run
+├── ReviewError            nobody can be asked about an edit, or the answer is none
 └── RunDirectoryError      the run directory cannot be used
     └── ResumeError        it holds another run
 
@@ -40,6 +41,10 @@ class ModelError(DLPOError):
 
 class ProgramError(DLPOError):
     """The program has no text that may be optimized, or fails on every example by a mistake of its own."""
+
+
+class ReviewError(DLPOError):
+    """Nobody can be asked about an edit, or what was answered is no answer."""
 
 
 class RunDirectoryError(DLPOError):

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any, ClassVar, get_args
 
+from dspy_dlpo.core.edits import Edit
 from dspy_dlpo.core.ending import EndedBy, Ending
 from dspy_dlpo.core.history import Record, prompts_key
 from dspy_dlpo.core.json_lines import to_json
 from dspy_dlpo.core.reading import record_from_data, row_from_data
+from dspy_dlpo.core.review import ReviewAnswer, ReviewTime
 from dspy_dlpo.core.roles import Row, RunRequest
 from dspy_dlpo.core.tally import Tallies, Tally, counted
 
@@ -189,8 +191,25 @@ class SelectionPlanned(_Lasting):
     examples: int
 
 
+@dataclass(frozen=True)
+class Answered(_Lasting):
+    """A person has answered what they think of an edit.
+
+    Args:
+        change: What names the change.
+        edit: The edit.
+        answer: Whether it may stay, or the sentence that stands in its place.
+        when: Whether it was of a step, or of the prompts to be returned.
+    """
+
+    change: str
+    edit: Edit
+    answer: ReviewAnswer
+    when: ReviewTime
+
+
 Done = RunDone | ReplyDone | FeedbackDone
-Event = Started | Resumed | BudgetRaised | Sent | Taken | Done | Recorded | StepsEnded | SelectionPlanned
+Event = Started | Resumed | BudgetRaised | Sent | Taken | Done | Recorded | StepsEnded | SelectionPlanned | Answered
 _KINDS: Mapping[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}
 
 
@@ -224,6 +243,10 @@ def _tallies(data: Mapping[str, Mapping[str, Any]]) -> Tallies:
     return {role: Tally(**spent) for role, spent in data.items()}
 
 
+def _edit(data: Mapping[str, Any]) -> Edit:
+    return Edit(**data)
+
+
 def _ending(data: Mapping[str, str]) -> Ending:
     return Ending(EndedBy(data["by"]), data["detail"])
 
@@ -235,5 +258,7 @@ _READ: Mapping[str, Any] = {
     "row": row_from_data,
     "record": record_from_data,
     "ending": _ending,
+    "edit": _edit,
+    "when": ReviewTime,
     "spent": _tallies,
 }

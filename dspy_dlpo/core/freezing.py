@@ -21,6 +21,19 @@ _FENCE = re.compile(r"\s*(?:```|~~~)")
 _TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{[A-Za-z_]\w*\}|^\s*(?:```|~~~)", re.DOTALL)
 
 
+def check_frozen(frozen: Iterable[object]) -> None:
+    """Check what a user passed as ``frozen=``.
+
+    Raises:
+        TypeError: If something is neither a text nor a regular expression, or empty.
+    """
+    if not all(isinstance(each, (str, re.Pattern)) and each for each in frozen):
+        raise TypeError(
+            f"frozen={frozen!r} must hold non-empty strings. Pass names of predictors, text, or regular expressions "
+            "made by re.compile."
+        )
+
+
 def keep_sentences(
     edits: Edits, prompt: str, frozen: Collection[int], reason: str
 ) -> tuple[Edits, tuple[Dropped, ...]]:

@@ -5,24 +5,25 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dspy_dlpo.core.acceptance import TOLERANCE, Bar
-from dspy_dlpo.core.asking import written
+from dspy_dlpo.core.asking import Written, written
 from dspy_dlpo.core.budget import BudgetSpent, RunEnds
 from dspy_dlpo.core.controller import controlled
 from dspy_dlpo.core.edits import Edit, Edits
 from dspy_dlpo.core.ending import EndedBy, Ending
-from dspy_dlpo.core.errors import ControllerError, DLPOError, MetricError, ModelError, ProgramError
+from dspy_dlpo.core.errors import ControllerError, DLPOError, MetricError, ModelError, ProgramError, ReviewError
 from dspy_dlpo.core.halving import CutShort, Judged
-from dspy_dlpo.core.history import History, Prompts, Record, RecordKind, StepContext
+from dspy_dlpo.core.history import History, LedgerEntry, Prompts, Record, RecordKind, StepContext, ledger_as_one
 from dspy_dlpo.core.judges import Rules
 from dspy_dlpo.core.judging import Incumbent, Judgement
 from dspy_dlpo.core.observed import judge_observed
 from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.request import admit, fault_of, request, why_nothing
+from dspy_dlpo.core.review import Approve, Suggestion, reviewed
 from dspy_dlpo.core.roles import Critique, Feedback, Observation, Observe, Row, RunRequest, Write
 from dspy_dlpo.core.runs import RunCache
 from dspy_dlpo.core.sentences import split
@@ -40,6 +41,7 @@ FAILURES: Mapping[type[DLPOError], EndedBy] = {
     MetricError: EndedBy.METRIC,
     ControllerError: EndedBy.CONTROLLER,
     ProgramError: EndedBy.PROGRAM,
+    ReviewError: EndedBy.REVIEW,
 }
 # So many different causes of steps without edits are told.
 TOLD = 3
@@ -64,6 +66,8 @@ class Run:
         feedback: Completes the runs that the critic is shown.
         forms: The forms that the writer can be asked in, the first first.
         observe: Sees in runs what neither critic nor writer need be asked about.
+        approve: Asks a person about the edits of each step; None to ask nobody.
+        declined: Edits that a person declined after an earlier process had ended.
     """
 
     plan: Plan
@@ -81,6 +85,8 @@ class Run:
     feedback: Feedback = lambda requests, rows: rows
     forms: Sequence[str] = ("",)
     observe: Observe = lambda prompts: ()
+    approve: Approve | None = None
+    declined: Sequence[Edit] = ()
 
     @property
     def judging_set(self) -> tuple[int, ...]:
@@ -125,25 +131,39 @@ class Run:
         return StepContext(len(self.history), self.progress, self.history, self.plan.seed, self.plan.examples)
 
     def go(self) -> History:
-        """Run to the end of the budget, and say in `ended` why it ended.
+        """Run to the end of the budget; see `records`."""
+        for _ in self.records():
+            pass
+        return self.history
 
-        A model that fails for good ends it too, and so does an illegal choice of the controller.
+    def records(self) -> Iterator[Record]:
+        """Make one record after the other, to the end of the budget, and say in `ended` why it ended.
+
+        A model that fails for good ends it too, and so does an illegal choice of the controller. Between two records
+        nothing is in flight.
         """
+        begins = not self.history
+        while begins or self.ended is None:
+            begins, made = False, len(self.history)
+            self._go_on()
+            yield from self.history[made:]
+        steps = self.history.steps()
+        if self.ended is not None and self.ended.by.is_for_good and steps and all(step.fault for step in steps):
+            self.ended = unusable(steps)
+
+    def _go_on(self) -> None:
+        """Do what comes next, if nothing ends the run."""
         try:
-            if not self.history:
-                self._add(self._opening)
-            while self.ended is None:
+            if self.history:
                 self._advance()
+            else:
+                self._add(self._opening)
         except RunEnds as end:
             self.ended = end.ending
         except tuple(FAILURES) as error:
             if not self.history:
                 raise
             self.ended, self.error = Ending(FAILURES[type(error)], str(error)), error
-        steps = self.history.steps()
-        if self.ended.by.is_for_good and steps and all(step.fault for step in steps):
-            self.ended = unusable(steps)
-        return self.history
 
     def _advance(self) -> None:
         """Do what comes next."""
@@ -296,25 +316,30 @@ class Run:
         return next_deletions(prompts, self.history, self.plan.constraints, own=own, since=since)
 
     def _trial(self, deletions: Edits) -> Record:
-        return self._decided(lambda incumbent: self._without(incumbent, deletions))
+        edits, declined = self._approved(deletions, self.prompts)
+        if not edits:
+            return self._record(RecordKind.TRIAL, reason=Why.DECLINED.because(), ledger=declined)
+        return self._decided(lambda incumbent: self._without(incumbent, edits), declined)
 
     def _without(self, incumbent: Incumbent, deletions: Edits) -> Judged:
         """Try prompts without sentences: what is no worse is kept."""
         return self.plan.judging.judge(incumbent, deletions, Bar(incumbent.mean, strict=False), Rules())
 
-    def _decided(self, make: Callable[[Incumbent], Judged], **known: object) -> Record:
+    def _decided(
+        self, make: Callable[[Incumbent], Judged], declined: Sequence[LedgerEntry] = (), **known: object
+    ) -> Record:
         """A trial that is over once it is judged.
 
         Args:
             make: Judges it.
+            declined: What a person did not let pass.
             known: Fields of its record.
         """
         incumbent, began = self.incumbent(), self.progress
         bar = Bar(incumbent.mean, strict=False)
         prompts, judgement, ledger = make(incumbent)
-        return self._judged(
-            RecordKind.TRIAL, prompts, judgement, bar, progress=began, base=incumbent.mean, ledger=ledger, **known
-        )
+        known |= {"progress": began, "base": incumbent.mean, "ledger": (*ledger, *declined)}
+        return self._judged(RecordKind.TRIAL, prompts, judgement, bar, **known)
 
     def _lasting(self) -> Mapping[str, tuple[Constraint, ...]]:
         """What holds in trials, too, by predictor: what may never be changed, and limits of words."""
@@ -338,8 +363,14 @@ class Run:
         return next((seen for seen in fresh if self._admitted((seen.edit,))), None)
 
     def _observing(self, seen: Observation) -> Record:
+        edits, declined = self._approved((seen.edit,), self.prompts)
+        if not edits:
+            return self._record(
+                RecordKind.TRIAL, reason=Why.DECLINED.because(), ledger=declined, gradients=(seen.gradient,)
+            )
+        passed = replace(seen, edit=edits[0])
         return self._decided(
-            lambda incumbent: judge_observed(incumbent, seen), gradients=(seen.gradient,), edits=(seen.edit,)
+            lambda incumbent: judge_observed(incumbent, passed), declined, gradients=(seen.gradient,), edits=edits
         )
 
     def prune_one(self, prompts: Prompts, began: int) -> Prompts | None:
@@ -351,9 +382,14 @@ class Run:
         deletions = self._deletions(prompts, since=began)
         if not deletions:
             return None
+        edits, declined = self._approved(deletions, prompts)
+        if not edits:
+            pruning = self._record(RecordKind.PRUNE, reason=Why.DECLINED.because(), ledger=declined)
+            self._add(lambda: replace(pruning, prompts=prompts, proposal=prompts))
+            return prompts
         incumbent, began_at = self._incumbent(prompts), self.progress
-        shorter, judgement, ledger = self._without(incumbent, deletions)
-        bar = Bar(incumbent.mean, strict=False)
+        shorter, judgement, entries = self._without(incumbent, edits)
+        bar, ledger = Bar(incumbent.mean, strict=False), (*entries, *declined)
         record = self._judged(
             RecordKind.PRUNE, shorter, judgement, bar, progress=began_at, base=incumbent.mean, ledger=ledger
         )
@@ -370,12 +406,13 @@ class Run:
         parts = blamed([self._gradients(part, ctx) for part in shared(batch, plan.gradients)])
         turns = whose_turn(plan.update, [each for part in parts for each in part], self.history)
         updates = [
-            replace(request(plan, self.prompts[each.predictor], each, ctx), part=i)
+            replace(request(plan, self.prompts[each.predictor], each, ctx, self.declined), part=i)
             for i, part in enumerate(parts)
             for each in part
             if each.predictor in turns
         ]
         answer = written(self.write, updates, self.forms, ctx)
+        answer, declined = self._passed(answer, updates)
         edits, replies = answer.edits, answer.replies
         gradients = tuple(
             gradient if gradient.text else replace(gradient, text=reply.critique)
@@ -393,6 +430,8 @@ class Run:
             "asked": answer.asked,
         }
         if not edits:
+            if declined:
+                return self._record(RecordKind.STEP, reason=Why.DECLINED.because(), ledger=declined, **seen)
             seen["fault"] = fault_of(gradients, replies)
             return self._record(RecordKind.STEP, reason=why_nothing(gradients, replies, answer.dropped), **seen)
         incumbent = self.incumbent()
@@ -403,12 +442,33 @@ class Run:
             prompts, judgement, ledger = plan.judging.judge(incumbent, edits, bar, rules)
         except CutShort as end:
             best, known, entries = end.judged
-            self._add(lambda: self._judged(RecordKind.STEP, best, known, bar, ledger=entries, **seen))
+            self._add(lambda: self._judged(RecordKind.STEP, best, known, bar, ledger=(*entries, *declined), **seen))
             raise
         except BudgetSpent:
-            self._add(lambda: self._record(RecordKind.STEP, reason=Why.BUDGET_ENDED.because(), **seen))
+            self._add(lambda: self._record(RecordKind.STEP, reason=Why.BUDGET_ENDED.because(), ledger=declined, **seen))
             raise
-        return self._judged(RecordKind.STEP, prompts, judgement, bar, ledger=ledger, **seen)
+        return self._judged(RecordKind.STEP, prompts, judgement, bar, ledger=(*ledger, *declined), **seen)
+
+    def _passed(self, answer: Written, updates: Sequence[Update]) -> tuple[Written, Sequence[LedgerEntry]]:
+        """What a person lets pass of the writer's edits, and the ledger of the others.
+
+        A sentence of the person's own keeps to the rules of the step as one of the writer's does.
+        """
+        edits, declined = self._approved(answer.edits, self.prompts)
+        if not declined:
+            return answer, ()
+        rules = {update.predictor: update for update in updates}
+        admitted = [admit(update, edits) for update in rules.values()]
+        kept = tuple(edit for own, _ in admitted for edit in own)
+        dropped = (*answer.dropped, *(each for _, refused in admitted for each in refused))
+        return replace(answer, edits=kept, dropped=dropped), declined
+
+    def _approved(self, edits: Edits, prompts: Prompts) -> tuple[Edits, Sequence[LedgerEntry]]:
+        """The edits of some prompts that a person lets pass, if one is to be asked, and the ledger of the others."""
+        if self.approve is None:
+            return edits, ()
+        found = reviewed([Suggestion(edit, prompts[edit.predictor]) for edit in edits], self.approve)
+        return found.edits, ledger_as_one(found.declined, Why.DECLINED, kept=False)
 
     def _gradients(self, examples: Sequence[int], ctx: StepContext) -> Sequence[TextGradient]:
         """What a critic, if there is one, says of failed examples."""

@@ -37,6 +37,8 @@ class Why(SentenceEnum):
     UNUSABLE_REPLY = "unusable_reply", "the writer's reply is unusable: {}"
     NONE_ADMITTED = "none_admitted", "no edit is admitted: {}"
     NOTHING_PROPOSED = "nothing_proposed", "the writer proposed nothing"
+    # Of what a person was asked about.
+    DECLINED = "declined", "declined in review"
     # Of the judging set.
     JUDGING_SET = "judging_set", "{} examples, {}{}"
     # Of a judge of one's own, or a run of an earlier version: in its own words.

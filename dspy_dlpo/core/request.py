@@ -16,11 +16,19 @@ from dspy_dlpo.core.thresholds import THRESHOLDS
 from dspy_dlpo.core.update import TextGradient, Update, admit_all
 
 
-def request(plan: Plan, prompt: str, gradient: TextGradient, ctx: StepContext) -> Update:
-    """The request for one predictor: its gradient, what was refused before, and what the techniques add."""
+def request(plan: Plan, prompt: str, gradient: TextGradient, ctx: StepContext, declined: Sequence[Edit] = ()) -> Update:
+    """The request for one predictor: its gradient, what was refused before, and what the techniques add.
+
+    Args:
+        plan: The plan of the step.
+        prompt: The predictor's prompt.
+        gradient: What is wrong with it.
+        ctx: The step.
+        declined: Edits that a person declined after an earlier process had ended.
+    """
     name = gradient.predictor
     update = Update(name, prompt, (gradient,), constraints=plan.constraints[name])
-    refused = _refused(ctx.history, name)
+    refused = _refused(ctx.history, name, declined)
     if refused:
         update = update.with_note("Tried before and refused", refused)
     return apply_all(plan.techniques, update, ctx)
@@ -81,12 +89,12 @@ def why_nothing(gradients: Sequence[TextGradient], replies: Sequence[Reply], dro
     return Why.NOTHING_PROPOSED.because()
 
 
-def _refused(history: History, predictor: str) -> str:
+def _refused(history: History, predictor: str, declined: Sequence[Edit]) -> str:
     """The last refused edits of a predictor, with reasons, so that they are not proposed again for the same reason.
 
     Only of an edit that was judged alone it is known that it was at fault: others may have failed for their company.
     """
-    lines: dict[str, str] = {}
+    lines = {text: f"- {text} ({Why.DECLINED.because()})" for text in _texts(declined, predictor)}
     for record in reversed(history.steps()):
         for entry in record.ledger:
             text = " ".join(entry.edit.text.split())
@@ -94,3 +102,9 @@ def _refused(history: History, predictor: str) -> str:
             if is_known and entry.edit.predictor == predictor and text and len(lines) < THRESHOLDS.recalled:
                 lines.setdefault(text, f"- {text} ({entry.reason})")
     return "\n".join(lines.values())
+
+
+def _texts(edits: Sequence[Edit], predictor: str) -> list[str]:
+    """What the last edits of a predictor would have brought."""
+    texts = [" ".join(edit.text.split()) for edit in reversed(edits) if edit.predictor == predictor]
+    return [text for text in texts if text][: THRESHOLDS.recalled]

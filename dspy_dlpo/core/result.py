@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from dspy_dlpo.core.edits import Edit
 from dspy_dlpo.core.ending import EndedBy
 from dspy_dlpo.core.history import History, LedgerEntry, Prompts
 from dspy_dlpo.core.json_lines import to_json
@@ -65,6 +66,7 @@ class DLPOResult:
         parameters: The kinds of text that the prompts hold.
         ended_by: What ended the steps: `EndedBy.BUDGET`, for example; ``is_failure`` tells whether something failed.
         languages: ISO 639 codes of the languages by whose rules sentences end.
+        declined: The edits that a person declined at the end.
     """
 
     verdict: str
@@ -79,6 +81,7 @@ class DLPOResult:
     parameters: tuple[str, ...] = ("instructions",)
     ended_by: EndedBy = EndedBy.NOT_ENDED
     languages: tuple[str, ...] = ENGLISH
+    declined: tuple[Edit, ...] = ()
 
     def __repr__(self) -> str:
         where = f", log_dir={self.log_dir!r}" if self.log_dir else ""

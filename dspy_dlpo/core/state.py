@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from dspy_dlpo.core.edits import Edit
 from dspy_dlpo.core.ending import EndedBy, Ending
 from dspy_dlpo.core.events import (
+    Answered,
     BudgetRaised,
     Done,
     DoneKey,
@@ -26,6 +28,7 @@ from dspy_dlpo.core.events import (
 )
 from dspy_dlpo.core.history import Record, RecordKind
 from dspy_dlpo.core.reasons import Why
+from dspy_dlpo.core.review import ReviewAnswer, ReviewTime
 from dspy_dlpo.core.roles import Row
 from dspy_dlpo.core.tally import Tallies, Tally, summed
 
@@ -55,6 +58,8 @@ class RunState:
         ended: How the steps ended.
         since: Records by when a process gave up for want of usable replies; later ones try anew.
         plan: How many finalists are compared on how many validation examples.
+        answers: What a person has answered, by change.
+        declined: The edits that a person declined at the end.
     """
 
     budgets: list[dict[str, float]] = field(default_factory=list)
@@ -70,6 +75,8 @@ class RunState:
     ended: Ending | None = None
     since: int = 0
     plan: tuple[int, int] | None = None
+    answers: dict[str, ReviewAnswer] = field(default_factory=dict)
+    declined: list[Edit] = field(default_factory=list)
     _came: Counter[str] = field(default_factory=Counter)  # how many of each kind came back
     _settled_spent: int = 0
 
@@ -103,6 +110,9 @@ class RunState:
                 self._end(ending)
             case SelectionPlanned(finalists, examples):
                 self.plan = finalists, examples
+            case Answered(change, edit, answer, when):
+                self.answers[change] = answer
+                self.declined += [edit] if when is ReviewTime.END and answer is not True else []
 
     @property
     def paid(self) -> int:

@@ -37,7 +37,8 @@ class RunDirectory:
 
         self.path = Path(path).expanduser().absolute()
         self._file: int | None = None
-        self._lock = FileLock(self.path / LOCK, timeout=0, mode=0o600)
+        # Not of one thread: a run may be begun in one and ended in another.
+        self._lock = FileLock(self.path / LOCK, timeout=0, mode=0o600, thread_local=False)
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:

@@ -50,12 +50,22 @@ class Estimate:
         models: What each model will be asked.
         probed: Runs of the program that were made to measure; they are not part of the budget.
         notes: What the figures do not cover, in words.
+        seconds: How long the run takes at least, where ``rates=`` slow its calls; as probes measured if that is longer.
+            None without rates.
     """
 
     metric_calls: Span
     models: tuple[ModelEstimate, ...]
     probed: int = 0
     notes: tuple[str, ...] = ()
+    seconds: Span | None = None
+
+    @property
+    def time(self) -> str:
+        """How long it takes, in a line; empty without rates."""
+        if self.seconds is None:
+            return ""
+        return f"{Span(self.seconds.low / 60, self.seconds.high / 60)} minutes at these rates"
 
     @property
     def calls(self) -> Span:
@@ -94,7 +104,8 @@ class Estimate:
         lines = [
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table
         ]
-        return "\n".join([f"{self.metric_calls} runs of the program", *lines, *self.notes])
+        last = [self.time] if self.seconds else []
+        return "\n".join([f"{self.metric_calls} runs of the program", *lines, *last, *self.notes])
 
 
 _SIDES = ("input_tokens", "output_tokens")

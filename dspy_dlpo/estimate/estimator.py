@@ -17,15 +17,18 @@ from typing import Any
 import dspy
 
 from dspy_dlpo.core.budget import Budget
+from dspy_dlpo.core.rates import Rate, rate_of
 from dspy_dlpo.estimate.estimate import Estimate, ModelEstimate, Span
 from dspy_dlpo.estimate.hidden_tokens import hidden_notes, image_tokens, thinking_tokens
 from dspy_dlpo.host.adapters import PlainAdapter
 from dspy_dlpo.host.answers import account_of_answers, expected_answers
+from dspy_dlpo.host.async_parts import keep_on_loop
 from dspy_dlpo.host.critic import FOR_WRITER, CritiqueModule
 from dspy_dlpo.host.evidence import with_fields
 from dspy_dlpo.host.failures import RIGHT
 from dspy_dlpo.host.fitting import LEAST_TOKENS, most_tokens
 from dspy_dlpo.host.forms import WriteLines
+from dspy_dlpo.host.loops import one_loop
 from dspy_dlpo.host.meter import ModelMeter
 from dspy_dlpo.host.metric import MetricAdapter
 from dspy_dlpo.host.prices import Prices
@@ -107,12 +110,25 @@ class Estimator:
         runs = self._runs(uses, seconds)
         task = [self._task(use, runs) for use in _by_model(uses)]
         notes = [*map(_sentence, self._data.notes), *self._hidden(uses, probes), *([] if probes else self._warnings())]
-        notes += self._preflight.without_room()
-        return Estimate(runs, (*task, self._prompt(runs.high)), min(probes, len(self._data.train)), tuple(notes))
+        notes += [*self._preflight.without_room(), *self._preflight.unknown_rates()]
+        models = (*task, self._prompt(runs.high))
+        time_taken = self._time(models, runs, seconds)
+        return Estimate(runs, models, min(probes, len(self._data.train)), tuple(notes), time_taken)
 
     def allowed(self) -> dict[str, float]:
         """How many runs of the program each limit of the budget pays for, if it paid for nothing else; by name."""
         return self._allowed(self._settings.budget, self._counted(), math.nan)
+
+    def plain_runs(self, runs: int) -> tuple[ModelEstimate, ...]:
+        """What each model is asked in so many runs of the program as it is."""
+        found, made = [], Span(runs, runs)
+        for use in _by_model(self._counted()):
+            calls, tokens_in, tokens_out = (
+                Span(0.8 * runs * each, 1.2 * runs * each) for each in (use.calls, use.tokens_in, use.tokens_out)
+            )
+            tokens_in, tokens_out = _more(tokens_in, made, use.images), _more(tokens_out, made, use.thinking)
+            found.append(self._model("task", use.lm, calls, tokens_in, tokens_out))
+        return tuple(found)
 
     # --- one run of the program ------------------------------------------------------------------------------------
 
@@ -142,7 +158,7 @@ class Estimator:
         general = {} if self._settings.task_model is None else {"lm": self._settings.task_model}
         examples = self._data.train[:probes]
         for example in examples:
-            with meter.role("task", trace=None, **general) as scope:
+            with one_loop(), meter.role("task", trace=None, **general) as scope:
                 try:
                     prediction = call(program, example.inputs())
                     scope.note_usage(prediction)
@@ -162,6 +178,7 @@ class Estimator:
         program = copy_program(self._student)
         for _, predictor in program.named_predictors():
             predictor.config = {**predictor.config, "rollout_id": time.time_ns() % 2**31}
+        keep_on_loop(program)
         return program
 
     def _inputs(self, names: Collection[str]) -> list[dict[str, Any]]:
@@ -209,9 +226,39 @@ class Estimator:
             "lm_calls": sum(use.calls for use in uses),
             "tokens": tokens,
             "usd": math.nan if None in costs else math.fsum(cost or 0.0 for cost in costs),
-            "seconds": seconds / self._settings.threads,
+            "seconds": self._seconds_a_run(uses, seconds),
         }
         return {name: limit / each[name] for name, limit in budget.limits.items() if each[name] > 0}
+
+    def _seconds_a_run(self, uses: Sequence[_Use], seconds: float) -> float:
+        """Seconds between the ends of two runs: as measured, and no less than the rates allow; NaN if neither says."""
+        paced = [60 * rate.minutes(calls, tokens) for rate, calls, tokens in self._paced(uses)]
+        return max((each for each in (seconds / self._settings.threads, *paced) if each == each), default=math.nan)
+
+    def _paced(self, asked: Sequence[_Use]) -> list[tuple[Rate, float, float]]:
+        """Each rate with the calls and tokens that are charged to it; models of one name share it."""
+        by_name: dict[str, list[_Use]] = {}
+        for use in asked:
+            by_name.setdefault(str(getattr(use.lm, "model", "")), []).append(use)
+        return [
+            (rate, sum(use.calls for use in group), sum(use.tokens_in + use.tokens_out for use in group))
+            for name, group in by_name.items()
+            if (rate := rate_of(self._settings.rates, name)) is not None
+        ]
+
+    def _time(self, models: Sequence[ModelEstimate], runs: Span, seconds: float) -> Span | None:
+        """Seconds that the run takes where rates slow it: each end as if all calls of that end waited for them."""
+        if not self._settings.rates:
+            return None
+        ends = []
+        for end in ("low", "high"):
+            asked = [
+                _Use(each, *(getattr(span, end) for span in (each.calls, each.input_tokens, each.output_tokens)))
+                for each in models
+            ]
+            measured = 0.0 if math.isnan(seconds) else getattr(runs, end) * seconds / self._settings.threads
+            ends.append(max([measured, *(60 * rate.minutes(*used) for rate, *used in self._paced(asked))]))
+        return Span(*ends)
 
     def _task(self, use: _Use, runs: Span) -> ModelEstimate:
         grown = [self._growth(runs.high, share) * use.calls for share in GROWTH_RANGE]
@@ -263,7 +310,8 @@ class Estimator:
         batch = math.ceil((self._settings.batch_size or min(BATCH_SIZE, len(self._data.train))) / self._gradients)
         example = max((_shown(example) for example in self._data.train[:20]), key=len)
         prompt = max(self._preflight.prompts.values(), key=len) + " word" * int(self._growth(runs) / TOKENS_PER_WORD)
-        critic = {"program": "", "module": "", "current_instructions": prompt, "failures": example * batch}
+        aim = {} if self._settings.aim is None else self._settings.aim.texts
+        critic = {"program": "", "module": "", "current_instructions": prompt, "failures": example * batch, **aim}
         more = {"successes": example * RIGHT}
         answers = account_of_answers(expected_answers([as_text(each.labels()) for each in self._data.train]), [])
         if answers:
@@ -272,13 +320,13 @@ class Estimator:
             more["around"] = describe(self._student)
         said = CRITIQUE if self._asks_critic else 0
         words = "x" * (said + 150) * CHARACTERS_PER_TOKEN  # the critique, the advice of the techniques, the limits
-        writer = {"module": "", "purpose": "", "current_instructions": prompt, "advice": words, "limits": ""}
+        writer = {"module": "", "purpose": "", "current_instructions": prompt, "advice": words, "limits": "", **aim}
         seen = {"failures": example * (min(FOR_WRITER, batch) if said else batch)}
         bound = most_tokens(self._preflight.prompt_model)
         marks = dspy.ChatAdapter(use_json_adapter_fallback=False)
         asked_in = ((marks, CritiqueModule, critic), (PlainAdapter(), WriteLines, {**writer, **seen}))
         requests = [
-            (adapter, with_fields(signature, tuple(more)), {**inputs, **more})
+            (adapter, with_fields(signature, (*aim, *more)), {**inputs, **more})
             for adapter, signature, inputs in asked_in
         ]
         # Examples are left out of requests that would be longer, instructions are not.

@@ -67,7 +67,8 @@ def _least_metric_calls(settings: Settings, data: Data, runs: int) -> int:
     judging = settings.judging
     for calls in count(max(runs, settings.budget.metric_calls or 0)):
         finalists, examples = planned_selection(settings, data, calls)
-        account = Account(Budget(metric_calls=calls), (finalists + 1) * examples, kept=judging.width or judging.wave)
+        reserved = settings.compared(finalists) * examples
+        account = Account(Budget(metric_calls=calls), reserved, kept=judging.width or judging.wave)
         if account.left >= runs:
             return calls
     raise AssertionError("some budget is large enough")

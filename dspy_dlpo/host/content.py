@@ -7,6 +7,7 @@ order of a set. What has no content that could be read, such as a connection, is
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import functools
 import hashlib
@@ -41,6 +42,12 @@ _NO_CONTENT = (
     threading.Event,
     threading.Semaphore,
     threading.local,
+    asyncio.AbstractEventLoop,
+    asyncio.Future,
+    asyncio.Lock,
+    asyncio.Condition,
+    asyncio.Event,
+    asyncio.Semaphore,
     logging.Logger,
     ContextVar,
 )

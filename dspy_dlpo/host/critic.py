@@ -10,6 +10,7 @@ from functools import partial
 
 import dspy
 
+from dspy_dlpo.core.aim import Aim
 from dspy_dlpo.core.history import Prompts
 from dspy_dlpo.core.roles import Row
 from dspy_dlpo.core.sentences import split
@@ -64,6 +65,7 @@ class Critic:
         judged: Gives all runs of the prompts in force.
         high: The metric's best score; None if it is unknown.
         seed: The run's seed.
+        aim: What the user wants.
         asks: Whether the model is asked for critiques. If not, gradients have no text, and the writer says itself what
             is wrong.
     """
@@ -80,9 +82,11 @@ class Critic:
         judged: Callable[[], Sequence[Row]] = lambda: (),
         high: float | None = None,
         seed: int = 0,
+        aim: Aim | None = None,
     ) -> None:
         self._model, self._account, self._predictors, self._demos = model, account, predictors, demos or {}
         self._expected, self._judged, self._high, self._seed = expected or {}, judged, high, seed
+        self._aim = {} if aim is None else aim.texts
         self._asks, self._step, self._parts = asks, -1, 0
         self._shown: dict[str, Evidence] = {}
         self._evidence: dict[tuple[str, tuple[int, ...]], Evidence] = {}  # of this step
@@ -149,10 +153,10 @@ class Critic:
         lines = [lines_of(i, row, name) for i, row in enumerate(rows, start=1)]
         shown = self._shown[name]
         program = "\n".join(filter(None, [self._account, account_of(name, rows)]))
-        fields = {"program": program, "module": name, "current_instructions": prompts[name]}
+        fields = {"program": program, "module": name, "current_instructions": prompts[name], **self._aim}
         demos = [demo(i, each) for i, each in enumerate(self._demos.get(name) or (), start=1)]
         bound = 0 if shortest else self._model.most_tokens
-        room = bound - frame(with_fields(CritiqueModule, tuple(FIELDS))) - sum(map(tokens, fields.values()))
+        room = bound - frame(with_fields(CritiqueModule, (*self._aim, *FIELDS))) - sum(map(tokens, fields.values()))
         while demos and room - sum(map(tokens, demos)) < LEAST_TOKENS:
             demos.pop()
         if room < LEAST_TOKENS:
@@ -169,7 +173,8 @@ class Critic:
         inputs = {**fields, "failures": "\n\n".join(texts), **more}
         fewer = partial(self._fewer, name, prompts, rows[: len(texts)], step, shortest)
         part = self._parts - 1
-        return Ask("critic", name, step, with_fields(CritiqueModule, tuple(more)), inputs, fewer, part=part)
+        signature = with_fields(CritiqueModule, (*self._aim, *more))
+        return Ask("critic", name, step, signature, inputs, fewer, part=part)
 
     def _fewer(self, name: str, prompts: Prompts, rows: Sequence[Row], step: int, shortest: bool) -> Ask | None:
         """The request again with half the examples, and with one that is shortened in the end; None after that."""

@@ -18,6 +18,7 @@ from dspy_dlpo.core.tally import Tallies
 from dspy_dlpo.host.breakage import place_of
 from dspy_dlpo.host.feedback import PredictorFeedback
 from dspy_dlpo.host.lm_errors import behind, is_permanent, one_line
+from dspy_dlpo.host.loops import one_loop
 from dspy_dlpo.host.meter import Meter
 from dspy_dlpo.host.metric import MetricAdapter, RangeError
 from dspy_dlpo.host.program import EvaluationCopies, call, predictor_name, repeating
@@ -162,7 +163,10 @@ class Evaluator:
         return MetricError(" ".join(filter(None, [said, self._advice, f"The example was: {shown[:200]}."])))
 
     def _run(self, job: tuple[dspy.Module, RunRequest]) -> tuple[Row, Tallies]:
-        program, request = job
+        with one_loop():
+            return self._scored(*job)
+
+    def _scored(self, program: dspy.Module, request: RunRequest) -> tuple[Row, Tallies]:
         example, given = self._examples[request.example], self._given_to(request)
         with self._meter.run("task", trace=Trace(), lm=self._general_model(request.rollout)) as task:
             try:

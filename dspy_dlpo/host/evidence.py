@@ -23,6 +23,12 @@ FIELDS = {
     "successes": "some examples that it got right",
     "module_demos": "solved examples that the module is shown with every request; they stay",
 }
+# What the user says of the aim (`Aim.texts`): part of a request as its instructions are, and left out where there is
+# none.
+AIM_FIELDS = {
+    "objective": "what is wanted of the whole program, in the words of its user",
+    "background": "what its user says of the task and its setting",
+}
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,7 @@ def beside(evidence: Evidence, room: int) -> dict[str, str]:
 
 @lru_cache(maxsize=64)
 def with_fields(signature: Any, names: tuple[str, ...]) -> Any:
-    """A signature with some of `FIELDS` more: successes and demos last, others before the examples that went wrong.
+    """A signature with some of all these fields: successes and demos last, others before what went wrong.
 
     After them, names of answers could be taken for what the last example was answered.
     """
@@ -78,6 +84,6 @@ def with_fields(signature: Any, names: tuple[str, ...]) -> Any:
     for name in names:
         inputs = list(made.input_fields)
         place = len(inputs) if name in ("successes", "module_demos") else inputs.index("failures")
-        made = made.insert(place, name, dspy.InputField(desc=FIELDS[name]), str)
+        made = made.insert(place, name, dspy.InputField(desc=(FIELDS | AIM_FIELDS)[name]), str)
     made.__name__ = signature.__name__
     return made

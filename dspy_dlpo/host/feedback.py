@@ -15,6 +15,7 @@ from dspy_dlpo.core.log import RunLog
 from dspy_dlpo.core.roles import Row, RunRequest
 from dspy_dlpo.core.tally import Tally
 from dspy_dlpo.host.lm_errors import one_line
+from dspy_dlpo.host.loops import one_loop
 from dspy_dlpo.host.meter import Meter, Scope
 from dspy_dlpo.host.metric import MetricAdapter
 from dspy_dlpo.host.program import EvaluationCopies, predictor_name, repeating
@@ -196,7 +197,7 @@ class PredictorFeedback:
     def _asked(self, job: tuple[RunRequest, _Finished]) -> tuple[Texts, Tally]:
         request, run = job
         model = repeating(self._task_model or dspy.settings.lm, request.rollout)
-        with self._meter.role("metric", trace=[], lm=model) as scope:
+        with one_loop(), self._meter.role("metric", trace=[], lm=model) as scope:
             return self._ask(request, run, scope), scope.tally
 
     def _ask(self, request: RunRequest, run: _Finished, scope: Scope) -> dict[str, str]:

@@ -62,14 +62,18 @@ class RewriteInstructions(dspy.Signature):
 
 
 class WriteLines(EditInstructions):
-    """Which sentences should be added to these instructions, so that such examples come out right?
+    """What did the program answer in these examples, and what was expected? Say in one line that begins with CRITIQUE:
+    what the instructions lack or get wrong.
 
-    Write each new sentence on a line of its own that begins with ADD: and tells the module what to do. To change or
-    delete a sentence of the present instructions, begin the line with its number, as in REPLACE 1: or DELETE 2. Each
-    sentence is a clear rule that helps on new inputs too, with the exact names of all answers that it is about. Do not
-    copy the examples. The most useful line comes first. End with one line CRITIQUE: that says in a few words what the
-    instructions lacked or got wrong, and write nothing else.
+    Then write the sentences that should be added to them, so that such examples come out right: each on a line of its
+    own that begins with ADD: and tells the module what to do. To change or delete a sentence of the present
+    instructions, begin the line with its number, as in REPLACE 1: or DELETE 2. Each sentence is a clear rule that helps
+    on new inputs too, with the exact names of all answers that it is about. Do not copy the examples. The most useful
+    line comes first. Write at most six lines, and nothing else.
     """
+
+    # The critique first, and a number at the end: a small model that was asked for the critique last wrote one rule
+    # after the other until it was cut off.
 
     edits: str = dspy.OutputField(desc="the edits, one a line")  # type: ignore[assignment]
 

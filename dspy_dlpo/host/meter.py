@@ -14,6 +14,8 @@ from dspy.utils.usage_tracker import UsageTracker
 
 from dspy_dlpo.core.tally import Tallies, Tally, rounded, summary, summed
 from dspy_dlpo.host.listening import Listening
+from dspy_dlpo.host.loops import CALLERS_LOOP
+from dspy_dlpo.host.pacing import Pacing
 from dspy_dlpo.host.prices import Prices, tokens_of
 from dspy_dlpo.host.threads import HEARTBEAT, Heartbeat
 from dspy_dlpo.host.tracing import FailedCalls
@@ -35,7 +37,8 @@ class Scope:
         self.strangers = False  # whether a model or a predictor took part that the meter is not attached to
         self.usage: UsageTracker | None = None  # DSPy's own, where it is asked to track usage
         self.outer: UsageTracker | None = None  # the one that was in place before
-        self._own_thread, self._failed_in = threading.get_ident(), 0
+        callers = CALLERS_LOOP.get()  # what is awaited runs there
+        self._own_threads, self._failed_in = (threading.get_ident(), callers and callers.thread), 0
         self.heartbeat.spent.append((role, self.tally))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Scope:
@@ -44,7 +47,7 @@ class Scope:
     def begins(self) -> None:
         """A call begins. An error before it was handled by the work itself, unless threads of its own are at work."""
         self.heartbeat.beat()
-        if self.error is not None and self._failed_in == self._own_thread == threading.get_ident():
+        if self.error is not None and self._failed_in == threading.get_ident() in self._own_threads:
             self.handled.append(self.error)
             self.error = None
 
@@ -71,11 +74,18 @@ class Meter(FailedCalls, UsageTracker):
     Args:
         prices: What calls cost.
         before: Gives what was spent by role before, by earlier processes; it counts in all that is told.
+        pacing: Has calls wait for the rates of their models; None if these have none. With it the meter listens
+            everywhere: no call may pass it by.
     """
 
-    def __init__(self, prices: Prices | None = None, before: Callable[[], Tallies] = dict) -> None:
+    def __init__(
+        self,
+        prices: Prices | None = None,
+        before: Callable[[], Tallies] = dict,
+        pacing: Pacing | None = None,
+    ) -> None:
         super().__init__()
-        self._prices, self._before = prices or Prices(), before
+        self._prices, self._before, self._pacing = prices or Prices(), before, pacing
         self._lock = threading.RLock()
         self._open: dict[str, tuple[Scope, Any]] = {}
         self._billed: set[str] = set()
@@ -115,7 +125,8 @@ class Meter(FailedCalls, UsageTracker):
     @contextmanager
     def run(self, name: str, **settings: Any) -> Iterator[Scope]:
         """As `role`, for one run of the program: it listens no wider than it has to."""
-        with self.role(name, everywhere=self.listening.everywhere, **settings) as scope:
+        everywhere = self.listening.everywhere or self._pacing is not None
+        with self.role(name, everywhere=everywhere, **settings) as scope:
             try:
                 yield scope
             finally:
@@ -159,9 +170,12 @@ class Meter(FailedCalls, UsageTracker):
         self._meet(scope, instance)
         scope.begins()
         with self._lock:
-            if call_id not in self._open:
+            begins = call_id not in self._open
+            if begins:
                 self._open[call_id] = scope, instance
                 self._count(scope, calls=1)
+        if begins and self._pacing is not None:
+            self._pacing.begin(call_id, str(getattr(instance, "model", "")), inputs, scope.heartbeat)
 
     def heard(self) -> int:
         """How often this thread has told of usage."""
@@ -183,6 +197,8 @@ class Meter(FailedCalls, UsageTracker):
         if scope.outer is not None:
             scope.outer.add_usage(lm_name, usage_entry)
         tokens, cost = tokens_of(usage), self._prices.cost(lm, usage)
+        if tokens is not None and self._pacing is not None:
+            self._pacing.used(call_id, sum(tokens))
         spent: dict[str, float] = {} if known else {"calls": 1}
         if tokens is None:
             spent["unreported"] = 1
@@ -206,8 +222,14 @@ class Meter(FailedCalls, UsageTracker):
                 self._count(scope, failures=1)
             elif call_id not in self._billed:
                 self._count(scope, cache_hits=1)
+            is_cached = exception is None and call_id not in self._billed
             self._billed.discard(call_id)
         scope.heartbeat.beat()
+        if self._pacing is not None:
+            if exception is not None:
+                self._pacing.failed(call_id, exception)
+            elif is_cached:
+                self._pacing.cached(call_id)
 
     def _scope(self, lm: Any) -> Scope | None:
         """What a call of a model is charged to; None if it is made outside of any role."""

@@ -14,6 +14,7 @@ from dspy.adapters.utils import get_annotation_name
 
 from dspy_dlpo.core.errors import ProgramError
 from dspy_dlpo.core.history import Prompts, prompts_key
+from dspy_dlpo.host.async_parts import BY_ACALL, has_async_parts, keep_on_loop
 from dspy_dlpo.host.awaiting import awaited, is_only_async
 from dspy_dlpo.host.listening import Listening
 from dspy_dlpo.host.parameters import AGENTS, INSTRUCTIONS, Kinds, acting_predictor, write_prompts
@@ -84,7 +85,8 @@ def _not_copyable(program: dspy.Module, memo: Mapping[int, Any]) -> dict[int, An
 
 def call(program: dspy.Module, inputs: Mapping[str, Any]) -> Any:
     """Run a program to its end; an async one, with `aforward`, `acall` or ``async def forward``, is awaited."""
-    return awaited(program.acall(**inputs) if is_only_async(program) else program(**inputs))
+    by_acall = BY_ACALL in vars(program) or is_only_async(program)
+    return awaited(program.acall(**inputs) if by_acall else program(**inputs))
 
 
 def with_prompts(program: dspy.Module, prompts: Prompts, parameters: Kinds = INSTRUCTIONS) -> dspy.Module:
@@ -161,6 +163,7 @@ class EvaluationCopies:
     ) -> None:
         self._program, self._parameters, self._listening = program, parameters, listening
         self._copies: OrderedDict[tuple[str, int], _Copy] = OrderedDict()
+        self._has_async_parts = has_async_parts(program)
 
     def get(self, prompts: Prompts, rollout: int) -> dspy.Module:
         """The copy for prompts and a repetition; each repetition asks its models afresh, past any cache.
@@ -193,6 +196,8 @@ class EvaluationCopies:
                 predictor.config = {**predictor.config, "rollout_id": rollout}
             elif predictor.lm is not None:  # its module wants one model for all of its predictors
                 predictor.lm = models.setdefault(id(predictor.lm), repeating(predictor.lm, rollout))
+        if self._has_async_parts:
+            keep_on_loop(copied)
         signatures = {name: each.signature for name, each in copied.named_predictors()}
         return _Copy(self._attached(copied), prompts, signatures, bool(sampled))
 

@@ -17,6 +17,7 @@ import dspy
 from dspy.utils.exceptions import AdapterParseError, LMUnsupportedFeatureError
 from pydantic import BaseModel
 
+from dspy_dlpo.core.cancelling import RunCancelled, check_cancelled
 from dspy_dlpo.core.errors import ModelError
 from dspy_dlpo.core.events import ReplyDone, Sent, What, ask_key
 from dspy_dlpo.core.log import RunLog
@@ -192,7 +193,7 @@ class PromptModel:
         requests = [asks[i] for i in new]
         try:
             in_threads(self._answer, requests, self._num_threads, timeout=self._call_timeout, on_done=on_done)
-        except ModelError:  # what a dead model refused is not in flight any more
+        except (ModelError, RunCancelled):  # what a dead model refused, or nobody waits for, is not in flight
             self._log.add(Sent(What.ASK, len(answers) - recorded - len(new)))
             raise
         return [answers[i] for i in range(len(asks))]
@@ -208,6 +209,7 @@ class PromptModel:
             raise ModelError(f"No call of the prompt model was answered: {answer.error} ({self._lost} in a row)")
 
     def _answer(self, ask: Ask) -> tuple[Answer, Tally]:
+        check_cancelled()
         predict = _predictor(ask.signature, rollout_id=_rollout(self._seed, ask))
         # One reply, one call: the user's adapter and DSPy's silent second try with JSON stay out.
         adapter = ADAPTERS[ask.adapter]()

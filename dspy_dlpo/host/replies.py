@@ -49,7 +49,7 @@ _LEAD = re.compile(
 )
 # How a model that has not understood says so, in so many sentences at most.
 _EXCUSE = re.compile(
-    r"(?:\A|[.!?]\s+)(?:please (?:provide|share|give|send)\b|I(?:'m| am) sorry\b|I can(?:no|')t\b)", re.IGNORECASE
+    r"(?:\A|[.!?]\s+)(?:please (?:provide|share|give|send)\b|(?:I(?:'m| am) )?sorry\b|I can(?:no|')t\b)", re.IGNORECASE
 )
 _LONGEST_EXCUSE = 3
 

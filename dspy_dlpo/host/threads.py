@@ -20,9 +20,9 @@ class Heartbeat:
         self.last = time.monotonic()
         self.spent: list[tuple[str, Any]] = []
 
-    def beat(self) -> None:
-        """Something happened."""
-        self.last = time.monotonic()
+    def beat(self, after: float = 0.0) -> None:
+        """Something happened; or it will `after` so many seconds, and silence counts from then."""
+        self.last = time.monotonic() + after
 
 
 class AbandonedError(Exception):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+from dspy_dlpo.core.aim import Aim
 from dspy_dlpo.core.roles import Reply
 from dspy_dlpo.core.sentences import fence_around, split
 from dspy_dlpo.core.update import TextGradient, Update
@@ -27,6 +28,7 @@ class Writer:
         purposes: The user's own instructions of each predictor, which edits may have replaced.
         whole: Whether whole prompts are asked for instead of edits.
         evidence: Gives what a gradient rests on.
+        aim: What the user wants.
     """
 
     def __init__(
@@ -36,9 +38,10 @@ class Writer:
         purposes: Mapping[str, str],
         whole: bool = False,
         evidence: Callable[[TextGradient], Evidence] = lambda gradient: Evidence(),
+        aim: Aim | None = None,
     ) -> None:
         self._model, self._modules, self._purposes = model, modules, purposes
-        self._evidence = evidence
+        self._evidence, self._aim = evidence, {} if aim is None else aim.texts
         self.forms = forms_of(whole, model.keeps_schemas)
 
     def __call__(self, updates: Sequence[Update], step: int) -> list[Reply]:
@@ -66,14 +69,14 @@ class Writer:
             "purpose": "" if purpose.strip() in update.prompt else quoted(purpose, _SHOWN),
             "current_instructions": _shown(update.prompt, form),
             "limits": "\n".join(f"- {c.text}" for c in update.constraints if c.text) or "None.",
+            **self._aim,
         }
         critique = "\n\n".join(gradient.text for gradient in update.gradients if gradient.text)
         advice = "\n\n".join(f"{note.title}:\n{note.body}" for note in update.notes) or "None."
         bound = 0 if shortest else self._model.most_tokens
         evidence = next(map(self._evidence, update.gradients), Evidence())
-        room = (
-            bound - frame(with_fields(form.signature, tuple(FIELDS)), form.adapter) - sum(map(tokens, fixed.values()))
-        )
+        whole = with_fields(form.signature, (*self._aim, *FIELDS))
+        room = bound - frame(whole, form.adapter) - sum(map(tokens, fixed.values()))
         critique = clipped(critique, max(LEAST_TOKENS, room - 2 * LEAST_TOKENS))
         advice = clipped(advice, max(LEAST_TOKENS, room - LEAST_TOKENS - tokens(critique)))
         room -= tokens(critique) + tokens(advice)
@@ -86,7 +89,7 @@ class Writer:
         shown = "\n\n".join(texts) or "None."
         inputs = {**fixed, "advice": advice, "failures": shown, **more}
         fewer = partial(self._fewer, update, step, len(texts), shortest)
-        signature = with_fields(form.signature, tuple(more))
+        signature = with_fields(form.signature, (*self._aim, *more))
         return Ask("writer", update.predictor, step, signature, inputs, fewer, form.adapter, update.part)
 
     def _fewer(self, update: Update, step: int, shown: int, shortest: bool) -> Ask | None:

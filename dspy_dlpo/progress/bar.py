@@ -5,7 +5,8 @@ from __future__ import annotations
 import atexit
 import sys
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -85,6 +86,18 @@ class ProgressBar:
             self._runs = int(result.spent["metric_calls"])
             self._line("end", None, escape(result.ended))
         self.close()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nothing is drawn inside, so that a person can be asked."""
+        if self._open is None or self._progress is None:
+            yield
+            return
+        self._progress.stop()
+        try:
+            yield
+        finally:
+            self._progress.start()
 
     def close(self) -> None:
         """Stop showing anything; a further record begins anew."""

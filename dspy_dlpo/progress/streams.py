@@ -95,6 +95,17 @@ def whole_lines(emit: Callable[[str, Any], None] = pass_on) -> Iterator[None]:
             each.end()
 
 
+@contextmanager
+def unwrapped() -> Iterator[None]:
+    """Standard output and error are themselves inside, for a question that ends in no line break."""
+    out, err = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = getattr(out, "_stream", out), getattr(err, "_stream", err)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = out, err
+
+
 def _moved(old: Any, new: Any) -> list[tuple[Any, Any]]:
     """Have the log handlers that write to a stream write to another; each with the stream that it had."""
     loggers = [logging.root, *logging.root.manager.loggerDict.values()]

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dspy_dlpo.core.edits import Edit
 from dspy_dlpo.core.ending import EndedBy
 from dspy_dlpo.core.errors import RunDirectoryError
 from dspy_dlpo.core.events import What
@@ -67,6 +68,8 @@ def _from_data(data: Mapping[str, Any], path: Path) -> DLPOResult:
             fields["parameters"] = tuple(fields["parameters"])
         if "languages" in fields:
             fields["languages"] = tuple(fields["languages"])
+        if "declined" in fields:
+            fields["declined"] = tuple(Edit(**each) for each in fields["declined"])
         return DLPOResult(**fields)
     except UNREADABLE as error:
         raise RunDirectoryError(

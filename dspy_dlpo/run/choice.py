@@ -5,18 +5,20 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from dspy_dlpo.core.budget import Account
 from dspy_dlpo.core.ending import EndedBy, Ending
 from dspy_dlpo.core.errors import DLPOError
 from dspy_dlpo.core.events import SelectionPlanned
-from dspy_dlpo.core.history import Prompts, prompts_key
+from dspy_dlpo.core.history import Prompts, Scored, prompts_key
 from dspy_dlpo.core.log import RunLog
 from dspy_dlpo.core.loop import FAILURES, Run
 from dspy_dlpo.core.result import Comparison
 from dspy_dlpo.core.runs import RunCache
 from dspy_dlpo.host.evaluation import EvaluateCallbacks
 from dspy_dlpo.run import selection
+from dspy_dlpo.run.lengths import Pair
 from dspy_dlpo.run.setup import Setup
 
 
@@ -28,11 +30,13 @@ class Chosen:
         prompts: The prompts to return.
         comparison: How they were compared.
         uncompared: Why they were not, in words; empty if they were, or nothing was to be compared.
+        pairs: The first runs of the user's own prompts and of these, by example, where both were made.
     """
 
     prompts: Prompts
     comparison: Comparison = Comparison()
     uncompared: str = ""
+    pairs: Sequence[Pair] = ()
 
 
 class Selection:
@@ -48,6 +52,7 @@ class Selection:
     def __init__(self, setup: Setup, run: Run, log: RunLog, val_runs: Callable[[], RunCache]) -> None:
         self._setup, self._run, self._log, self._val_runs = setup, run, log, val_runs
         self._n_finalists, self._n_val = selection.planned_selection(setup.settings, setup.data)
+        self._candidates: Sequence[Prompts] = ()
 
     def choose(self) -> Chosen:
         """Choose, once the steps have ended.
@@ -73,6 +78,11 @@ class Selection:
         scored = selection.judged(self._run, [self._setup.start, *candidates], complete=complete)
         return selection.choose(scored, self._setup.settings.seed)[0] or self._setup.start
 
+    @cached_property
+    def _held_out(self) -> RunCache:
+        """The runs on the held-out examples, made when there is something to compare."""
+        return self._val_runs()
+
     def where(self) -> str:
         """What is compared on, in words."""
         total, where = len(self._setup.data.val), self._setup.data.where
@@ -81,17 +91,42 @@ class Selection:
         return f"{self._n_val} of {total} valset examples" if where == "valset" else f"{self._n_val} of {where}"
 
     def _compared(self, candidates: Sequence[Prompts], examples: Sequence[int]) -> Chosen:
-        setup, runs, failures = self._setup, self._val_runs(), list[DLPOError]()
+        self._candidates = candidates
+        scored, failure = self._scored(candidates, examples)
+        if len(scored) < 2 and candidates:
+            why = str(failure) if failure else "the budget did not pay for it"
+            return Chosen(self.best_judged(candidates), uncompared=why)
+        chosen, comparison = selection.choose(scored, self._setup.settings.seed)
+        return self._chosen(chosen or self._setup.start, comparison, examples)
+
+    def compared_anew(self, prompts: Prompts) -> Chosen:
+        """The claim for what a person has left of the chosen prompts; the user's own where it is no better.
+
+        What was chosen from counts in the interval, as that was drawn from these.
+        """
+        setup, examples = self._setup, self._val_examples()
+        if prompts == setup.start or not examples:
+            return Chosen(prompts)
+        scored, _ = self._scored([*self._candidates, prompts], examples)
+        if all(each.prompts != prompts for each in scored):
+            return Chosen(setup.start, uncompared="the budget did not pay for comparing what the review has left")
+        chosen, comparison = selection.choose(scored, setup.settings.seed, wanted=prompts)
+        return self._chosen(chosen or setup.start, comparison, examples)
+
+    def _scored(self, candidates: Sequence[Prompts], examples: Sequence[int]) -> tuple[list[Scored], DLPOError | None]:
+        """The user's prompts and candidates on held-out examples, and what failed for good: that ends the run."""
+        setup, runs, failures = self._setup, self._held_out, list[DLPOError]()
         held_out = {x: setup.data.val[x] for x in examples}
         callbacks = EvaluateCallbacks(setup.program, held_out, runs, setup.settings.threads)
         scored = selection.compare(setup.start, candidates, runs, examples, failures.append, callbacks)
         if failures:  # how the steps ended is in the log already: a later call selects anew
             self._run.ended, self._run.error = Ending(FAILURES[type(failures[0])], str(failures[0])), failures[0]
-        if len(scored) < 2 and candidates:
-            why = str(failures[0]) if failures else "the budget did not pay for it"
-            return Chosen(self.best_judged(candidates), uncompared=why)
-        chosen, comparison = selection.choose(scored, setup.settings.seed)
-        return Chosen(chosen or setup.start, comparison)
+        return scored, failures[0] if failures else None
+
+    def _chosen(self, prompts: Prompts, comparison: Comparison, examples: Sequence[int]) -> Chosen:
+        start, runs = self._setup.start, self._held_out
+        made = [(runs.rows(start, x), runs.rows(prompts, x)) for x in examples]
+        return Chosen(prompts, comparison, pairs=[(a[0], b[0]) for a, b in made if a and b])
 
     def _val_examples(self) -> list[int]:
         """The held-out examples that the budget allows to compare on, drawn at random."""
@@ -102,7 +137,7 @@ class Selection:
     def _finalists(self) -> list[Prompts]:
         """The best prompts of the run, the first of them pruned."""
         run, start, plan = self._run, self._setup.start, self._log.state.plan
-        account, for_val = run.runs.account, (self._n_finalists + 1) * self._n_val
+        account, for_val = run.runs.account, self._planned()
         # What an earlier process compared is part of this choice only if that had begun: where the user stopped that
         # process and steps went on, its finalists are not those of now.
         known = self._count_val(None if plan else start)
@@ -124,11 +159,16 @@ class Selection:
             self._n_finalists, self._n_val = plan
             return
         runs = account.affordable() + sum(map(self._count_val, [self._setup.start, *chosen]))
-        if runs < (self._n_finalists + 1) * self._n_val:
-            found = selection.within(runs, len(self._setup.data.val), self._n_finalists)
+        if runs < self._planned():
+            share = (self._n_finalists + 1) * self._n_val / self._planned()
+            found = selection.within(runs * share, len(self._setup.data.val), self._n_finalists)
             self._n_finalists, self._n_val = found
         if self._run.ended_for_good:
             self._log.add(SelectionPlanned(self._n_finalists, self._n_val))
+
+    def _planned(self) -> int:
+        """Runs on held-out examples that are planned."""
+        return self._setup.settings.compared(self._n_finalists) * self._n_val
 
     def _count_val(self, prompts: Prompts | None) -> int:
         """How many runs on held-out examples were paid for: of some prompts, or of all."""

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import logging
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TypeVar
 
 import dspy
 
 from dspy_dlpo.core.budget import Account
+from dspy_dlpo.core.cancelling import check_cancelled
 from dspy_dlpo.core.controller import controlled
 from dspy_dlpo.core.errors import DLPOError
 from dspy_dlpo.core.events import Started, StepsEnded
-from dspy_dlpo.core.history import History, StepContext, prompts_key
+from dspy_dlpo.core.history import History, Record, StepContext, prompts_key
 from dspy_dlpo.core.languages import written_in
 from dspy_dlpo.core.log import RunLog
 from dspy_dlpo.core.opening import open_log
+from dspy_dlpo.core.result import DLPOResult
+from dspy_dlpo.core.review import ReviewTime
 from dspy_dlpo.core.storage import RunDirectory
+from dspy_dlpo.host.loops import Loops
 from dspy_dlpo.host.meter import Meter
+from dspy_dlpo.host.pacing import Pacing
 from dspy_dlpo.host.prices import Prices
 from dspy_dlpo.run.choice import Chosen, Selection
 from dspy_dlpo.run.delivery import Delivery
@@ -25,16 +32,18 @@ from dspy_dlpo.run.fingerprint import fingerprint
 from dspy_dlpo.run.interrupt import StopSignals
 from dspy_dlpo.run.log import log_shown
 from dspy_dlpo.run.preflight import Preflight
+from dspy_dlpo.run.reviewing import Reviewer, reviewed_choice
 from dspy_dlpo.run.roles import Roles
 from dspy_dlpo.run.selection import planned_selection
 from dspy_dlpo.run.settings import Data, Settings
 from dspy_dlpo.run.setup import set_up
 
 logger = logging.getLogger(__name__)
+Made = TypeVar("Made")
 
 
 class Compilation:
-    """A student on its way to a better program.
+    """A student on its way to a better program, which is in `program` in the end, and what is known of it in `result`.
 
     Args:
         settings: The optimizer's arguments.
@@ -51,7 +60,9 @@ class Compilation:
     def __init__(self, settings: Settings, student: dspy.Module, data: Data, preflight: Preflight) -> None:
         self._setup = setup = set_up(settings, student, data, preflight)
         controlled(setup.plan, StepContext(0, 0.0, History(), setup.plan.seed, setup.plan.examples))
-        self._signals = StopSignals(settings.stop_file)
+        self.program: dspy.Module | None = None
+        self.result: DLPOResult | None = None
+        self._signals, self._loops = StopSignals(settings.stop_file), Loops()
         self._directory = None if settings.log_dir is None else RunDirectory(settings.log_dir)
         try:
             self._wire()
@@ -62,12 +73,13 @@ class Compilation:
     def _wire(self) -> None:
         setup, settings = self._setup, self._setup.settings
         self._log = log = self._opened_log()
-        self._meter = Meter(Prices(settings.budget.prices), lambda: log.state.before)
+        pacing = Pacing(settings.rates) if settings.rates else None
+        self._meter = Meter(Prices(settings.budget.prices), lambda: log.state.before, pacing)
         expenses = Expenses(log, self._meter)
         finalists, examples = planned_selection(settings, setup.data)
         account = Account(
             settings.budget,
-            (finalists + 1) * examples,
+            settings.compared(finalists) * examples,
             kept=settings.judging.width or settings.judging.wave,
             used=expenses.used,
             log=log,
@@ -75,7 +87,9 @@ class Compilation:
         )
         account.reserve(max(0, account.reserved - log.state.count_runs("val", prompts_key(setup.start))))
         roles = Roles(setup, log, account, self._meter, expenses)
-        self._run = roles.run()
+        review = settings.review
+        self._reviewer = None if review is None else Reviewer(review, log, settings.on_record)
+        self._run = roles.run(self._reviewer if review and review.when is ReviewTime.STEPS else None)
         self._selection = Selection(setup, self._run, log, lambda: roles.runs("val", setup.data.val))
         self._delivery = Delivery(setup, self._run, self._selection, expenses, roles.caches, self._directory)
 
@@ -94,44 +108,92 @@ class Compilation:
         Raises:
             Interrupted: If Ctrl-C is pressed a second time.
         """
-        result, on_record = None, self._setup.settings.on_record
-        try:
-            with self._shown(), written_in(self._setup.languages), self._signals.watching():
-                for sentence in self._setup.preflight.without_room():
+        with self._shown(), self._signals.watching():  # here the time between two records is the run's as well
+            for _ in self.records():
+                pass
+        assert self.program is not None
+        return self.program
+
+    def records(self) -> Generator[Record, None, None]:
+        """Make the records one by one, then select; what is in force for that is in force only while it is done.
+
+        Raises:
+            Interrupted: If Ctrl-C is pressed a second time.
+        """
+        run, is_new = self._run, self._run.ended is None  # if not, an earlier process wrote it down
+        preflight = self._setup.preflight
+        with self._delivered():
+            with self._shown():
+                for sentence in (*preflight.without_room(), *preflight.unknown_rates()):
                     logger.warning("%s", sentence)
-                with self._meter.listening.attached(self._setup.preflight.task_models):
-                    chosen = self._ran()
-                program = self._delivery.program(chosen)
-                result = program.detailed_results
-                logger.info("%s; %s", result.ended, result.verdict)
-                self._delivery.tell_failure(result)
-            return program
-        except KeyboardInterrupt:
-            raise self._delivery.interrupted() from None
-        except DLPOError as error:
-            result = error.result = result or self._delivery.failed(error)
-            raise
-        finally:
-            self._close()
-            on_end = getattr(on_record, "on_end", None)
-            if on_end is not None:
-                on_end(result)
+            records = run.records()
+            while (record := self._made(lambda: next(records, None))) is not None:
+                yield record
+            count = len(run.history)
+            chosen = self._made(lambda: self._chosen(is_new))
+            yield from run.history[count:]
+            with self._in_force():
+                self._deliver(chosen)
+
+    def end(self) -> None:
+        """Have the next record be the last, if it is made at all: what remains is to choose."""
+        self._signals.closed = True
+
+    def _made(self, make: Callable[[], Made]) -> Made:
+        """What comes of a part of the run.
+
+        Raises:
+            RunCancelled: If nobody waits for it any more.
+        """
+        check_cancelled()
+        with self._in_force(), self._meter.listening.attached(self._setup.preflight.task_models):
+            return make()
+
+    @contextmanager
+    def _in_force(self) -> Iterator[None]:
+        with self._shown(), written_in(self._setup.languages), self._signals.watching(), self._loops.in_force():
+            yield
 
     def _shown(self) -> AbstractContextManager[None]:
         """Shows the log, unless the user's own progress bar is there."""
         settings = self._setup.settings
         return log_shown(settings.verbose and not getattr(settings.on_record, "shows_progress", False))
 
-    def _ran(self) -> Chosen:
+    def _chosen(self, is_new: bool) -> Chosen:
         run = self._run
-        is_new = run.ended is None  # else an earlier process wrote it down
-        run.go()
         assert run.ended is not None
         run.runs.account.heed(lambda: None)  # what remains is to choose
         if is_new:
             self._log.add(StepsEnded(run.ended))
-        return self._selection.choose()
+        chosen, review = self._selection.choose(), self._setup.settings.review
+        if self._reviewer is None or review is None or review.when is ReviewTime.STEPS:
+            return chosen
+        return reviewed_choice(chosen, self._setup, run, self._selection, self._reviewer)
+
+    def _deliver(self, chosen: Chosen) -> None:
+        program = self._delivery.program(chosen)
+        self.result = program.detailed_results
+        logger.info("%s; %s", self.result.ended, self.result.verdict)
+        self._delivery.tell_failure(self.result)
+        self.program = program
+
+    @contextmanager
+    def _delivered(self) -> Iterator[None]:
+        """Tells how it ended, whatever ended it."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            raise self._delivery.interrupted() from None
+        except DLPOError as error:
+            self.result = error.result = self.result or self._delivery.failed(error)
+            raise
+        finally:
+            self._close()
+            on_end = getattr(self._setup.settings.on_record, "on_end", None)
+            if on_end is not None:
+                on_end(self.result)
 
     def _close(self) -> None:
+        self._loops.close()
         if self._directory:
             self._directory.close()

@@ -18,6 +18,7 @@ from dspy_dlpo.run import selection
 from dspy_dlpo.run.choice import Chosen, Selection
 from dspy_dlpo.run.expenses import Expenses
 from dspy_dlpo.run.interrupt import Interrupted
+from dspy_dlpo.run.lengths import length_remark
 from dspy_dlpo.run.setup import Setup
 
 logger = logging.getLogger(__name__)
@@ -104,20 +105,25 @@ class Delivery:
             failed=ended.by.is_failure,
         )
         unscored = sum(runs.unscored for runs in caches)
+        bill = self._expenses.bill()
         remarks = _remarks(setup, run, caches, told=bool(chosen.uncompared))
+        # Only of a metric that asks a model: what code scores is not swayed by length unless it is meant to be.
+        longer = length_remark(chosen.pairs) if "metric" in bill and chosen.prompts != setup.start else ""
+        remarks += [longer] if longer else []
         return DLPOResult(
             verdict=" ".join([said, *(f"({remark})" for remark in remarks)]),
             start_prompts=setup.start,
             best_prompts=chosen.prompts,
             comparison=chosen.comparison,
             history=run.history,
-            spent={**self._expenses.bill(), **({"unscored": unscored} if unscored else {})},
+            spent={**bill, **({"unscored": unscored} if unscored else {})},
             ended=str(ended),
             ended_by=ended.by,
             log_dir=None if settings.log_dir is None else str(settings.log_dir),
             complete=run.ended_for_good and not chosen.uncompared,
             parameters=settings.parameters,
             languages=tuple(setup.languages),
+            declined=tuple(run.declined),
         )
 
 

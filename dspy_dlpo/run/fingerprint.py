@@ -68,6 +68,7 @@ def _arguments(settings: Settings, hasher: ContentHasher) -> dict[str, Any]:
         "controller": None if settings.controller is None else _shown(settings.controller, hasher),
         "score_range": settings.score_range,
         "seed": settings.seed,
+        **({} if settings.aim is None else {"aim": settings.aim.texts}),
     }
 
 

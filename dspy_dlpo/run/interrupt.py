@@ -1,4 +1,4 @@
-"""How a user ends a run early: Ctrl-C, and a file."""
+"""How a user ends a run early: Ctrl-C, a file, and no wish for a further step."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class StopSignals:
-    """Whether the user asked a run to end, by Ctrl-C or by a file.
+    """Whether the user asked a run to end: by Ctrl-C, by a file, or as he wants no further step (`closed`).
 
     Args:
         stop_file: The run ends when it appears; None for none.
@@ -42,7 +42,7 @@ class StopSignals:
 
     def __init__(self, stop_file: Path | None) -> None:
         self._stop_file = stop_file
-        self._pressed = False
+        self._pressed = self.closed = False
         if stop_file is not None and stop_file.exists():
             raise ValueError(f"stop_file={str(stop_file)!r} exists, so the run would end at once. Delete it first.")
 
@@ -51,6 +51,8 @@ class StopSignals:
         """How the run is to end; None if it is not."""
         if self._pressed:
             return Ending(EndedBy.INTERRUPTED)
+        if self.closed:
+            return Ending(EndedBy.CLOSED)
         if self._stop_file is not None and self._stop_file.exists():
             return Ending(EndedBy.STOP_FILE, repr(str(self._stop_file)))
         return None

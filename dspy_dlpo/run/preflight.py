@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import dspy
@@ -77,6 +77,17 @@ class Preflight:
             f"{limit}: they may change, and not grow. Pass Regularization with a higher max_words, or shorten them."
             for name, count in words.items()
             if count >= limit
+        ]
+
+    def unknown_rates(self) -> list[str]:
+        """What is to be said of rates whose names no model has that is known before the run."""
+        rates = self._settings.rates
+        known = sorted({str(lm.model) for lm in self.models})
+        return [
+            f"rates= has a rate for {name!r}, and the models of program, critic and writer are {', '.join(known)}. It "
+            "holds if your metric, or a part of the program, asks a model of that name; else correct the name."
+            for name in (rates if isinstance(rates, Mapping) else ())
+            if name not in known
         ]
 
     def _find_frozen_text(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from dspy_dlpo.core.events import Recorded
 from dspy_dlpo.core.history import History, Record
 from dspy_dlpo.core.log import RunLog
 from dspy_dlpo.core.loop import Run
+from dspy_dlpo.core.review import Approve
 from dspy_dlpo.core.roles import Row
 from dspy_dlpo.core.runs import RunCache
 from dspy_dlpo.host.answer_forms import answer_forms
@@ -55,8 +56,12 @@ class Roles:
         )
         self.caches: list[RunCache] = []
 
-    def run(self) -> Run:
-        """The run, at the point that its log tells of."""
+    def run(self, approve: Approve | None = None) -> Run:
+        """The run, at the point that its log tells of.
+
+        Args:
+            approve: Asks a person about the edits of each step; None to ask nobody.
+        """
         setup, settings, state = self._setup, self._setup.settings, self._log.state
         about = [text] if (text := explained(settings.parameters)) else []
         labels = [as_text(example.labels()) for example in setup.data.train]
@@ -82,9 +87,11 @@ class Roles:
             judged=judged,
             high=setup.plan.high,
             seed=settings.seed,
+            aim=settings.aim,
             asks=settings.asks_critic(len(setup.predictors)),
         )
-        writer = Writer(model, modules, setup.start, settings.judging.proposals == "prompts", critic.evidence)
+        whole = settings.judging.proposals == "prompts"
+        writer = Writer(model, modules, setup.start, whole, critic.evidence, settings.aim)
         run = Run(
             plan=setup.plan,
             start=setup.start,
@@ -100,6 +107,8 @@ class Roles:
             history=History(state.history),
             ended=state.ended,
             since=state.since,
+            approve=approve,
+            declined=tuple(state.declined),
         )
         return run
 

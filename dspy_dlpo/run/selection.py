@@ -131,8 +131,8 @@ def judged(run: Run, candidates: Sequence[Prompts], *, complete: bool = False) -
     return [each for each in scored if each.scores]
 
 
-def choose(scored: Sequence[Scored], seed: int) -> tuple[Prompts | None, Comparison]:
-    """Choose the best on the held-out examples; the user's own unless another is better.
+def choose(scored: Sequence[Scored], seed: int, wanted: Prompts | None = None) -> tuple[Prompts | None, Comparison]:
+    """Choose the best on the held-out examples, or those that are wanted; the user's own unless they are better.
 
     The interval of the gain is a bootstrap over examples that repeats the choice in every resample, so that choosing
     the best of several is no reason to claim a gain.
@@ -140,6 +140,7 @@ def choose(scored: Sequence[Scored], seed: int) -> tuple[Prompts | None, Compari
     Args:
         scored: The user's prompts, then the finalists, on the same examples.
         seed: The run's seed.
+        wanted: The only prompts that may take the place of the user's own, where somebody has chosen already.
 
     Returns:
         The chosen prompts (None if there was nothing to compare with) and the comparison.
@@ -154,7 +155,10 @@ def choose(scored: Sequence[Scored], seed: int) -> tuple[Prompts | None, Compari
         return None, Comparison(start=mean, best=mean, examples=len(common), scores=(alone,))
     start, others = _table(scored, common)
     means = (others - start).mean(axis=1)
-    best = max(range(len(means)), key=lambda k: (round(float(means[k]), 9), -scored[k + 1].words))
+    open_to = [k for k in range(len(means)) if wanted in (None, scored[k + 1].prompts)]
+    if not open_to:  # too many of their runs were lost
+        return None, Comparison()
+    best = max(open_to, key=lambda k: (round(float(means[k]), 9), -scored[k + 1].words))
     comparison = _comparison(scored, common, best, seed)
     if comparison.difference > 1e-9:
         return scored[best + 1].prompts, comparison

@@ -14,12 +14,16 @@ from typing import Any
 import dspy
 
 from dspy_dlpo.core.acceptance import Acceptance
+from dspy_dlpo.core.aim import Aim
 from dspy_dlpo.core.budget import Budget
 from dspy_dlpo.core.checks import check_real
+from dspy_dlpo.core.freezing import check_frozen
 from dspy_dlpo.core.history import Record
 from dspy_dlpo.core.judges import Judge
 from dspy_dlpo.core.paths import absolute_path
 from dspy_dlpo.core.plan import Controller, Stopping
+from dspy_dlpo.core.rates import Rates, check_rates
+from dspy_dlpo.core.review import Review, ReviewTime
 from dspy_dlpo.core.technique import Technique
 from dspy_dlpo.core.turns import UPDATES
 from dspy_dlpo.host.metric import MetricAdapter
@@ -58,6 +62,9 @@ class Settings:
     log_dir: str | os.PathLike[str] | None
     on_record: Callable[[Record], None] | None
     verbose: bool = True
+    review: Review | None = None
+    aim: Aim | None = None
+    rates: Rates = None
 
     def __post_init__(self) -> None:
         if self.log_dir is not None:
@@ -68,6 +75,9 @@ class Settings:
         _check_type("judging", self.judging, Judge)
         _check_type("budget", self.budget, Budget)
         _check_type("stopping", self.stopping, Stopping)
+        if self.review is not None:
+            _check_type("review", self.review, Review)
+        check_rates(self.rates)
         if self.controller is not None:
             _check_type("controller", self.controller, Controller)
         for name in ("prompt_model", "task_model"):
@@ -91,11 +101,7 @@ class Settings:
             raise ValueError(f"parameters={self.parameters!r} must hold one or more of {names}. Pass such names.")
         self._check_techniques()
         self._check_numbers()
-        if not all(isinstance(each, (str, re.Pattern)) and each for each in self.frozen):
-            raise TypeError(
-                f"frozen={self.frozen!r} must hold non-empty strings. Pass names of predictors, text, or regular "
-                "expressions made by re.compile."
-            )
+        check_frozen(self.frozen)
 
     @property
     def low_high(self) -> tuple[float, float]:
@@ -114,6 +120,10 @@ class Settings:
     def asks_critic(self, predictors: int) -> bool:
         """Whether a critic is asked before the writer, in a program with so many predictors to edit."""
         return predictors > 1 and self.update == "most_blamed" if self.critic is None else self.critic
+
+    def compared(self, finalists: int) -> int:
+        """How many prompts run on held-out examples: the user's own, finalists, and what a person leaves of them."""
+        return finalists + 1 + (self.review is not None and self.review.when is ReviewTime.END)
 
     @property
     def stop_file(self) -> Path | None:

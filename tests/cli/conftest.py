@@ -1,4 +1,5 @@
 import pytest
+from browser import browser, page  # noqa: F401
 from shell import MODULE
 
 

@@ -281,3 +281,23 @@ def test_a_program_may_import_from_the_working_directory_as_it_runs(here):
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, env=environment())
     assert json.loads(done.stdout)["testset"]["start"] > 0
+
+
+def test_an_aim_in_words_belongs_to_the_run(here):
+    arguments = ("compile", "my_module:task", "--budget", "60", "--log-dir", "run", "--quiet")
+    done = dlpo(*arguments, "--aim", "Clerks read the answers.")
+    assert done.returncode == 0, done.stderr
+    kept = json.loads((here / "run" / "run.json").read_text())["settings"]
+    assert kept["aim"] == {"objective": "Clerks read the answers."}
+    other = dlpo(*arguments)
+    assert other.returncode == 1
+    assert "settings.aim" in other.stderr
+
+
+def test_an_aim_that_is_too_long_costs_nothing(here):
+    for command in ("compile", "estimate"):
+        done = dlpo(command, "my_module:task", "--aim", "word " * 301)
+        assert done.returncode == 1
+        assert "300 words" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert not (here / "runs").exists()

@@ -7,7 +7,7 @@ import pytest
 from reading import DOCS, ROOT, TEXTS, run, text_of
 
 IMAGES = DOCS / "images"
-SHOTS = ("terminal.svg", "report.png", "report-dark.png", "report-phone.png")
+SHOTS = ("terminal.svg", "report.png", "report-dark.png", "report-phone.png", "review.png")
 
 
 @pytest.mark.parametrize("name", SHOTS)

@@ -160,7 +160,9 @@ def test_a_whole_prompt_is_read_as_edits_without_what_stands_around_it(lead):
     assert told(reply.edits) == [("add", 2, "Use no slang.", None)]
 
 
-@pytest.mark.parametrize("text", ["Sure! Please provide the instructions.", "I'm sorry, I cannot do that.", ""])
+@pytest.mark.parametrize(
+    "text", ["Sure! Please provide it.", "I'm sorry, I cannot do that.", "Sorry, not possible.", ""]
+)
 def test_an_excuse_is_no_prompt(text):
     assert read_prompt(text, PROMPT).error
 

@@ -255,9 +255,13 @@ def test_a_verdict_without_its_record_is_passed_on(world):
     assert [(each.given, each.told) for each in shown] == [(((labels[0],),), True)]
 
 
+AIM = {"objective": "Wrong labels cost us a day.", "background": "Clerks read them.\nThey are in a hurry."}
+
+
+@pytest.mark.parametrize("aim", [{}, AIM], ids=["", "aim"])
 @pytest.mark.parametrize("critic", [True, False])
 @pytest.mark.parametrize("form", ["edits", "rewrite", "lines", "prompt"])
-def test_every_form_in_which_we_ask_shows_the_same(world, failures, form, critic):
+def test_every_form_in_which_we_ask_shows_the_same(world, failures, form, critic, aim):
     task = changed(world.task, useless=0.0, skill=1.0)
     prompt = ["Label it.", task.steps[0].rules[0].say(2), "Be precise."]
     numbered = "\n".join(f"[{i}] {sentence}" for i, sentence in enumerate(prompt, 1))
@@ -271,6 +275,7 @@ def test_every_form_in_which_we_ask_shows_the_same(world, failures, form, critic
         "limits": "- Change at most 4 sentences.",
     }
     told = {"critique": f"A rule is missing. {task.steps[0].rules[1].say()}"} if critic else {}
+    told = aim | told
     adapter = ADAPTERS[FORMS[form].adapter]()
     messages = adapter.format(with_fields(FORMS[form].signature, tuple(told)), [], inputs | told)
     system = "".join(m["content"] for m in messages if m["role"] == "system")
