@@ -15,6 +15,7 @@ from dspy_dlpo.core.result import DLPOResult
 from dspy_dlpo.host.parameters import INSTRUCTIONS
 from dspy_dlpo.host.saved_texts import SavedInstructions, SavedParameters, SavedTexts
 from dspy_dlpo.host.saving import SavedProgram
+from dspy_dlpo.report.loading import run_path
 
 
 @click.command("apply")
@@ -41,7 +42,7 @@ def apply_run(run: str, program: str, revert: bool, force: bool, task: str | Non
             texts = _texts(saved, result, task)
             done = _applied(texts, result, program, revert, force)
         if done["changed"]:
-            saved.note(None if revert else result)
+            saved.note(None if revert else result, str(run_path(run)))
             saved.write()
     click.echo(json.dumps(done, indent=2) if as_json else _sentences(done))
 

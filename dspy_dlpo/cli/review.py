@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import webbrowser
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import dspy
 
 from dspy_dlpo.cli.claiming import cost_of_claim
 from dspy_dlpo.cli.loading import load_task
-from dspy_dlpo.cli.options import UserPath
+from dspy_dlpo.cli.options import UserPath, address_option, run_argument
 from dspy_dlpo.cli.review_server import Answers, ReviewServer, as_data
 from dspy_dlpo.cli.showing import told_shortly
 from dspy_dlpo.core.history import Prompts, Scored
@@ -109,12 +110,13 @@ class _Session:
 
 
 @click.command()
-@click.argument("run", type=UserPath())
+@run_argument
 @click.option("--task", "task_path", metavar="MODULE:TASK", help="The task, to score what is left on its testset.")
 @click.option("--output", type=UserPath(dir_okay=False), help=f"File to write; {FILE} in the run directory.")
 @click.option("--port", default=0, show_default=True, help="Port of the page, on this machine; 0: a free one.")
 @click.option("--no-browser", is_flag=True, help="Print the address of the page, and open no browser.")
-def review(run: str, task_path: str | None, output: str | None, port: int, no_browser: bool) -> None:
+@address_option
+def review(run: str, task_path: str | None, output: str | None, port: int, no_browser: bool, as_json: bool) -> None:
     """Go through the edits of a run in the browser: untick them, reword them, score what is left, save.
 
     RUN is a run directory (log_dir), or a file that result.save() wrote. Scoring runs the program and is paid for; its
@@ -137,10 +139,15 @@ def review(run: str, task_path: str | None, output: str | None, port: int, no_br
         except OSError as error:
             raise ValueError(f"port {port} cannot be used: {error.strerror}. Pass another one as --port.") from error
         with server:
-            click.echo(f"The page is at {server.address} until you save (Ctrl-C ends it).", err=True)
+            if as_json:
+                click.echo(json.dumps({"url": server.address, "output": str(session.target)}))
+            else:
+                click.echo(f"The page is at {server.address} until you save (Ctrl-C ends it).", err=True)
             if not no_browser:
                 webbrowser.open(server.address)
-            click.echo(server.run())
+            saved = server.run()
+        if not as_json:
+            click.echo(saved)
 
 
 def _beside(run: Path) -> Path:

@@ -14,7 +14,7 @@ from typing import Any
 from dspy_dlpo.core.errors import RunDirectoryError
 from dspy_dlpo.core.result import DLPOResult
 
-METADATA, NOTE, _LOG_DIR = "metadata", "dspy_dlpo", "log_dir"
+METADATA, NOTE, _RUN = "metadata", "dspy_dlpo", "run"
 # What DSPy puts into the metadata of every program that it saves.
 _VERSIONS = "dependency_versions"
 
@@ -25,12 +25,13 @@ def is_program(content: Any) -> bool:
     return isinstance(metadata, Mapping) and _VERSIONS in metadata
 
 
-def origin(result: DLPOResult, path: Path) -> dict[str, Any]:
-    """What the file of a program says of its run: the verdict, with its figures, and where the run directory lies.
+def origin(result: DLPOResult, path: Path, run: str | None) -> dict[str, Any]:
+    """What the file of a program says of its run: the verdict, with its figures, and where the run lies.
 
     Args:
         result: The run's result.
-        path: The file; the directory is told from there, so that both may move together.
+        path: The file; the run is told from there, so that both may move together.
+        run: The run directory, or a file with the result; None for nowhere.
     """
     compared = result.comparison
     return {
@@ -40,12 +41,12 @@ def origin(result: DLPOResult, path: Path) -> dict[str, Any]:
         "interval": list(compared.interval),
         "examples": compared.examples,
         "metric_calls": result.spent.get("metric_calls"),
-        _LOG_DIR: None if result.log_dir is None else _from(path, result.log_dir),
+        _RUN: None if run is None else _from(path, run),
     }
 
 
-def run_directory(content: Mapping[str, Any], path: Path) -> Path:
-    """The directory of the run that a saved program comes from.
+def run_of(content: Mapping[str, Any], path: Path) -> Path:
+    """The run that a saved program comes from: its directory, or a file with its result.
 
     Args:
         content: What the file holds.
@@ -55,18 +56,18 @@ def run_directory(content: Mapping[str, Any], path: Path) -> Path:
         RunDirectoryError: If it comes from none, or does not say.
     """
     note = content[METADATA].get(NOTE)
-    log_dir = note.get(_LOG_DIR) if isinstance(note, Mapping) else None
-    if not isinstance(log_dir, str):
+    run = note.get(_RUN) if isinstance(note, Mapping) else None
+    if not isinstance(run, str):
         raise RunDirectoryError(
-            f"{path} is a program that does not say of what run directory it is. Pass the log_dir of the run; `dlpo "
+            f"{path} is a program that does not say of what run it is. Pass the log_dir of the run; `dlpo "
             "compile` and save_program() write it into the programs that they save."
         )
-    return path.absolute().parent / log_dir
+    return path.absolute().parent / run
 
 
-def _from(path: Path, log_dir: str) -> str:
-    """Where a directory lies, seen from that of a file."""
-    there = Path(log_dir).expanduser().absolute()
+def _from(path: Path, run: str) -> str:
+    """Where a run lies, seen from the directory of a file."""
+    there = Path(run).expanduser().absolute()
     try:
         return Path(os.path.relpath(there, path.absolute().parent)).as_posix()
     except ValueError:  # on another drive

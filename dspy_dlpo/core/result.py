@@ -126,7 +126,7 @@ class DLPOResult:
 
         Args:
             path: A run directory (``log_dir=``), of a run that has ended, goes on or was killed; a file that `save`
-                wrote; or a program that `save_program` or ``dlpo compile`` saved, while its run directory is there.
+                wrote; or a program that `save_program` or ``dlpo compile`` saved, while its run is there.
 
         Raises:
             RunDirectoryError: If there is no run, or it cannot be read.

@@ -22,7 +22,7 @@ def save_program(program: dspy.Module, path: str | os.PathLike[str]) -> None:
     """Save a program as ``program.save`` does, with a note of the run that it comes from.
 
     The note lies in the metadata of the file, where ``program.load`` does not look: the run's verdict with its figures,
-    and where the run directory is. `DLPOResult.load` and the commands that take a run take such a file, too. A program
+    and where the run lies. `DLPOResult.load` and the commands that take a run take such a file, too. A program
     that no `compile` of this package returned is saved without a note.
 
     Args:
@@ -40,7 +40,7 @@ def save_program(program: dspy.Module, path: str | os.PathLike[str]) -> None:
     result = getattr(program, "detailed_results", None)
     if isinstance(result, DLPOResult):
         saved = SavedProgram(path)
-        saved.note(result)
+        saved.note(result, result.log_dir)
         saved.write()
 
 
@@ -79,11 +79,11 @@ class SavedProgram:
             )
         return state
 
-    def note(self, result: DLPOResult | None) -> None:
-        """Say what run the program comes from; None for none."""
+    def note(self, result: DLPOResult | None, run: str | None = None) -> None:
+        """Say what run the program comes from, and where that lies; None for none."""
         self.content[METADATA].pop(NOTE, None)
         if result is not None:
-            self.content[METADATA][NOTE] = origin(result, self.path)
+            self.content[METADATA][NOTE] = origin(result, self.path, run)
 
     def write(self) -> None:
         """Write the file, whole or not at all.

@@ -14,7 +14,7 @@ from dspy_dlpo.core.errors import RunDirectoryError
 from dspy_dlpo.core.events import What
 from dspy_dlpo.core.history import History, Prompts
 from dspy_dlpo.core.json_lines import UNREADABLE
-from dspy_dlpo.core.origin import is_program, run_directory
+from dspy_dlpo.core.origin import is_program, run_of
 from dspy_dlpo.core.reading import record_from_data
 from dspy_dlpo.core.result import Comparison, DLPOResult
 from dspy_dlpo.core.sentences import ENGLISH
@@ -33,10 +33,9 @@ def load_result(path: str | os.PathLike[str]) -> DLPOResult:
     Raises:
         RunDirectoryError: If there is no run, or it cannot be read.
     """
-    path = Path(path).expanduser()
+    path = run_path(path)
     if path.is_file():
-        content = read_object(path)
-        return load_result(run_directory(content, path)) if is_program(content) else _from_data(content, path)
+        return _from_data(read_object(path), path)
     check_directory(path)
     state = read_log(path).state
     history = History(state.history)
@@ -44,6 +43,18 @@ def load_result(path: str | os.PathLike[str]) -> DLPOResult:
     if ended is not None and (not len(history) or _same(history, ended.history)):
         return dataclasses.replace(ended, log_dir=str(path))
     return _unended(path, state, "" if ended is None else ended.verdict)
+
+
+def run_path(path: str | os.PathLike[str]) -> Path:
+    """Where a result is read from: a run directory, or a saved result; for a saved program that of its run.
+
+    Raises:
+        RunDirectoryError: If a file cannot be read, or is a program that does not say of what run it is.
+    """
+    path = Path(path).expanduser()
+    while path.is_file() and is_program(content := read_object(path)):
+        path = run_of(content, path)
+    return path
 
 
 def _same(first: History, second: History) -> bool:

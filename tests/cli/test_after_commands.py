@@ -220,13 +220,28 @@ def test_an_applied_program_knows_its_run_and_a_reverted_one_none(saved, tmp_pat
     (tmp_path / "run").mkdir()
     found.save(tmp_path / "run" / "result.json")
     outcome("apply", tmp_path / "run", live)
-    assert json.loads(live.read_text())["metadata"]["dspy_dlpo"]["log_dir"] == "run"
+    assert json.loads(live.read_text())["metadata"]["dspy_dlpo"]["run"] == "run"
     assert outcome("diff", live)["best_prompts"]["first"] == "Use digits."
     outcome("apply", live, live, "--revert")
     assert instructions(live) == start
     done = run("diff", live)
     assert done.exit_code == 1
-    assert "does not say of what run directory it is. Pass" in done.stderr
+    assert "does not say of what run it is. Pass" in done.stderr
+
+
+def test_a_program_with_a_reviewed_result_knows_that_result_and_not_the_run_before(saved, tmp_path):
+    _, live = saved
+    start = instructions(live)
+    (tmp_path / "run").mkdir()
+    found = result(start, {**start, "first": "Use digits."}, log_dir=str(tmp_path / "run"))
+    found.save(tmp_path / "run" / "result.json")
+    reviewed = tmp_path / "run" / "reviewed.json"
+    result(start, {**start, "first": "Use digits, please."}, log_dir=str(tmp_path / "run")).save(reviewed)
+    outcome("apply", reviewed, live)
+    assert outcome("diff", live)["best_prompts"]["first"] == "Use digits, please."
+    live.write_text(live.read_text().replace("please.", "now."))
+    outcome("apply", live, live, "--force")
+    assert outcome("diff", live)["best_prompts"]["first"] == "Use digits, please."
 
 
 # --- more than instructions -------------------------------------------------------------------------------------------

@@ -9,6 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from dspy_dlpo import DLPOResult, History
+from dspy_dlpo.appraisal.agreement import Agreement
+from dspy_dlpo.appraisal.judge_report import JudgeReport
 from dspy_dlpo.cli import main
 from dspy_dlpo.cli.compile import _end
 from dspy_dlpo.cli.failing import EXIT_CODES
@@ -42,6 +44,11 @@ def test_every_command_has_json_and_the_page_says_what_it_holds(name):
 
 def test_the_keys_of_a_runs_outcome_are_on_the_page():
     check_keys("compile", Outcome(NOTHING).to_dict())
+
+
+def test_the_keys_of_judge_are_on_the_page():
+    found = JudgeReport(((1.0, 1.0),), Agreement(1, 1.0, None, None, 0.0, 0.0), 0.0, None)
+    check_keys("judge", {**found.to_dict(), "simulated": True})
 
 
 def test_the_keys_of_estimate_are_on_the_page(here):

@@ -1,12 +1,15 @@
 """`dlpo review`: the edits of a run as a page; what is left is scored and saved."""
 
 import json
+import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
 
 import pytest
 from click.testing import CliRunner
+from waiting import PATIENCE
 
 from dspy_dlpo import DLPOResult, DLPOTeleprompter, Task
 from dspy_dlpo.cli.main import main
@@ -110,6 +113,22 @@ def test_a_run_that_changed_nothing_has_nothing_to_review(session, tmp_path):
     done = CliRunner().invoke(main, ["review", str(tmp_path / "same.json"), "--no-browser"])
     assert done.exit_code == 1
     assert "nothing to review" in done.output
+
+
+def test_json_is_one_line_with_the_address(session, run, tmp_path):
+    command = [sys.executable, "-m", "dspy_dlpo.cli", "review", str(run), "--no-browser", "--json"]
+    command += ["--output", str(tmp_path / "mine.json")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            shown = json.loads(process.stdout.readline())
+            assert shown["output"] == str(tmp_path / "mine.json")
+            request = json.dumps([True] * len(session.suggestions)).encode()
+            urllib.request.urlopen(urllib.request.Request(shown["url"] + "save", request, method="POST")).close()
+            assert process.wait(PATIENCE) == 0
+            assert process.stdout.read() == ""
+        finally:
+            process.kill()
+    assert DLPOResult.load(tmp_path / "mine.json").best_prompts == session.result.best_prompts
 
 
 def test_the_page_in_a_browser(page, session, server):

@@ -34,7 +34,7 @@ def test_the_note_stands_in_the_metadata_and_dspy_loads_the_program(tmp_path):
         "interval": [0.1, 0.5],
         "examples": 40,
         "metric_calls": 9,
-        "log_dir": "runs/first",
+        "run": "runs/first",
     }
     fresh = dspy.Predict("question -> answer")
     fresh.load(tmp_path / "better.json")
@@ -67,14 +67,14 @@ def test_a_program_of_no_run_is_saved_without_a_note(tmp_path, other):
         program.detailed_results = other
     save_program(program, tmp_path / "plain.json")
     assert set(json.loads((tmp_path / "plain.json").read_text())["metadata"]) == {"dependency_versions"}
-    with pytest.raises(RunDirectoryError, match="does not say of what run directory it is"):
+    with pytest.raises(RunDirectoryError, match="does not say of what run it is"):
         DLPOResult.load(tmp_path / "plain.json")
 
 
 def test_a_run_without_a_directory_leaves_its_verdict(tmp_path):
     save_program(returned(None), tmp_path / "better.json")
     note = json.loads((tmp_path / "better.json").read_text())["metadata"]["dspy_dlpo"]
-    assert (note["verdict"], note["log_dir"]) == ("+30.0 points", None)
+    assert (note["verdict"], note["run"]) == ("+30.0 points", None)
     with pytest.raises(RunDirectoryError, match="Pass the log_dir"):
         DLPOResult.load(tmp_path / "better.json")
 
