@@ -22,6 +22,7 @@ _NAMES = {
         "ReviewError",
         "RunDirectoryError",
     ],
+    "core.front": ["FrontPoint"],
     "core.history": ["History", "Record", "StepContext"],
     "core.judges": ["EditJudge", "Judge", "Judging", "WholeJudge"],
     "core.plan": ["Controller", "Stopping"],

@@ -16,6 +16,7 @@ from .core.errors import (
     ReviewError,
     RunDirectoryError,
 )
+from .core.front import FrontPoint
 from .core.history import History, Record, StepContext
 from .core.judges import EditJudge, Judge, Judging, WholeJudge
 from .core.plan import Controller, Stopping
@@ -69,6 +70,7 @@ __all__ = [
     "EndedBy",
     "Estimate",
     "ExponentialDecay",
+    "FrontPoint",
     "Greedy",
     "History",
     "HumanLabel",

@@ -17,6 +17,9 @@ from dspy_dlpo.core.judging import Incumbent, judge
 from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.space import tunable
 
+# Which finalist is returned.
+BEST, SHORTEST = "best", "shortest"
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -49,6 +52,9 @@ class Judge(ABC):
         finalists: Prompts compared on the validation set at the end beside the user's own, at least 1.
         holdout: Share of the trainset split off as validation set when none is given, 0 to below 1. At 0 nothing is
             held out, and the verdict says so.
+        prefer: Which finalist is returned: the ``"best"`` on the validation set, or the ``"shortest"`` that is better
+            than the user's own and within one standard error of the best, paired. The shortest prompts that are as
+            close on the training examples are among the finalists then.
         proposals: What the writer is asked for: ``"edits"``, or ``"prompts"`` (a whole new prompt, as plain textual
             gradient descent does), which is turned into edits.
 
@@ -63,10 +69,12 @@ class Judge(ABC):
     finalists: int = 3
     holdout: float = 0.5
     proposals: str = "edits"
+    prefer: str = "best"
 
     def __post_init__(self) -> None:
         name = type(self).__name__
         self._one_of("proposals", ("edits", "prompts"))
+        self._one_of("prefer", (BEST, SHORTEST))
         for field in ("wave", "finalists"):
             check_whole(name, field, getattr(self, field))
         if self.width is not None:

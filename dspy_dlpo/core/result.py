@@ -13,6 +13,7 @@ from typing import Any
 
 from dspy_dlpo.core.edits import Edit
 from dspy_dlpo.core.ending import EndedBy
+from dspy_dlpo.core.front import FrontPoint, front
 from dspy_dlpo.core.history import History, LedgerEntry, Prompts
 from dspy_dlpo.core.json_lines import to_json
 from dspy_dlpo.core.languages import written_in
@@ -86,6 +87,11 @@ class DLPOResult:
     def __repr__(self) -> str:
         where = f", log_dir={self.log_dir!r}" if self.log_dir else ""
         return f"DLPOResult({self.verdict!r}, {len(self.history)} records, ended={self.ended!r}{where})"
+
+    @property
+    def front(self) -> tuple[FrontPoint, ...]:
+        """Score against length: the prompts of which none is both shorter and at least as good, shortest first."""
+        return front(self.history)
 
     @property
     def curve(self) -> tuple[tuple[int, float], ...]:

@@ -41,6 +41,7 @@ class Page:
         spending: What was spent.
         settings: What determined the run, in groups.
         seed: The seed; None if it is not recorded.
+        front: Score against length: words, score and standard error as texts, and whether these were returned.
         charts: SVG elements by name.
         money: US dollars, as text.
         version: Of this package.
@@ -57,6 +58,7 @@ class Page:
     spending: Spending
     settings: tuple[Group, ...]
     seed: Any
+    front: tuple[tuple[str, str, str, bool], ...]
     charts: Mapping[str, str]
     money: str
     version: str
@@ -83,9 +85,17 @@ def make_page(result: DLPOResult) -> Page:
         spending=spending(result.spent),
         settings=tuple(setting_groups(settings)),
         seed=arguments.get("seed") if isinstance(arguments, Mapping) else None,
+        front=_front(result),
         charts={**_curves(result), **_intervals(shown)},
         money=money(result.spent.get("usd")),
         version=version("dspy-dlpo"),
+    )
+
+
+def _front(result: DLPOResult) -> tuple[tuple[str, str, str, bool], ...]:
+    return tuple(
+        (f"{point.words:,}", f"{point.score:.3f}", f"{point.error:.3f}", point.prompts == result.best_prompts)
+        for point in result.front
     )
 
 

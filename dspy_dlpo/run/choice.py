@@ -96,7 +96,8 @@ class Selection:
         if len(scored) < 2 and candidates:
             why = str(failure) if failure else "the budget did not pay for it"
             return Chosen(self.best_judged(candidates), uncompared=why)
-        chosen, comparison = selection.choose(scored, self._setup.settings.seed)
+        settings = self._setup.settings
+        chosen, comparison = selection.choose(scored, settings.seed, prefer=settings.judging.prefer)
         return self._chosen(chosen or self._setup.start, comparison, examples)
 
     def compared_anew(self, prompts: Prompts) -> Chosen:
@@ -144,7 +145,8 @@ class Selection:
         account.reserve(max(0, for_val - known))
         if plan:  # it was settled: whatever else the budget pays for now, it is made from the log again
             account.heed(lambda: Ending(EndedBy.NOT_ENDED))
-        chosen = selection.finalists(run, max(1, self._n_finalists))
+        prefer = self._setup.settings.judging.prefer
+        chosen = selection.finalists(run, max(1, self._n_finalists), prefer)
         if chosen and self._setup.settings.prunes and run.has_enough and run.ended_for_good:
             shorter = selection.prune(run, chosen[0])
             chosen = [shorter, *(each for each in chosen[1:] if each != shorter)]

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from dspy_dlpo.core.budget import RunEnds
 from dspy_dlpo.core.errors import DLPOError, MetricError, ModelError
+from dspy_dlpo.core.front import front, shortest
 from dspy_dlpo.core.history import Prompts, Scored, best_first
+from dspy_dlpo.core.judges import BEST, SHORTEST
 from dspy_dlpo.core.loop import Run
 from dspy_dlpo.core.result import Comparison
 from dspy_dlpo.core.runs import RunCache
@@ -62,8 +64,10 @@ def within(runs: float, n_val: int, finalists: int) -> tuple[int, int]:
     return count, min(n_val, share // (count + 1))
 
 
-def finalists(run: Run, count: int) -> list[Prompts]:
+def finalists(run: Run, count: int, prefer: str = BEST) -> list[Prompts]:
     """The best judged prompts beside the user's own, completed on the whole judging set as far as the budget goes.
+
+    Where the shortest are preferred, those that are within one standard error of the best are among them.
 
     Where the judging set has grown since prompts were judged, and nothing is left to complete them, they compete by the
     examples that they share with each other.
@@ -72,6 +76,9 @@ def finalists(run: Run, count: int) -> list[Prompts]:
     # By every run made of them: where scores vary, those of the prompts in force were repeated after they were judged.
     known = [Scored(each.prompts, run.runs.means(each.prompts, tuple(each.scores))) for each in judged]
     chosen = [each.prompts for each in best_first(known)][:count]
+    short = shortest(front(run.history)) if prefer == SHORTEST else None
+    if short is not None and short.prompts not in (run.start, *chosen):
+        chosen = [*chosen[: count - 1], short.prompts]
     for prompts in chosen:
         with suppress(RunEnds, ModelError, MetricError):
             run.runs.ensure([(prompts, x) for x in run.judging_set])
@@ -131,7 +138,9 @@ def judged(run: Run, candidates: Sequence[Prompts], *, complete: bool = False) -
     return [each for each in scored if each.scores]
 
 
-def choose(scored: Sequence[Scored], seed: int, wanted: Prompts | None = None) -> tuple[Prompts | None, Comparison]:
+def choose(
+    scored: Sequence[Scored], seed: int, wanted: Prompts | None = None, prefer: str = BEST
+) -> tuple[Prompts | None, Comparison]:
     """Choose the best on the held-out examples, or those that are wanted; the user's own unless they are better.
 
     The interval of the gain is a bootstrap over examples that repeats the choice in every resample, so that choosing
@@ -141,6 +150,7 @@ def choose(scored: Sequence[Scored], seed: int, wanted: Prompts | None = None) -
         scored: The user's prompts, then the finalists, on the same examples.
         seed: The run's seed.
         wanted: The only prompts that may take the place of the user's own, where somebody has chosen already.
+        prefer: Whether the best is chosen, or the shortest within one standard error of it.
 
     Returns:
         The chosen prompts (None if there was nothing to compare with) and the comparison.
@@ -159,10 +169,19 @@ def choose(scored: Sequence[Scored], seed: int, wanted: Prompts | None = None) -
     if not open_to:  # too many of their runs were lost
         return None, Comparison()
     best = max(open_to, key=lambda k: (round(float(means[k]), 9), -scored[k + 1].words))
+    if prefer == SHORTEST:
+        close = [k for k in open_to if means[k] > 1e-9 and _is_close(others[k] - others[best])]
+        best = min(close, key=lambda k: scored[k + 1].words, default=best)
     comparison = _comparison(scored, common, best, seed)
     if comparison.difference > 1e-9:
         return scored[best + 1].prompts, comparison
     return scored[0].prompts, replace(comparison, best=comparison.start, difference=0.0, chosen=0)
+
+
+def _is_close(differences: np.ndarray[Any, Any]) -> bool:
+    """Whether a mean paired difference is no lower than one standard error of it below 0."""
+    error = float(differences.std(ddof=1)) / math.sqrt(len(differences)) if len(differences) > 1 else 0.0
+    return float(differences.mean()) >= -error - 1e-9
 
 
 def _answered(scored: Sequence[Scored]) -> Sequence[Scored]:

@@ -53,6 +53,24 @@ tables = st.integers(1, 8).flatmap(
 )
 
 
+def test_the_shortest_that_is_close_to_the_best_is_chosen_where_that_is_preferred() -> None:
+    best, close, far = [1] * 19 + [0], [1] * 18 + [0, 0], [1] * 9 + [0] * 11
+    start, long, short, shortest = scored([0] * 20, best, close, far)
+    long = Scored({"solve": "One that takes many words to say the same thing over and over."}, long.scores)
+    rows = [start, long, short, shortest]
+    assert selection.choose(rows, seed=0)[0] == long.prompts
+    chosen, comparison = selection.choose(rows, seed=0, prefer="shortest")
+    assert chosen == short.prompts
+    assert comparison.best == 0.9
+    assert comparison.chosen == 2
+
+
+def test_no_short_one_is_chosen_that_is_no_better_than_the_start() -> None:
+    start, long, short = scored([1, 0, 0, 0], [1, 1, 0, 0], [0, 0, 0, 1])
+    long = Scored({"solve": "One that takes many words to say it."}, long.scores)
+    assert selection.choose([start, long, short], seed=0, prefer="shortest")[0] == long.prompts
+
+
 @given(tables)
 def test_what_is_chosen_is_never_worse_than_the_start(rows) -> None:
     candidates = scored(*rows)
