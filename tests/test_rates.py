@@ -13,14 +13,14 @@ from clocks import FakeClock
 
 from dspy_dlpo import Budget, DLPOTeleprompter, Rate
 from dspy_dlpo.host.pacing import Pacing
-from dspy_dlpo.run import compilation
+from dspy_dlpo.run import wiring
 from dspy_dlpo.simulation import engine_of, simulated_lm, simulated_task
 
 
 @pytest.fixture
 def clock(monkeypatch):
     clock = FakeClock()
-    monkeypatch.setattr(compilation, "Pacing", functools.partial(Pacing, clock=clock))
+    monkeypatch.setattr(wiring, "Pacing", functools.partial(Pacing, clock=clock))
     return clock
 
 

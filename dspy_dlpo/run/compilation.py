@@ -1,4 +1,4 @@
-"""One call of `compile`: the roles are wired to a program, its models and its data; nothing outlives the call."""
+"""One call of `compile`, from its first record to the program that it returns; nothing outlives the call."""
 
 from __future__ import annotations
 
@@ -9,34 +9,23 @@ from typing import TypeVar
 
 import dspy
 
-from dspy_dlpo.core.budget import Account
 from dspy_dlpo.core.cancelling import check_cancelled
 from dspy_dlpo.core.controller import controlled
 from dspy_dlpo.core.errors import DLPOError
-from dspy_dlpo.core.events import Started, StepsEnded
-from dspy_dlpo.core.history import History, Record, StepContext, prompts_key
+from dspy_dlpo.core.events import StepsEnded
+from dspy_dlpo.core.history import History, Record, StepContext
 from dspy_dlpo.core.languages import written_in
-from dspy_dlpo.core.log import RunLog
-from dspy_dlpo.core.opening import open_log
 from dspy_dlpo.core.result import DLPOResult
-from dspy_dlpo.core.review import ReviewTime
 from dspy_dlpo.core.storage import RunDirectory
 from dspy_dlpo.host.loops import Loops
-from dspy_dlpo.host.meter import Meter
-from dspy_dlpo.host.pacing import Pacing
-from dspy_dlpo.host.prices import Prices
-from dspy_dlpo.run.choice import Chosen, Selection
-from dspy_dlpo.run.delivery import Delivery
-from dspy_dlpo.run.expenses import Expenses
-from dspy_dlpo.run.fingerprint import fingerprint
+from dspy_dlpo.run.choice import Chosen
 from dspy_dlpo.run.interrupt import StopSignals
 from dspy_dlpo.run.log import log_shown
 from dspy_dlpo.run.preflight import Preflight
-from dspy_dlpo.run.reviewing import Reviewer, reviewed_choice
-from dspy_dlpo.run.roles import Roles
-from dspy_dlpo.run.selection import planned_selection
+from dspy_dlpo.run.reviewing import reviewed_choice
 from dspy_dlpo.run.settings import Data, Settings
 from dspy_dlpo.run.setup import set_up
+from dspy_dlpo.run.wiring import wire
 
 logger = logging.getLogger(__name__)
 Made = TypeVar("Made")
@@ -65,42 +54,10 @@ class Compilation:
         self._signals, self._loops = StopSignals(settings.stop_file), Loops()
         self._directory = None if settings.log_dir is None else RunDirectory(settings.log_dir)
         try:
-            self._wire()
+            self._parts = wire(setup, self._directory, self._signals)
         except BaseException:
             self._close()
             raise
-
-    def _wire(self) -> None:
-        setup, settings = self._setup, self._setup.settings
-        self._log = log = self._opened_log()
-        pacing = Pacing(settings.rates) if settings.rates else None
-        self._meter = Meter(Prices(settings.budget.prices), lambda: log.state.before, pacing)
-        expenses = Expenses(log, self._meter)
-        finalists, examples = planned_selection(settings, setup.data)
-        account = Account(
-            settings.budget,
-            settings.compared(finalists) * examples,
-            kept=settings.judging.width or settings.judging.wave,
-            used=expenses.used,
-            log=log,
-            stop=lambda: self._signals.ending,
-        )
-        account.reserve(max(0, account.reserved - log.state.count_runs("val", prompts_key(setup.start))))
-        roles = Roles(setup, log, account, self._meter, expenses)
-        review = settings.review
-        self._reviewer = None if review is None else Reviewer(review, log, settings.on_record)
-        self._run = roles.run(self._reviewer if review and review.when is ReviewTime.STEPS else None)
-        self._selection = Selection(setup, self._run, log, lambda: roles.runs("val", setup.data.val))
-        self._delivery = Delivery(setup, self._run, self._selection, expenses, roles.caches, self._directory)
-
-    def _opened_log(self) -> RunLog:
-        setup, settings = self._setup, self._setup.settings
-        if self._directory is None:
-            log = RunLog()
-            log.add(Started(settings.budget.given))
-            return log
-        known = fingerprint(settings, setup.student, setup.data, setup.preflight.prompt_model, setup.languages)
-        return open_log(self._directory, known, settings.budget)
 
     def run(self) -> dspy.Module:
         """Run, select, and return the program with its result.
@@ -120,7 +77,7 @@ class Compilation:
         Raises:
             Interrupted: If Ctrl-C is pressed a second time.
         """
-        run, is_new = self._run, self._run.ended is None  # if not, an earlier process wrote it down
+        run, is_new = self._parts.run, self._parts.run.ended is None  # if not, an earlier process wrote it down
         preflight = self._setup.preflight
         with self._delivered():
             with self._shown():
@@ -146,7 +103,7 @@ class Compilation:
             RunCancelled: If nobody waits for it any more.
         """
         check_cancelled()
-        with self._in_force(), self._meter.listening.attached(self._setup.preflight.task_models):
+        with self._in_force(), self._parts.meter.listening.attached(self._setup.preflight.task_models):
             return make()
 
     @contextmanager
@@ -160,21 +117,21 @@ class Compilation:
         return log_shown(settings.verbose and not getattr(settings.on_record, "shows_progress", False))
 
     def _chosen(self, is_new: bool) -> Chosen:
-        run = self._run
+        run = self._parts.run
         assert run.ended is not None
         run.runs.account.heed(lambda: None)  # what remains is to choose
         if is_new:
-            self._log.add(StepsEnded(run.ended))
-        chosen, review = self._selection.choose(), self._setup.settings.review
-        if self._reviewer is None or review is None or review.when is ReviewTime.STEPS:
+            self._parts.log.add(StepsEnded(run.ended))
+        chosen = self._parts.selection.choose()
+        if self._parts.reviewer is None:
             return chosen
-        return reviewed_choice(chosen, self._setup, run, self._selection, self._reviewer)
+        return reviewed_choice(chosen, self._setup, run, self._parts.selection, self._parts.reviewer)
 
     def _deliver(self, chosen: Chosen) -> None:
-        program = self._delivery.program(chosen)
+        program = self._parts.delivery.program(chosen)
         self.result = program.detailed_results
         logger.info("%s; %s", self.result.ended, self.result.verdict)
-        self._delivery.tell_failure(self.result)
+        self._parts.delivery.tell_failure(self.result)
         self.program = program
 
     @contextmanager
@@ -183,9 +140,9 @@ class Compilation:
         try:
             yield
         except KeyboardInterrupt:
-            raise self._delivery.interrupted() from None
+            raise self._parts.delivery.interrupted() from None
         except DLPOError as error:
-            self.result = error.result = self.result or self._delivery.failed(error)
+            self.result = error.result = self.result or self._parts.delivery.failed(error)
             raise
         finally:
             self._close()
