@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from shell import dlpo
 
 from dspy_dlpo import DLPOResult, History
 from dspy_dlpo.appraisal.agreement import Agreement
@@ -52,7 +53,7 @@ def test_the_keys_of_judge_are_on_the_page():
 
 
 def test_the_keys_of_estimate_are_on_the_page(here):
-    check_keys("estimate", json.loads(run("estimate", "my_module:task", "--json").stdout))
+    check_keys("estimate", json.loads(dlpo("estimate", "my_module:task", "--json").stdout))
 
 
 def test_the_keys_of_doctor_are_on_the_page():
