@@ -105,10 +105,11 @@ CALLERS_LOOP: ContextVar[CallersLoop | None] = ContextVar("dlpo_callers_loop", d
 def one_loop() -> Iterator[Loops]:
     """Have all that is awaited inside run on one loop; there is none if nothing is awaited."""
     loops = Loops(_LOOPS.get())
+    token = _LOOPS.set(loops)
     try:
-        with loops.in_force():
-            yield loops
+        yield loops
     finally:
+        _LOOPS.reset(token)
         loops.close()
 
 
