@@ -44,4 +44,4 @@ def test_accepted_edits_go_to_the_predictor_at_fault_where_a_critic_is_asked(fau
     """`python -m evaluations.blame` measures it over 20 seeds, and without a critic; here are 4."""
     counts = sum((blamed(fault, seed, runs=400, critic=True)[0] for seed in range(4)), Counter())
     assert counts.total() >= 20
-    assert counts[fault] >= 0.9 * counts.total()
+    assert counts[fault] >= 0.8 * counts.total()
