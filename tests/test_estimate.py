@@ -45,8 +45,9 @@ def bills():
 @pytest.mark.parametrize("what", ["metric_calls", "calls", "tokens", "usd"])
 def test_the_bill_lies_in_the_range_that_was_told(bills, what):
     spans = [getattr(told, what) for told, _ in bills]
-    inside = [span.low <= bill[what] <= span.high for span, (_, bill) in zip(spans, bills, strict=True)]
-    assert sum(inside) >= 18
+    pairs = [(span, bill[what]) for span, (_, bill) in zip(spans, bills, strict=True)]
+    assert sum(span.low <= spent <= span.high for span, spent in pairs) >= 17, "a run that solves its task is cheaper"
+    assert sum(spent > span.high for span, spent in pairs) <= 1
     assert all(span.high <= WIDEST * span.low + 1e-9 for span in spans)
 
 
