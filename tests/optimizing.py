@@ -5,7 +5,7 @@ import threading
 
 import pytest
 from test_resume import story
-from waiting import wait_until
+from waiting import PATIENCE, wait_until
 
 from dspy_dlpo import Budget, DLPOTeleprompter
 from dspy_dlpo.core.cancelling import is_cancelled
@@ -17,6 +17,21 @@ CALLS = 150
 
 def exact(gold, pred, trace=None):
     return float(gold.answer == pred.answer)
+
+
+class LoopGoesOn:
+    """A metric that scores nothing before the event loop has done something beside the run."""
+
+    def __init__(self):
+        self._going = threading.Event()
+
+    def __call__(self, gold, pred, trace=None):
+        assert self._going.wait(PATIENCE), "the loop stands still"
+        return exact(gold, pred)
+
+    def watch(self):
+        """To be called on the loop, as the run begins."""
+        asyncio.get_running_loop().call_soon(self._going.set)
 
 
 class Optimizing:

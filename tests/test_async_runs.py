@@ -9,7 +9,7 @@ import dspy
 import pytest
 from dspy.utils.callback import BaseCallback
 from event_logs import events
-from optimizing import TASK, Canceller, Optimizing, assert_same, exact
+from optimizing import TASK, Canceller, LoopGoesOn, Optimizing, assert_same, exact
 from waiting import PATIENCE, wait_until
 
 from dspy_dlpo import DLPOTeleprompter, EditJudge
@@ -28,14 +28,10 @@ def whole(tmp_path_factory):
 
 @pytest.mark.parametrize("threads", [1, 4])
 def test_an_awaited_run_is_that_of_compile_and_the_loop_goes_on(threads, whole):
-    going = threading.Event()
-
-    def metric(gold, pred, trace=None):
-        assert going.wait(PATIENCE), "the loop stands still"
-        return exact(gold, pred)
+    metric = LoopGoesOn()
 
     async def main():
-        asyncio.get_running_loop().call_soon(going.set)
+        metric.watch()
         return await Optimizing(metric=metric, threads=threads).acompile()
 
     assert_same(asyncio.run(main()), whole[0])

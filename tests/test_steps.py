@@ -8,10 +8,10 @@ import dspy
 import pytest
 from dspy.lm15 import AuthError
 from event_logs import events
-from optimizing import CALLS, TASK, Canceller, Optimizing, assert_same, exact
+from optimizing import CALLS, TASK, Canceller, LoopGoesOn, Optimizing, assert_same, exact
 from scripted import scripted_lm
 from test_resume import story
-from waiting import PATIENCE, wait_until
+from waiting import wait_until
 
 from dspy_dlpo import Budget, DLPOError, DLPOTeleprompter, EndedBy, ModelError
 from dspy_dlpo.core.storage import read_state
@@ -148,14 +148,10 @@ def test_arguments_are_checked_before_a_record_is_asked_for():
 
 
 def test_async_for_gives_the_same_while_the_loop_goes_on(whole):
-    going = threading.Event()
-
-    def metric(gold, pred, trace=None):
-        assert going.wait(PATIENCE), "the loop stands still"
-        return exact(gold, pred)
+    metric = LoopGoesOn()
 
     async def main():
-        asyncio.get_running_loop().call_soon(going.set)
+        metric.watch()
         steps = steps_of(Optimizing(metric=metric, threads=2))
         records = [record async for record in steps]
         return records, steps.program

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from statistics import fmean
 from typing import Any
 
@@ -122,12 +123,9 @@ class _Appraisal:
         """Each example with the program's output; None where it failed."""
 
         def run(example: dspy.Example) -> Pair | None:
-            with self.meter.role("task", trace=None, lm=self._task_model or dspy.settings.lm) as scope:
-                try:
-                    return example, call(self._program, example.inputs())
-                except Exception as error:  # noqa: BLE001 - one example may fail; the error is told if all do
-                    self._note(behind(error, scope.error, scope.handled), "task model")
-                    return None
+            with self._noted("task model", "task", trace=None, lm=self._task_model or dspy.settings.lm):
+                return example, call(self._program, example.inputs())
+            return None
 
         return in_threads(run, examples, self._num_threads)
 
@@ -140,21 +138,25 @@ class _Appraisal:
         def score(pair: Pair | None) -> float | None:
             if pair is None:
                 return None
-            with self.meter.role("metric", trace=[], lm=lm) as scope:
-                try:
-                    return self._metric(*pair).score
-                except Exception as error:  # noqa: BLE001 - one output may fail; the error is told if all do
-                    self._note(behind(error, scope.error, scope.handled), "model that the metric asks")
-                    return None
+            with self._noted("model that the metric asks", "metric", trace=[], lm=lm):
+                return self._metric(*pair).score
+            return None
 
         return in_threads(score, pairs, self._num_threads)
 
-    def _note(self, error: Exception, asked: str) -> None:
-        """Keep what failed.
+    @contextmanager
+    def _noted(self, asked: str, role: str, **settings: Any) -> Iterator[None]:
+        """Charge what is asked inside to a role; what fails there is kept, as it is told if all fails.
 
         Raises:
             ModelError: If the model will never answer.
         """
+        with self.meter.role(role, **settings) as scope:
+            try:
+                yield
+                return
+            except Exception as failed:  # noqa: BLE001 - one example may fail
+                error = behind(failed, scope.error, scope.handled)
         self.error = f"{type(error).__name__}: {one_line(Redactor().error(error))}"
         if is_permanent(error):
             raise ModelError(f"The {asked} cannot be used: {self.error}") from Redactor().cause(error)

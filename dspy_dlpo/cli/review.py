@@ -15,12 +15,12 @@ from dspy_dlpo.cli.loading import load_task
 from dspy_dlpo.cli.options import UserPath, address_option, run_argument
 from dspy_dlpo.cli.review_server import Answers, ReviewServer, as_data
 from dspy_dlpo.cli.showing import told_shortly
-from dspy_dlpo.core.history import Prompts, Scored
+from dspy_dlpo.core.history import Prompts
 from dspy_dlpo.core.result import Comparison, DLPOResult
 from dspy_dlpo.core.review import Reviewed, Suggestion, changes, left, reviewed
 from dspy_dlpo.core.task import Task
 from dspy_dlpo.run import selection
-from dspy_dlpo.run.claim import score_prompts
+from dspy_dlpo.run.claim import score_on_test
 
 FILE = "reviewed.json"
 
@@ -68,12 +68,9 @@ class _Session:
     def score(self, answers: Answers) -> str:
         """Score the start and what is left, and say what came of it."""
         assert self.task is not None
-        start, prompts, testset = self.result.start_prompts, self.left(answers), self.examples()
-        scores = score_prompts(
-            self.task.program, [start, prompts], self.task.metric, testset, parameters=self.result.parameters
-        )
-        scored = [Scored(each, found) for each, found in zip([start, prompts], scores, strict=True)]
-        self.scored = prompts, selection.measured(scored, seed=0)
+        prompts = self.left(answers)
+        result = replace(self.result, best_prompts=prompts)
+        self.scored = prompts, score_on_test(self.task.program, result, self.task.metric, self.examples())
         return self._verdict(prompts)
 
     def save(self, answers: Answers) -> str:

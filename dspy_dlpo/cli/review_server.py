@@ -21,14 +21,12 @@ Answers = Sequence[ReviewAnswer]
 def as_data(suggestion: Suggestion) -> dict[str, Any]:
     """A suggestion as the page shows it."""
     edit = suggestion.edit
-    said = [line.strip() for line in str(suggestion).splitlines()[1:]]
-    lines = [line for line in said if line[:2] not in ("- ", "+ ", "~ ")]
     return {
         "predictor": edit.predictor,
         "op": edit.op,
         "before": suggestion.before,
         "after": "" if edit.op == "move" else suggestion.after,
-        "about": lines,
+        "about": suggestion.about,
     }
 
 

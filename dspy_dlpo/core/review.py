@@ -34,8 +34,8 @@ class Suggestion:
         prompt: The text that it changes.
         gained: Training examples that it repaired, where it was judged alone.
         lost: Training examples that it broke, likewise.
-        scores: Mean score on the training examples before and after it came, with the others of its proposal; None if
-            that was not judged.
+        scores: Mean score on the training examples before and after it came, with the others of its proposal, in the
+            metric's units; None if that was not judged.
         company: How many others came with it.
     """
 
@@ -66,8 +66,12 @@ class Suggestion:
         moved = self.edit.op == "move"
         lines = [f"- {self.before}"] if self.before and not moved else []
         lines += [f"{'~' if moved else '+'} {self.after}{' (moved)' if moved else ''}"] if self.after else []
-        said = (" ".join(self.edit.why.split()), self._effect(), self._rise())
-        return "\n".join([f"{self.edit.predictor}:", *lines, *(f"  {each}" for each in said if each)])
+        return "\n".join([f"{self.edit.predictor}:", *lines, *(f"  {each}" for each in self.about)])
+
+    @property
+    def about(self) -> list[str]:
+        """Why it came and what it did, a line each, as far as that is known."""
+        return [each for each in (" ".join(self.edit.why.split()), self._effect(), self._rise()) if each]
 
     def _effect(self) -> str:
         return f"examples repaired: {len(self.gained)}, broken: {len(self.lost)}" if self.gained or self.lost else ""

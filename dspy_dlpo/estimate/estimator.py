@@ -26,7 +26,7 @@ from dspy_dlpo.host.async_parts import keep_on_loop
 from dspy_dlpo.host.critic import FOR_WRITER, CritiqueModule
 from dspy_dlpo.host.evidence import with_fields
 from dspy_dlpo.host.failures import RIGHT
-from dspy_dlpo.host.fitting import LEAST_TOKENS, most_tokens
+from dspy_dlpo.host.fitting import CHARACTERS_PER_TOKEN, LEAST_TOKENS, most_tokens
 from dspy_dlpo.host.forms import WriteLines
 from dspy_dlpo.host.loops import one_loop
 from dspy_dlpo.host.meter import ModelMeter
@@ -41,7 +41,6 @@ from dspy_dlpo.run.settings import BATCH_SIZE, Data, Settings
 # No end of a range is further from the other than this factor, but for tokens that no text shows.
 WIDEST = 3.0
 MOST_PROBES = 3
-CHARACTERS_PER_TOKEN = 4
 # Tokens of a word of instructions, the space included.
 TOKENS_PER_WORD = 1.4
 # A predictor's prompt is longer by so many words than the user's own, on average over a run of 300; with the fourth

@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 # A request holds at most so many tokens, by `tokens`, and at most this share of the model's window.
 MOST_TOKENS = 4000
 SHARE_OF_WINDOW = 1 / 4
+# Where only the length of a text is known, so many characters are a token.
+CHARACTERS_PER_TOKEN = 4
 # However long the instructions are, examples, critique and advice get so many tokens each: without, nothing is asked.
 LEAST_TOKENS = 250
 # Names under which a language model, its options or its engine may tell of its window, in tokens.

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from dspy_dlpo.core.rates import Rate, Rates, rate_of
+from dspy_dlpo.host.fitting import CHARACTERS_PER_TOKEN
 from dspy_dlpo.host.threads import Heartbeat
 
-CHARACTERS_PER_TOKEN = 4
 # Seconds that are not waited for: a sum of floats may miss its end by less.
 NOTHING = 1e-6
 # Seconds between signs of life: another call of the same run that ends meanwhile sets the silence back to its own end.

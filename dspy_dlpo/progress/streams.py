@@ -26,7 +26,7 @@ class WholeLines:
     """
 
     def __init__(self, stream: Any, emit: Callable[[str], None]) -> None:
-        self._stream, self._emit = stream, emit
+        self.stream, self._emit = stream, emit
         self._lock = threading.RLock()
         self._begun: dict[int, str] = {}
         self._redrawn: set[int] = set()
@@ -62,7 +62,7 @@ class WholeLines:
             self._begun = {}
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+        return getattr(self.stream, name)
 
 
 def pass_on(line: str, stream: Any) -> None:
@@ -99,7 +99,7 @@ def whole_lines(emit: Callable[[str, Any], None] = pass_on) -> Iterator[None]:
 def unwrapped() -> Iterator[None]:
     """Standard output and error are themselves inside, for a question that ends in no line break."""
     out, err = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = getattr(out, "_stream", out), getattr(err, "_stream", err)
+    sys.stdout, sys.stderr = (each.stream if isinstance(each, WholeLines) else each for each in (out, err))
     try:
         yield
     finally:
