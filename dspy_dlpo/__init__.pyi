@@ -29,6 +29,7 @@ from .core.task import Task
 from .core.technique import Technique
 from .core.update import Constraint, Update
 from .estimate.estimate import Estimate
+from .host.parameters import text_paths
 from .host.proposer import DLPOProposer
 from .host.saving import save_program
 from .host.tools import load_program
@@ -109,6 +110,7 @@ __all__ = [
     "search_space",
     "seven_techniques",
     "step_numbers",
+    "text_paths",
     "tgd_settings",
     "tunable",
     "with_params",

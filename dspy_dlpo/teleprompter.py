@@ -63,9 +63,12 @@ class DLPOTeleprompter(Teleprompter):
             where `update` asks who is blamed most.
         update: Which predictors a step updates: ``"all"`` that took part, less those that a critic finds right; the
             ``"most_blamed"`` by its critics; or one after the other, ``"in_turn"``.
-        parameters: The kinds of text that may change: ``"instructions"``, ``"fields"`` (what the fields of signatures
-            mean) and ``"tools"`` (what the tools of `dspy.ReActV2` do; load a saved program with `load_program` then).
-            Where it is not instructions alone, all texts of a predictor are one prompt, each under a heading.
+        parameters: What may change: kinds of text, ``"instructions"``, ``"fields"`` (what the fields of signatures
+            mean), ``"nested"`` (what the fields of pydantic models in their types mean), ``"tools"`` and
+            ``"arguments"`` (what the tools of `dspy.ReAct` and `dspy.ReActV2` do, and what their arguments mean; load a
+            saved `dspy.ReActV2` with `load_program` then), and single texts by path, such as
+            ``"extract.invoice.lines[].amount"``; `text_paths` tells all paths of a program. Where it is not
+            instructions alone, all texts of a predictor are one prompt, each under a heading.
         frozen: Names of predictors that stay as they are, text that must survive verbatim, and regular expressions
             (``re.compile``): what they match in the instructions survives verbatim. Template holes, fenced code,
             headings and lines that give an output format do so anyway.

@@ -31,6 +31,7 @@ from dspy_dlpo.host.forms import WriteLines
 from dspy_dlpo.host.loops import one_loop
 from dspy_dlpo.host.meter import ModelMeter
 from dspy_dlpo.host.metric import MetricAdapter
+from dspy_dlpo.host.parameters import PLACES, explained
 from dspy_dlpo.host.prices import Prices
 from dspy_dlpo.host.program import call, copy_program, describe
 from dspy_dlpo.host.secrets import Redactor
@@ -308,7 +309,8 @@ class Estimator:
         """Tokens of a typical request to the critic, and to the writer."""
         batch = math.ceil((self._settings.batch_size or min(BATCH_SIZE, len(self._data.train))) / self._gradients)
         example = max((_shown(example) for example in self._data.train[:20]), key=len)
-        prompt = max(self._preflight.prompts.values(), key=len) + " word" * int(self._growth(runs) / TOKENS_PER_WORD)
+        name, prompt = max(self._preflight.prompts.items(), key=lambda item: len(item[1]))
+        prompt += " word" * int(self._growth(runs) / TOKENS_PER_WORD)
         aim = {} if self._settings.aim is None else self._settings.aim.texts
         critic = {"program": "", "module": "", "current_instructions": prompt, "failures": example * batch, **aim}
         more = {"successes": example * RIGHT}
@@ -320,6 +322,10 @@ class Estimator:
         said = CRITIQUE if self._asks_critic else 0
         words = "x" * (said + 150) * CHARACTERS_PER_TOKEN  # the critique, the advice of the techniques, the limits
         writer = {"module": "", "purpose": "", "current_instructions": prompt, "advice": words, "limits": "", **aim}
+        if about := explained(self._settings.parameters):  # each heading is a line of the limits, too
+            headings = "".join(rule.text for rule in self._preflight.freezing(name))
+            writer |= {"module": about + PLACES, "limits": headings}
+            critic["program"] = about
         seen = {"failures": example * (min(FOR_WRITER, batch) if said else batch)}
         bound = most_tokens(self._preflight.prompt_model)
         marks = dspy.ChatAdapter(use_json_adapter_fallback=False)

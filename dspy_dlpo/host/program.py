@@ -17,7 +17,15 @@ from dspy_dlpo.core.history import Prompts, prompts_key
 from dspy_dlpo.host.async_parts import BY_ACALL, has_async_parts, keep_on_loop
 from dspy_dlpo.host.awaiting import awaited, is_only_async
 from dspy_dlpo.host.listening import Listening
-from dspy_dlpo.host.parameters import AGENTS, INSTRUCTIONS, Kinds, acting_predictor, write_prompts
+from dspy_dlpo.host.parameters import (
+    AGENTS,
+    INSTRUCTIONS,
+    Kinds,
+    acting_predictor,
+    in_signatures,
+    shown_instructions,
+    write_prompts,
+)
 from dspy_dlpo.host.values import as_text
 
 # The attribute that marks the predictors of an evaluation copy, so that a trace step finds its name even when two
@@ -115,10 +123,13 @@ def unset_models(program: dspy.Module) -> tuple[str, ...]:
     return tuple(name for name, predictor in program.named_predictors() if predictor.lm is None)
 
 
-def protected_text(program: dspy.Module, name: str) -> str:
-    """What a module needs in its predictor's instructions to work: the tools and rules that an agent writes there."""
+def protected_text(program: dspy.Module, name: str, parameters: Kinds = INSTRUCTIONS) -> str:
+    """What a module needs in its predictor's instructions to work: the tools and rules that an agent writes there.
+
+    It is told as it stands in prompts of these kinds of text.
+    """
     predictor = dict(program.named_predictors()).get(name)
-    text = "" if predictor is None else str(predictor.signature.instructions)
+    text = "" if predictor is None else shown_instructions(program, name, parameters)
     for _, module in program.named_sub_modules(type_=AGENTS):
         if predictor is acting_predictor(module):
             return _from(text, _AGENT_RULES) or text
@@ -164,6 +175,7 @@ class EvaluationCopies:
         self._program, self._parameters, self._listening = program, parameters, listening
         self._copies: OrderedDict[tuple[str, int], _Copy] = OrderedDict()
         self._has_async_parts = has_async_parts(program)
+        self._in_signatures = in_signatures(program, parameters)
 
     def get(self, prompts: Prompts, rollout: int) -> dspy.Module:
         """The copy for prompts and a repetition; each repetition asks its models afresh, past any cache.
@@ -209,7 +221,7 @@ class EvaluationCopies:
 
     def _known_signatures(self, prompts: Prompts) -> dict[str, type[dspy.Signature]]:
         """The signatures that were built for the same texts before; building one takes longer than copying all else."""
-        if "tools" in self._parameters:  # such a text is not in the signature alone
+        if not self._in_signatures:
             return {}
         known = {}
         for made in self._copies.values():

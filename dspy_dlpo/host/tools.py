@@ -35,17 +35,37 @@ class ToolDescriptions(Parameter):
         setattr(agent, _ATTRIBUTE, cls(agent.tools))
 
     def dump_state(self, json_mode: bool = True) -> dict[str, str]:
-        """The description of every tool, by name."""
-        return {name: tool.desc or "" for name, tool in self._tools.items()}
+        """The description of every tool by name, and of every argument that has one, as in ``look_up.number``."""
+        state = {name: tool.desc or "" for name, tool in self._tools.items()}
+        for name, tool in self._tools.items():
+            described = {each: schema.get("description") for each, schema in arguments_of(tool).items()}
+            state |= {f"{name}.{each}": text for each, text in described.items() if text}
+        return state
 
     def load_state(self, state: Mapping[str, str]) -> None:
-        """Give the tools that are still there these descriptions."""
+        """Give the tools and arguments that are still there these descriptions."""
         for name, text in state.items():
+            tool, _, argument = name.rpartition(".")
             if name in self._tools:
-                self._tools[name].desc = text
+                describe(self._tools[name], text)
+            elif tool in self._tools and argument in arguments_of(self._tools[tool]):
+                describe(self._tools[tool], text, argument)
 
     def reset(self) -> None:
         """Nothing: what a tool does stays true."""
+
+
+def arguments_of(tool: dspy.Tool) -> dict[str, dict[str, Any]]:
+    """The JSON schemas of a tool's arguments, by name."""
+    return {name: schema for name, schema in (tool.args or {}).items() if isinstance(schema, dict)}
+
+
+def describe(tool: dspy.Tool, text: str, argument: str | None = None) -> None:
+    """Give a tool, or one of its arguments, another description; schemas that copies of the tool share stay."""
+    if argument is None:
+        tool.desc = text
+    else:
+        tool.args = {**tool.args, argument: {**tool.args[argument], "description": text}}
 
 
 def own_tools(program: dspy.Module) -> dict[int, list[str]]:

@@ -57,7 +57,7 @@ class Preflight:
             First the user's own frozen text, holes and code; then, if there is any, what a module of DSPy needs in it,
             and its headings and output-format lines.
         """
-        prompt, needed = self.prompts[name], protected_text(self._student, name)
+        prompt, needed = self.prompts[name], protected_text(self._student, name, self._settings.parameters)
         texts = tuple(dict.fromkeys([*([needed] if needed else []), *structure(prompt)]))
         rules = (FreezeText(self.frozen_text, fenced(prompt)), FreezeText(texts))
         return rules if texts else rules[:1]

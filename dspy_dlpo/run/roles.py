@@ -23,7 +23,7 @@ from dspy_dlpo.host.feedback import PredictorFeedback
 from dspy_dlpo.host.meter import Meter
 from dspy_dlpo.host.metric import MetricAdapter
 from dspy_dlpo.host.observing import Observer, label_lists
-from dspy_dlpo.host.parameters import explained
+from dspy_dlpo.host.parameters import PLACES, explained
 from dspy_dlpo.host.program import EvaluationCopies, demos_of, describe, fields_of, outputs_of
 from dspy_dlpo.host.prompting import PromptModel
 from dspy_dlpo.host.secrets import Redactor
@@ -66,7 +66,8 @@ class Roles:
         about = [text] if (text := explained(settings.parameters)) else []
         labels = [as_text(example.labels()) for example in setup.data.train]
         expected, outputs = expected_answers(labels), outputs_of(setup.student, setup.predictors)
-        modules = {name: "\n".join([fields_of(setup.student, name), *about]) for name in setup.predictors}
+        places = [PLACES] if about else []
+        modules = {name: "\n".join([fields_of(setup.student, name), *about, *places]) for name in setup.predictors}
         feedback, model = self._feedback(), self._prompt_model()
 
         def judged() -> Sequence[Row]:

@@ -96,9 +96,12 @@ class Settings:
             raise ValueError(
                 f"update={self.update!r} must be one of {', '.join(map(repr, UPDATES))}. Pass one of them."
             )
-        if not self.parameters or any(each not in KINDS for each in self.parameters):
+        if not self.parameters or not all(map(_is_kind_or_path, self.parameters)):
             names = ", ".join(map(repr, KINDS))
-            raise ValueError(f"parameters={self.parameters!r} must hold one or more of {names}. Pass such names.")
+            raise ValueError(
+                f"parameters={self.parameters!r} must hold one or more of {names}, or paths of single texts. Pass such "
+                "names, or paths that text_paths(program) tells."
+            )
         self._check_techniques()
         self._check_numbers()
         check_frozen(self.frozen)
@@ -271,3 +274,8 @@ def _split(given: list[dspy.Example], settings: Settings) -> Data:
 def _check_type(name: str, value: Any, kind: type) -> None:
     if not isinstance(value, kind):
         raise TypeError(f"{name}={value!r} is no {kind.__name__}. Pass an object of that class.")
+
+
+def _is_kind_or_path(each: Any) -> bool:
+    """Whether something is a kind of text, or may be the path of one; which paths there are only a program tells."""
+    return each in KINDS or (isinstance(each, str) and "." in each)
