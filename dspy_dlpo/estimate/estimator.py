@@ -322,7 +322,7 @@ class Estimator:
         said = CRITIQUE if self._asks_critic else 0
         words = "x" * (said + 150) * CHARACTERS_PER_TOKEN  # the critique, the advice of the techniques, the limits
         writer = {"module": "", "purpose": "", "current_instructions": prompt, "advice": words, "limits": "", **aim}
-        if about := explained(self._settings.parameters):  # each heading is a line of the limits, too
+        if about := explained(self._student, self._settings.parameters):  # each heading is a line of the limits, too
             headings = "".join(rule.text for rule in self._preflight.freezing(name))
             writer |= {"module": about + PLACES, "limits": headings}
             critic["program"] = about

@@ -45,7 +45,7 @@ def described_parts(field: str, annotation: Any) -> dict[str, str]:
 
 def _walk(annotation: Any, path: str, inside: tuple[type, ...]) -> Iterator[tuple[str, str]]:
     annotation = getattr(annotation, "__value__", annotation)  # ``type Lines = list[Line]``
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    if get_origin(annotation) is None and isinstance(annotation, type) and issubclass(annotation, BaseModel):
         if annotation not in inside and not issubclass(annotation, _OPAQUE):
             yield from _fields(annotation, path, (*inside, annotation))
         return

@@ -91,10 +91,10 @@ def _descriptions(predictor: dspy.Predict, agent: Any, kinds: Kinds) -> Iterator
 def _tool_texts(predictor: dspy.Predict, agent: Any, own: Sequence[str] | None) -> Iterator[Text]:
     """What tools do, each before its arguments; `own` names those of a `dspy.ReActV2`."""
     for name, tool in agent.tools.items():
-        listed = listed_tool(predictor.signature.instructions, name) if own is None and name != _FINISH else None
-        if listed is not None:
-            yield from (ListedTool(predictor, name, each) for each in (None, *listed[1]))
-        elif own is not None and name in own:
+        if own is None:
+            listed = None if name == _FINISH else listed_tool(predictor.signature.instructions, name)
+            yield from (ListedTool(predictor, name, each) for each in (None, *listed[1])) if listed else ()
+        elif name in own:
             yield from (ToolDescription(agent, name, each) for each in (None, *arguments_of(tool)))
 
 
@@ -116,11 +116,13 @@ def text_paths(program: dspy.Module) -> dict[str, str]:
     }
 
 
-def explained(kinds: Kinds) -> str:
+def explained(program: dspy.Module, kinds: Kinds) -> str:
     """What the headings in prompts of these kinds mean; empty where there are none."""
-    if all(each.split(".")[-1] == "instructions" for each in kinds):
+    found = texts_of(program, kinds).values()
+    if all(map(_is_plain, found)):
         return ""
-    return HEADINGS if set(kinds) <= {"instructions", "fields", "tools"} else HEADINGS + PATHS
+    has_paths = any(text.kind in ("nested", "arguments") for texts in found for text in texts)
+    return HEADINGS + PATHS if has_paths else HEADINGS
 
 
 def read_prompts(program: dspy.Module, kinds: Kinds = INSTRUCTIONS) -> Prompts:

@@ -58,7 +58,8 @@ class Preflight:
             and its headings and output-format lines.
         """
         prompt, needed = self.prompts[name], protected_text(self._student, name, self._settings.parameters)
-        texts = tuple(dict.fromkeys([*([needed] if needed else []), *structure(prompt)]))
+        shown = [needed] if needed and needed in prompt else []  # instructions may not be among what changes
+        texts = tuple(dict.fromkeys([*shown, *structure(prompt)]))
         rules = (FreezeText(self.frozen_text, fenced(prompt)), FreezeText(texts))
         return rules if texts else rules[:1]
 

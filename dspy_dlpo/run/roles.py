@@ -63,7 +63,7 @@ class Roles:
             approve: Asks a person about the edits of each step; None to ask nobody.
         """
         setup, settings, state = self._setup, self._setup.settings, self._log.state
-        about = [text] if (text := explained(settings.parameters)) else []
+        about = [text] if (text := explained(setup.student, settings.parameters)) else []
         labels = [as_text(example.labels()) for example in setup.data.train]
         expected, outputs = expected_answers(labels), outputs_of(setup.student, setup.predictors)
         places = [PLACES] if about else []

@@ -4,13 +4,15 @@ import json
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import dspy
 import pytest
 from click.testing import CliRunner
+from pydantic import BaseModel, Field
 from shell import dlpo, environment
 
-from dspy_dlpo import DLPOResult, History, load_program
+from dspy_dlpo import DLPOResult, History, load_program, text_paths
 from dspy_dlpo.cli import main
 from dspy_dlpo.core.result import Comparison
 from dspy_dlpo.report.patches import patch
@@ -255,11 +257,24 @@ def look_up(number: int) -> str:
 MODULE = """
 import dspy
 from dspy_dlpo import Task
-from test_after_commands import Two, look_up
+from test_after_commands import Bill, Two, look_up
 
 fields = Task(Two(), None, [])
 tools = Task(dspy.ReActV2("question -> answer", tools=[look_up]), None, [])
+listed = Task(dspy.ReAct("question -> answer", tools=[look_up]), None, [])
+nested = Task(dspy.Predict(Bill), None, [])
 """
+
+
+class Part(BaseModel):
+    amount: str = Field(description="The amount.")
+
+
+class Bill(dspy.Signature):
+    """Read it."""
+
+    text: str = dspy.InputField()
+    parts: list[Part] = dspy.OutputField(desc="All parts.")
 
 
 @pytest.fixture
@@ -303,6 +318,33 @@ def test_descriptions_of_tools_are_written_and_taken_back(tasks):
     for option, said in (((), "Looks a number up. Ask twice."), (("--revert",), "Looks a number up.")):
         assert outcome("apply", "tools.json", "live.json", "--task", "own_tasks:tools", *option)["changed"] == ["react"]
         assert load_program(fresh(), "live.json").tools["look_up"].desc == said
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "fresh"),
+    [
+        ("nested", "self.parts[].amount", lambda: dspy.Predict(Bill)),
+        ("listed", "react.tools.look_up", lambda: dspy.ReAct("question -> answer", tools=[look_up])),
+    ],
+)
+def test_texts_that_dspy_itself_saves_are_shown_written_and_taken_back(tasks, name, path, fresh):
+    from dspy_dlpo.host.parameters import read_prompts
+
+    fresh().save("live.json")
+    before, old = Path("live.json").read_bytes(), text_paths(fresh())
+    start = read_prompts(fresh(), (path,))
+    best = {each: f"{text}\nIn digits." for each, text in start.items()}
+    result(start, best, parameters=(path,)).save("run.json")
+    assert "+In digits." in run("diff", "run.json").output
+    for _ in range(2):
+        outcome("apply", "run.json", "live.json", "--task", f"own_tasks:{name}")
+        program = fresh()
+        program.load("live.json")
+        texts = text_paths(program)
+        assert {each for each in texts if texts[each] != old[each]} >= {path}
+        assert texts[path].split() == [*old[path].split(), "In", "digits."]
+    outcome("apply", "run.json", "live.json", "--task", f"own_tasks:{name}", "--revert")
+    assert Path("live.json").read_bytes() == before
 
 
 def test_the_task_of_another_program_is_refused(saved, tasks):
