@@ -52,8 +52,8 @@ def _find(instructions: str, tool: str) -> re.Match[str] | None:
 
 def _schemas(text: str) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = ast.literal_eval(text)
+        found = ast.literal_eval(text)
     except (ValueError, SyntaxError):
         return {}
-    is_plain = all(isinstance(each, dict) for each in found.values()) and repr(found) == text
-    return found if is_plain else {}
+    is_plain = isinstance(found, dict) and all(isinstance(each, dict) for each in found.values())
+    return found if is_plain and repr(found) == text else {}

@@ -7,6 +7,8 @@ from typing import Annotated, Literal, Optional
 import dspy
 import pytest
 from compiling import TRAIN, VAL, examples, right
+from dspy.adapters.baml_adapter import BAMLAdapter
+from dspy.adapters.two_step_adapter import TwoStepAdapter
 from engine import RULE, asked, program_lm
 from pydantic import BaseModel, Field, RootModel
 
@@ -175,7 +177,9 @@ def test_what_is_said_of_a_field_and_of_its_parts_comes_back_as_it_was(own, part
     assert parted(joined(own, parts)) == (own, parts)
 
 
-@pytest.mark.parametrize("adapter", [dspy.ChatAdapter(), dspy.JSONAdapter(), dspy.XMLAdapter()], ids=str)
+@pytest.mark.parametrize(
+    "adapter", [dspy.ChatAdapter(), dspy.JSONAdapter(), dspy.XMLAdapter()], ids=lambda each: type(each).__name__
+)
 def test_an_edited_description_reaches_the_request_and_survives_dspys_own_save_and_load(adapter, tmp_path):
     lm, student = extractor_lm(), Extractor()
     with dspy.context(adapter=adapter):
@@ -193,6 +197,18 @@ def test_an_edited_description_reaches_the_request_and_survives_dspys_own_save_a
     assert Item.model_fields["value"].description == OLD, "the class stays as it is"
     assert better.extract.signature.instructions == "Answer the question."
     assert better.extract.signature.fields["reply"].annotation is Answers
+
+
+@pytest.mark.parametrize(
+    "adapter",
+    [dspy.ChatAdapter(), dspy.JSONAdapter(), dspy.XMLAdapter(), BAMLAdapter(), TwoStepAdapter(program_lm())],
+    ids=lambda each: type(each).__name__,
+)
+def test_all_of_dspys_adapters_tell_an_edited_description(adapter):
+    program = Extractor()
+    write_prompts(program, {"extract": f"## Field `reply.items[].value`\n{RULE}"}, (PATH,))
+    messages = adapter.format(program.extract.signature, [], {"question": "Which is number 7?"})
+    assert RULE in messages[0]["content"]
 
 
 def test_only_what_a_path_allows_changes():
