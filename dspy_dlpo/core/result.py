@@ -64,7 +64,7 @@ class DLPOResult:
         ended: Why the run ended, in a sentence.
         log_dir: Where the run directory lies; None if there is none.
         complete: Whether the run came to its own end: no model failed, and nobody asked for it.
-        parameters: The kinds of text that the prompts hold.
+        parameters: The kinds of text that the prompts hold, and paths of single ones.
         ended_by: What ended the steps: `EndedBy.BUDGET`, for example; ``is_failure`` tells whether something failed.
         languages: ISO 639 codes of the languages by whose rules sentences end.
         declined: The edits that a person declined at the end.
