@@ -61,6 +61,11 @@ _TASK_THREADS = 8
     help="Lowest and highest legal score of the metric.",
 )
 @aim_option
+@click.option(
+    "--metric-noise",
+    type=click.FloatRange(min=0),
+    help="The metric's noise, as dlpo judge tells it: the verdict says if a gain lies within it.",
+)
 @model_options
 @click.option("--threads", "num_threads", type=click.IntRange(min=1), help="Calls in parallel; DSPy's own by default.")
 @click.option(

@@ -66,6 +66,8 @@ class Outcome:
             "verdict": result.verdict,
             "simulated": self.simulated,
             "reliable_gain": self.is_reliable_gain,
+            "within_noise": result.within_noise,
+            "gain_by_noise": result.gain_by_noise,
             "valset": scores(result.comparison),
             "testset": None if self.test is None else scores(self.test),
             "start_prompts": dict(result.start_prompts),

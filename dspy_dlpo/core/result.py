@@ -17,6 +17,7 @@ from dspy_dlpo.core.front import FrontPoint, front
 from dspy_dlpo.core.history import History, LedgerEntry, Prompts
 from dspy_dlpo.core.json_lines import to_json
 from dspy_dlpo.core.languages import written_in
+from dspy_dlpo.core.noise import gain_by_noise
 from dspy_dlpo.core.sentences import ENGLISH
 
 
@@ -68,6 +69,7 @@ class DLPOResult:
         ended_by: What ended the steps: `EndedBy.BUDGET`, for example; ``is_failure`` tells whether something failed.
         languages: ISO 639 codes of the languages by whose rules sentences end.
         declined: The edits that a person declined at the end.
+        metric_noise: Standard deviation of a score that the metric gives again, as it was passed; None if unknown.
     """
 
     verdict: str
@@ -83,10 +85,27 @@ class DLPOResult:
     ended_by: EndedBy = EndedBy.NOT_ENDED
     languages: tuple[str, ...] = ENGLISH
     declined: tuple[Edit, ...] = ()
+    metric_noise: float | None = None
 
     def __repr__(self) -> str:
         where = f", log_dir={self.log_dir!r}" if self.log_dir else ""
         return f"DLPOResult({self.verdict!r}, {len(self.history)} records, ended={self.ended!r}{where})"
+
+    @property
+    def gain_by_noise(self) -> float | None:
+        """The mean gain that the metric's noise alone exceeds in 5 % of comparisons on so many examples.
+
+        None if the noise is unknown, or nothing was compared.
+        """
+        if self.metric_noise is None or not self.comparison.examples:
+            return None
+        return gain_by_noise(self.metric_noise, self.comparison.examples)
+
+    @property
+    def within_noise(self) -> bool | None:
+        """Whether there is a gain that the metric's noise alone might bring; None where `gain_by_noise` is."""
+        most = self.gain_by_noise
+        return None if most is None else 0 < self.comparison.difference <= most
 
     @property
     def front(self) -> tuple[FrontPoint, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import dspy
 
@@ -19,6 +20,7 @@ from dspy_dlpo.run.choice import Chosen, Selection
 from dspy_dlpo.run.expenses import Expenses
 from dspy_dlpo.run.interrupt import Interrupted
 from dspy_dlpo.run.lengths import length_remark
+from dspy_dlpo.run.noise import noise_remark
 from dspy_dlpo.run.setup import Setup
 
 logger = logging.getLogger(__name__)
@@ -109,9 +111,8 @@ class Delivery:
         remarks = _remarks(setup, run, caches, told=bool(chosen.uncompared))
         # Only of a metric that asks a model: what code scores is not swayed by length unless it is meant to be.
         longer = length_remark(chosen.pairs) if "metric" in bill and chosen.prompts != setup.start else ""
-        remarks += [longer] if longer else []
-        return DLPOResult(
-            verdict=" ".join([said, *(f"({remark})" for remark in remarks)]),
+        result = DLPOResult(
+            verdict=said,
             start_prompts=setup.start,
             best_prompts=chosen.prompts,
             comparison=chosen.comparison,
@@ -124,7 +125,10 @@ class Delivery:
             parameters=settings.parameters,
             languages=tuple(setup.languages),
             declined=tuple(run.declined),
+            metric_noise=settings.metric_noise,
         )
+        remarks += filter(None, [longer, noise_remark(result, settings.score_range)])
+        return replace(result, verdict=" ".join([said, *(f"({remark})" for remark in remarks)]))
 
 
 def _remarks(setup: Setup, run: Run, caches: Sequence[RunCache], *, told: bool) -> list[str]:
