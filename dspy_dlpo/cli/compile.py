@@ -32,6 +32,7 @@ from dspy_dlpo.cli.options import (
     task_argument,
 )
 from dspy_dlpo.cli.outcome import Outcome
+from dspy_dlpo.cli.rates import rate_option
 from dspy_dlpo.cli.showing import console, named_models, show_estimate, show_next, told_shortly
 from dspy_dlpo.cli.streams import can_ask, stdout_kept
 from dspy_dlpo.core.budget import AUTO, Budget
@@ -67,6 +68,7 @@ _TASK_THREADS = 8
     help="The metric's noise, as dlpo judge tells it: the verdict says if a gain lies within it.",
 )
 @model_options
+@rate_option
 @click.option("--threads", "num_threads", type=click.IntRange(min=1), help="Calls in parallel; DSPy's own by default.")
 @click.option(
     "--width",
@@ -129,7 +131,7 @@ class _Job:
         self.task, self.budget, self.log_dir, self.output = task, budget, log_dir, output
         self.target = absolute_path("--output", output)  # the program may change the working directory
         self._settings = settings
-        self.task_model = settings.get("task_model")
+        self.task_model, self.rates = settings.get("task_model"), settings["rates"]
         self.num_threads = settings["num_threads"] or dspy.settings.num_threads or _TASK_THREADS
 
     def optimizer(self, **more: Any) -> DLPOTeleprompter:
@@ -241,7 +243,7 @@ def _claimed(job: _Job, result: DLPOResult, quiet: bool, as_json: bool) -> tuple
         left_out = len(job.task.testset) - len(testset)
         others = f", less {left_out} whose inputs are in the trainset or the valset" if left_out else ""
         console.print(f"[dim]final test on {len(testset)} examples{others}[/dim]")
-    options: dict[str, Any] = {"task_model": job.task_model, "num_threads": job.num_threads}
+    options: dict[str, Any] = {"task_model": job.task_model, "num_threads": job.num_threads, "rates": job.rates}
     with nullcontext() if quiet else whole_lines():
         return claim(job.task.program, result, job.task.metric, testset, **options), ""
 
