@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.markup import escape
@@ -72,6 +72,7 @@ class Outcome:
             "testset": None if self.test is None else scores(self.test),
             "start_prompts": dict(result.start_prompts),
             "best_prompts": dict(result.best_prompts),
+            **fronts(result),
             "records": len(result.history),
             "ended": result.ended,
             "ended_by": result.ended_by.value,
@@ -118,6 +119,14 @@ class Outcome:
                 console.print(f"     {role}: {counts['calls']:,} {called}, {tokens}; {money}")
         if self.test is not None:
             console.print(f"     and {2 * self.test.examples} runs for the final test")
+
+
+def fronts(result: DLPOResult) -> dict[str, Any]:
+    """Score against length and against money, as plain data."""
+    return {
+        name: [{**asdict(point), "returned": point.prompts == result.best_prompts} for point in points]
+        for name, points in (("front", result.front), ("cost_front", result.cost_front))
+    }
 
 
 def scores(found: Comparison) -> dict[str, Any] | None:

@@ -6,14 +6,14 @@ import dataclasses
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from dspy_dlpo.core.edits import Edit
 from dspy_dlpo.core.ending import EndedBy
-from dspy_dlpo.core.front import FrontPoint, front
+from dspy_dlpo.core.front import FrontPoint, front, money
 from dspy_dlpo.core.history import History, LedgerEntry, Prompts
 from dspy_dlpo.core.json_lines import to_json
 from dspy_dlpo.core.languages import written_in
@@ -70,6 +70,8 @@ class DLPOResult:
         languages: ISO 639 codes of the languages by whose rules sentences end.
         declined: The edits that a person declined at the end.
         metric_noise: Standard deviation of a score that the metric gives again, as it was passed; None if unknown.
+        run_usd: US dollars of one run of the program by the key of its prompts, in the mean over the training examples
+            that the run judges on at its end, of those of which it is known.
     """
 
     verdict: str
@@ -86,6 +88,7 @@ class DLPOResult:
     languages: tuple[str, ...] = ENGLISH
     declined: tuple[Edit, ...] = ()
     metric_noise: float | None = None
+    run_usd: Mapping[str, float] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         where = f", log_dir={self.log_dir!r}" if self.log_dir else ""
@@ -110,7 +113,16 @@ class DLPOResult:
     @property
     def front(self) -> tuple[FrontPoint, ...]:
         """Score against length: the prompts of which none is both shorter and at least as good, shortest first."""
-        return front(self.history)
+        return front(self.history, self.run_usd)
+
+    @property
+    def cost_front(self) -> tuple[FrontPoint, ...]:
+        """Score against money: the prompts of which none is both cheaper and at least as good, cheapest first.
+
+        What one run of the program costs, at the prices at which it was paid for in the run. Prompts of which that is
+        not known are left out; it is empty if none is.
+        """
+        return front(self.history, self.run_usd, money)
 
     @property
     def curve(self) -> tuple[tuple[int, float], ...]:

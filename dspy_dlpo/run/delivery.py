@@ -13,6 +13,7 @@ from dspy_dlpo.core.ending import EndedBy, Ending
 from dspy_dlpo.core.errors import DLPOError, ModelError, RunDirectoryError
 from dspy_dlpo.core.loop import FAILURES, TOLD, Run
 from dspy_dlpo.core.result import DLPOResult
+from dspy_dlpo.core.run_costs import judged_costs
 from dspy_dlpo.core.runs import RunCache
 from dspy_dlpo.core.storage import RESULT, RunDirectory
 from dspy_dlpo.run import selection
@@ -126,8 +127,9 @@ class Delivery:
             languages=tuple(setup.languages),
             declined=tuple(run.declined),
             metric_noise=settings.metric_noise,
+            run_usd=judged_costs(run.runs.account.log.state),
         )
-        remarks += filter(None, [longer, noise_remark(result, settings.score_range)])
+        remarks += filter(None, [longer, noise_remark(result, settings.score_range), chosen.remark])
         return replace(result, verdict=" ".join([said, *(f"({remark})" for remark in remarks)]))
 
 

@@ -19,7 +19,7 @@ from dspy_dlpo.core.budget import Budget
 from dspy_dlpo.core.checks import check_real
 from dspy_dlpo.core.freezing import check_frozen
 from dspy_dlpo.core.history import Record
-from dspy_dlpo.core.judges import Judge
+from dspy_dlpo.core.judges import CHEAPEST, Judge
 from dspy_dlpo.core.paths import absolute_path
 from dspy_dlpo.core.plan import Controller, Stopping
 from dspy_dlpo.core.rates import Rates, check_rates
@@ -135,8 +135,11 @@ class Settings:
 
     @property
     def prunes(self) -> bool:
-        """Whether finalists are pruned: a technique asks for it."""
-        return any(technique.prunes for technique in self.techniques)
+        """Whether finalists are pruned: a technique asks for it.
+
+        Not where the cheapest is to be returned: a sentence without effect on the score may keep answers short.
+        """
+        return self.judging.prefer != CHEAPEST and any(technique.prunes for technique in self.techniques)
 
     def _check_techniques(self) -> None:
         for technique in self.techniques:
