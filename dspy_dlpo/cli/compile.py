@@ -38,6 +38,7 @@ from dspy_dlpo.cli.streams import can_ask, stdout_kept
 from dspy_dlpo.core.budget import AUTO, Budget
 from dspy_dlpo.core.ending import EndedBy, Ending
 from dspy_dlpo.core.errors import DLPOError
+from dspy_dlpo.core.judges import BEST, CHEAPEST, SHORTEST
 from dspy_dlpo.core.paths import absolute_path
 from dspy_dlpo.progress import ProgressBar
 from dspy_dlpo.progress.streams import whole_lines
@@ -62,6 +63,13 @@ _TASK_THREADS = 8
     help="Lowest and highest legal score of the metric.",
 )
 @aim_option
+@click.option(
+    "--prefer",
+    type=click.Choice([BEST, SHORTEST, CHEAPEST]),
+    default=BEST,
+    show_default=True,
+    help="Which finalist is returned: the best, or the shortest or cheapest within one standard error of it.",
+)
 @click.option(
     "--metric-noise",
     type=click.FloatRange(min=0),
@@ -101,6 +109,7 @@ def compile_task(
     task_model: str | None,
     prompt_model: str | None,
     width: int | None,
+    prefer: str,
     **settings: Any,
 ) -> None:
     """Improve the program of a task, and write it.
@@ -113,7 +122,7 @@ def compile_task(
     with told_shortly():
         with stdout_kept(quiet or as_json):
             settings.update(named_models(task_model, prompt_model))
-            settings["judging"] = replace(default_settings()["judging"], width=width)
+            settings["judging"] = replace(default_settings()["judging"], width=width, prefer=prefer)
             found = load_task(task)
             limits = Budget(metric_calls=AUTO[auto] if budget is None else budget, usd=max_usd)
             log_dir = log_dir or _new_directory(found.name or task)
