@@ -102,7 +102,8 @@ class Selection:
             why = str(failure) if failure else "the budget did not pay for it"
             return Chosen(self.best_judged(candidates), uncompared=why)
         settings = self._setup.settings
-        prefer, costs = settings.judging.prefer, costs_of_runs(self._log.state, "val")
+        prefer = settings.judging.prefer
+        costs = costs_of_runs(self._log.state, "val") if prefer == CHEAPEST else {}
         chosen, comparison = selection.choose(scored, settings.seed, prefer=prefer, costs=costs)
         found = self._chosen(chosen or self._setup.start, comparison, examples)
         return replace(found, remark=self._unknown_costs(scored[1:], examples, costs)) if prefer == CHEAPEST else found
