@@ -1,4 +1,4 @@
-"""Score against length and money: the fronts of a run, and the shortest or cheapest within one error of the best.
+"""Score against length and money: the fronts of a run, and the least that is as good as the best.
 
 Every run of the program pays for the words of its prompts and of its answers. Everything runs offline on a simulated
 language model, and so the price is made up.
