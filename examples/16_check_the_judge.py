@@ -44,6 +44,8 @@ print("\na metric that likes length:")
 print(judge_metric(Task(known.program, at_length, known.trainset), labels=drafts))
 
 if report.agreement is not None and report.agreement > 0.6:  # "substantial" agreement beyond chance
-    optimizer = DLPOTeleprompter(same_as_judge, budget=Budget(metric_calls=400))
-    better = optimizer.compile(task.program, trainset=task.trainset, valset=task.valset)
-    print("\nverdict (simulated model):", better.detailed_results.verdict)
+    # With the noise that was measured, the verdict says if a gain lies within it.
+    optimizer = DLPOTeleprompter(same_as_judge, budget=Budget(metric_calls=400), metric_noise=report.noise)
+    result = optimizer.compile(task.program, trainset=task.trainset, valset=task.valset).detailed_results
+    print("\nverdict (simulated model):", result.verdict)
+    print(f"noise alone may bring up to {result.gain_by_noise:.2f}; the gain lies within it: {result.within_noise}")

@@ -55,6 +55,7 @@ SETTINGS = {
     "support_desk": {"name": "support_desk"},
     "critics": {"name": "support_desk", "critic": True},
     "wide": {"noise": 0.1, "judging": EditJudge(width=32)},
+    "cheapest": {"judging": EditJudge(prefer="cheapest")},
 }
 
 

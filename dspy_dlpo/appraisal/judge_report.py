@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from statistics import NormalDist
 from typing import Any
 
 from dspy_dlpo.appraisal.agreement import Agreement
 from dspy_dlpo.appraisal.ranks import RankCorrelation
+from dspy_dlpo.core.noise import gain_by_noise
 
 
 @dataclass(frozen=True)
@@ -53,9 +52,10 @@ class JudgeReport:
     def gain_by_noise(self, examples: int) -> float:
         """The mean gain on so many examples that repetition alone exceeds in 5 % of comparisons, in either direction.
 
-        Both prompts are scored once on each example, and nothing but the metric's noise differs.
+        Both prompts are scored once on each example, and nothing but the metric's noise differs. ``metric_noise=`` of
+        `DLPOTeleprompter` takes `noise`: the verdict says then whether a gain lies within it.
         """
-        return NormalDist().inv_cdf(0.975) * self.noise * math.sqrt(2 / examples)
+        return gain_by_noise(self.noise, examples)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain data that JSON can hold."""

@@ -15,6 +15,7 @@ import dspy
 from dspy_dlpo import DLPOResult
 from dspy_dlpo.core.history import prompts_key
 from dspy_dlpo.core.json_lines import to_json
+from dspy_dlpo.core.rates import Rates
 from dspy_dlpo.core.result import Comparison
 from dspy_dlpo.run.claim import score_on_test
 from dspy_dlpo.run.fingerprint import digest
@@ -32,6 +33,7 @@ def claim(
     *,
     task_model: dspy.LM | None,
     num_threads: int,
+    rates: Rates = None,
 ) -> Comparison:
     """Score start and result on the testset; what the run directory remembers is not paid for again."""
     path = Path(result.log_dir or os.devnull) / FILE
@@ -39,7 +41,8 @@ def claim(
     known = _read(path)
     if known and known["key"] == key:
         return Comparison(**{**known["comparison"], "interval": tuple(known["comparison"]["interval"])})
-    found = score_on_test(program, result, metric, testset, task_model=task_model, num_threads=num_threads)
+    options: dict[str, Any] = {"task_model": task_model, "num_threads": num_threads, "rates": rates}
+    found = score_on_test(program, result, metric, testset, **options)
     kept = {name: value for name, value in asdict(found).items() if name != "scores"}
     path.write_text(to_json({"key": key, "comparison": kept}, indent=2) + "\n", encoding="utf-8")
     return found

@@ -32,11 +32,13 @@ from dspy_dlpo.cli.options import (
     task_argument,
 )
 from dspy_dlpo.cli.outcome import Outcome
+from dspy_dlpo.cli.rates import rate_option
 from dspy_dlpo.cli.showing import console, named_models, show_estimate, show_next, told_shortly
 from dspy_dlpo.cli.streams import can_ask, stdout_kept
 from dspy_dlpo.core.budget import AUTO, Budget
 from dspy_dlpo.core.ending import EndedBy, Ending
 from dspy_dlpo.core.errors import DLPOError
+from dspy_dlpo.core.judges import BEST, CHEAPEST, SHORTEST
 from dspy_dlpo.core.paths import absolute_path
 from dspy_dlpo.progress import ProgressBar
 from dspy_dlpo.progress.streams import whole_lines
@@ -61,7 +63,20 @@ _TASK_THREADS = 8
     help="Lowest and highest legal score of the metric.",
 )
 @aim_option
+@click.option(
+    "--prefer",
+    type=click.Choice([BEST, SHORTEST, CHEAPEST]),
+    default=BEST,
+    show_default=True,
+    help="Which finalist is returned: the best, or the shortest or cheapest within one standard error of it.",
+)
+@click.option(
+    "--metric-noise",
+    type=click.FloatRange(min=0),
+    help="The metric's noise, as dlpo judge tells it: the verdict says if a gain lies within it.",
+)
 @model_options
+@rate_option
 @click.option("--threads", "num_threads", type=click.IntRange(min=1), help="Calls in parallel; DSPy's own by default.")
 @click.option(
     "--width",
@@ -94,6 +109,7 @@ def compile_task(
     task_model: str | None,
     prompt_model: str | None,
     width: int | None,
+    prefer: str,
     **settings: Any,
 ) -> None:
     """Improve the program of a task, and write it.
@@ -106,7 +122,7 @@ def compile_task(
     with told_shortly():
         with stdout_kept(quiet or as_json):
             settings.update(named_models(task_model, prompt_model))
-            settings["judging"] = replace(default_settings()["judging"], width=width)
+            settings["judging"] = replace(default_settings()["judging"], width=width, prefer=prefer)
             found = load_task(task)
             limits = Budget(metric_calls=AUTO[auto] if budget is None else budget, usd=max_usd)
             log_dir = log_dir or _new_directory(found.name or task)
@@ -124,7 +140,7 @@ class _Job:
         self.task, self.budget, self.log_dir, self.output = task, budget, log_dir, output
         self.target = absolute_path("--output", output)  # the program may change the working directory
         self._settings = settings
-        self.task_model = settings.get("task_model")
+        self.task_model, self.rates = settings.get("task_model"), settings["rates"]
         self.num_threads = settings["num_threads"] or dspy.settings.num_threads or _TASK_THREADS
 
     def optimizer(self, **more: Any) -> DLPOTeleprompter:
@@ -236,7 +252,7 @@ def _claimed(job: _Job, result: DLPOResult, quiet: bool, as_json: bool) -> tuple
         left_out = len(job.task.testset) - len(testset)
         others = f", less {left_out} whose inputs are in the trainset or the valset" if left_out else ""
         console.print(f"[dim]final test on {len(testset)} examples{others}[/dim]")
-    options: dict[str, Any] = {"task_model": job.task_model, "num_threads": job.num_threads}
+    options: dict[str, Any] = {"task_model": job.task_model, "num_threads": job.num_threads, "rates": job.rates}
     with nullcontext() if quiet else whole_lines():
         return claim(job.task.program, result, job.task.metric, testset, **options), ""
 

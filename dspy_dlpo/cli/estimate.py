@@ -8,9 +8,11 @@ import click
 
 from dspy_dlpo.cli.loading import load_task
 from dspy_dlpo.cli.options import aim_option, auto_option, budget_option, json_option, model_options, task_argument
+from dspy_dlpo.cli.rates import rate_option
 from dspy_dlpo.cli.showing import named_models, show_estimate, told_shortly
 from dspy_dlpo.cli.streams import stdout_kept
 from dspy_dlpo.core.budget import Budget
+from dspy_dlpo.core.rates import Rates
 from dspy_dlpo.teleprompter import DLPOTeleprompter
 
 
@@ -27,6 +29,7 @@ from dspy_dlpo.teleprompter import DLPOTeleprompter
 )
 @aim_option
 @model_options
+@rate_option
 @json_option
 def estimate(
     task: str,
@@ -36,6 +39,7 @@ def estimate(
     aim: str | None,
     task_model: str | None,
     prompt_model: str | None,
+    rates: Rates,
     as_json: bool,
 ) -> None:
     """Tell what optimizing a task will cost, before anything is spent.
@@ -49,6 +53,7 @@ def estimate(
             auto=auto,
             budget=None if budget is None else Budget(metric_calls=budget),
             aim=aim,
+            rates=rates,
             **named_models(task_model, prompt_model),
         )
         said = optimizer.estimate(found.program, trainset=found.trainset, valset=found.valset, probe=probe)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import shlex
 from typing import Any
 
 import click
 import dspy
+from rich.markup import escape
 
 from dspy_dlpo import Budget, DLPOTeleprompter, Estimate, HumanLabel, JudgeReport, Task, judge_metric
 from dspy_dlpo.appraisal.appraising import EXAMPLES
@@ -17,7 +19,7 @@ from dspy_dlpo.cli import failing
 from dspy_dlpo.cli.free import is_free, is_simulated
 from dspy_dlpo.cli.loading import load_task
 from dspy_dlpo.cli.options import UserPath, json_option, quiet_option, task_argument
-from dspy_dlpo.cli.showing import console, named_models, show_estimate, told_shortly
+from dspy_dlpo.cli.showing import called, console, named_models, show_estimate, told_shortly
 from dspy_dlpo.cli.streams import can_ask, stdout_kept
 from dspy_dlpo.estimate.estimate import Span
 from dspy_dlpo.estimate.estimator import Estimator
@@ -74,7 +76,7 @@ def judge(
             _estimated(found, examples, given, named, ask=not yes, show=not (quiet or as_json))
             report = judge_metric(found, examples=examples, labels=given, **named, **options)
         simulated = any(map(is_simulated, _models(found, given, named)))
-        _tell(report, simulated, quiet, as_json)
+        _tell(report, task, simulated, quiet, as_json)
     if min_agreement is not None and (report.agreement is None or report.agreement < min_agreement):
         click.get_current_context().exit(failing.NO_GAIN)
 
@@ -135,10 +137,15 @@ def _models_of_metric(metric: Any) -> list[Any]:
     return models
 
 
-def _tell(report: JudgeReport, simulated: bool, quiet: bool, as_json: bool) -> None:
+def _tell(report: JudgeReport, task: str, simulated: bool, quiet: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({**report.to_dict(), "simulated": simulated}, indent=2))
         return
     click.echo(str(report))
-    if simulated and not quiet:
+    if quiet:
+        return
+    if simulated:
         console.print("[yellow]A simulated model took part: a real metric may be better or worse.[/yellow]")
+    if report.noise:
+        command = shlex.join([called(), "compile", task, "--metric-noise", f"{report.noise:.3g}"])
+        console.print(f"[bold]Next[/bold]  {escape(command)}  (its verdict says if a gain lies within this noise)")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.markup import escape
@@ -66,10 +66,13 @@ class Outcome:
             "verdict": result.verdict,
             "simulated": self.simulated,
             "reliable_gain": self.is_reliable_gain,
+            "within_noise": result.within_noise,
+            "gain_by_noise": result.gain_by_noise,
             "valset": scores(result.comparison),
             "testset": None if self.test is None else scores(self.test),
             "start_prompts": dict(result.start_prompts),
             "best_prompts": dict(result.best_prompts),
+            **fronts(result),
             "records": len(result.history),
             "ended": result.ended,
             "ended_by": result.ended_by.value,
@@ -116,6 +119,14 @@ class Outcome:
                 console.print(f"     {role}: {counts['calls']:,} {called}, {tokens}; {money}")
         if self.test is not None:
             console.print(f"     and {2 * self.test.examples} runs for the final test")
+
+
+def fronts(result: DLPOResult) -> dict[str, Any]:
+    """Score against length and against money, as plain data."""
+    return {
+        name: [{**asdict(point), "returned": point.prompts == result.best_prompts} for point in points]
+        for name, points in (("front", result.front), ("cost_front", result.cost_front))
+    }
 
 
 def scores(found: Comparison) -> dict[str, Any] | None:

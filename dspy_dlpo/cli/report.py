@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from dspy_dlpo.cli.options import UserPath, json_option, run_argument
+from dspy_dlpo.cli.outcome import fronts
 from dspy_dlpo.cli.showing import told_shortly
 from dspy_dlpo.core.errors import RunDirectoryError
 from dspy_dlpo.core.result import DLPOResult
@@ -36,7 +37,7 @@ def report(run: str, output: str | None, open_browser: bool, as_json: bool) -> N
             ) from error
     if as_json:
         shown = {"verdict": result.verdict, "report": str(path), "complete": result.complete, "log_dir": result.log_dir}
-        click.echo(json.dumps(shown, indent=2))
+        click.echo(json.dumps({**shown, **fronts(result)}, indent=2))
     else:
         click.echo(f"{result.verdict}\n{path}")
     if open_browser and not webbrowser.open(path.resolve().as_uri()):

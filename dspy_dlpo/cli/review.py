@@ -21,6 +21,7 @@ from dspy_dlpo.core.review import Reviewed, Suggestion, changes, left, reviewed
 from dspy_dlpo.core.task import Task
 from dspy_dlpo.run import selection
 from dspy_dlpo.run.claim import score_on_test
+from dspy_dlpo.run.noise import noise_remark
 
 FILE = "reviewed.json"
 
@@ -97,13 +98,16 @@ class _Session:
         if comparison is self.result.comparison:
             return self.result.verdict
         known = [score for scores in comparison.scores for score in scores.values()]
-        return selection.verdict(
+        score_range = (0.0, 1.0) if all(0 <= score <= 1 for score in known) else None
+        said = selection.verdict(
             comparison,
             changed=prompts != self.result.start_prompts,
-            score_range=(0.0, 1.0) if all(0 <= score <= 1 for score in known) else None,
+            score_range=score_range,
             where="testset" if self.task and self.task.testset else "valset",
             uncompared="" if known else "not scored after the review",
         )
+        noise = noise_remark(replace(self.result, comparison=comparison), score_range)
+        return f"{said} ({noise})" if noise else said
 
 
 @click.command()

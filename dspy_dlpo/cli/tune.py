@@ -18,8 +18,10 @@ from dspy_dlpo.cli.failing import Stopped
 from dspy_dlpo.cli.loading import load_tasks
 from dspy_dlpo.cli.options import json_option
 from dspy_dlpo.cli.passwords import refuse_shown_password
+from dspy_dlpo.cli.rates import rate_option, shared_rates
 from dspy_dlpo.cli.showing import console, named_models, show_estimate, told_shortly
 from dspy_dlpo.cli.streams import stdout_kept
+from dspy_dlpo.core.rates import Rates
 
 
 @click.command()
@@ -46,6 +48,7 @@ from dspy_dlpo.cli.streams import stdout_kept
 @click.option("--artifacts", help="Directory of runs and reports, shared by all machines; DLPO_ARTIFACTS by default.")
 @click.option("--task-model", help="The model that runs the program, such as openai/gpt-4o-mini.")
 @click.option("--prompt-model", help="The model that writes edits, such as openai/gpt-4o.")
+@rate_option
 @click.option("--price", "only_price", is_flag=True, help="Tell what it will cost at most, and spend nothing.")
 @json_option
 @click.option("--helper", is_flag=True, hidden=True, help="Try settings only; another process makes the claim.")
@@ -56,6 +59,7 @@ def tune(
     artifacts: str | None,
     task_model: str | None,
     prompt_model: str | None,
+    rates: Rates,
     only_price: bool,
     as_json: bool,
     helper: bool,
@@ -71,7 +75,7 @@ def tune(
 
         refuse_shown_password(storage)
         arguments = {name: value for name, value in arguments.items() if value is not None}
-        arguments.update(named_models(task_model, prompt_model))
+        arguments.update(named_models(task_model, prompt_model), rates=shared_rates(rates, workers))
         tasks = load_tasks(task)
         own = {"storage": storage, "artifacts": artifacts, **arguments}
         if helper:

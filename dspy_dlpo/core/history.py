@@ -245,6 +245,11 @@ class History(Sequence[Record]):
         return best
 
 
+def judging_set(history: History) -> set[int]:
+    """The training examples that are judged on by the end of a history."""
+    return {x for record in history if record.kind.enlarges for x in record.batch}
+
+
 def best_first(scored: Sequence[Scored]) -> tuple[Scored, ...]:
     """Prompts in order of their scores on the examples that two of them have run; of equals the shorter first."""
     return tuple(sorted(scored, key=cmp_to_key(_compare)))

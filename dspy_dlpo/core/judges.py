@@ -18,7 +18,7 @@ from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.space import tunable
 
 # Which finalist is returned.
-BEST, SHORTEST = "best", "shortest"
+BEST, SHORTEST, CHEAPEST = "best", "shortest", "cheapest"
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,9 @@ class Judge(ABC):
             held out, and the verdict says so.
         prefer: Which finalist is returned: the ``"best"`` on the validation set, or the ``"shortest"`` that is better
             than the user's own and within one standard error of the best, paired. The shortest prompts that are as
-            close on the training examples are among the finalists then.
+            close on the training examples are among the finalists then. ``"cheapest"`` is the same by what one run of
+            the program costs at the prices of the run's start, which must be known (``Budget(prices=)``); what a cache
+            answered is not known, and where that is so of the best, it is returned.
         proposals: What the writer is asked for: ``"edits"``, or ``"prompts"`` (a whole new prompt, as plain textual
             gradient descent does), which is turned into edits.
 
@@ -74,7 +76,7 @@ class Judge(ABC):
     def __post_init__(self) -> None:
         name = type(self).__name__
         self._one_of("proposals", ("edits", "prompts"))
-        self._one_of("prefer", (BEST, SHORTEST))
+        self._one_of("prefer", (BEST, SHORTEST, CHEAPEST))
         for field in ("wave", "finalists"):
             check_whole(name, field, getattr(self, field))
         if self.width is not None:

@@ -19,6 +19,8 @@ from dspy_dlpo.core.storage import EVENTS, OLD, SETTINGS, RunDirectory, read_sta
 IDENTITY = 4
 # Settings that are recorded and may change while a run goes on.
 MAY_DIFFER = ("package", "dspy")
+# Prices at the start, of a run that chooses by them.
+PRICES = "prices"
 
 
 def open_log(directory: RunDirectory, settings: Mapping[str, Any], budget: Budget) -> RunLog:
@@ -86,6 +88,12 @@ def _check_same(path: Path, stored: Mapping[str, Any], new: Mapping[str, Any]) -
         )
     differences = _differences({key: stored.get(key) for key in new}, new)
     differences = [each for each in differences if each.split(".")[0].split(" ")[0] not in MAY_DIFFER]
+    if differences and all(each.startswith(f"{PRICES}.") for each in differences):
+        raise ResumeError(
+            f"log_dir={str(path)!r} holds a run that chooses by the prices of its start, and {'; '.join(differences)}. "
+            "Pass Budget(..., prices=) with those of the start, in US dollars for a million tokens in and out, or "
+            "another directory."
+        )
     if differences:
         raise ResumeError(
             f"log_dir={str(path)!r} holds another run: {'; '.join(differences[:5])}. Make the call that began it, or "

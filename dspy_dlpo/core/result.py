@@ -6,17 +6,18 @@ import dataclasses
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from dspy_dlpo.core.edits import Edit
 from dspy_dlpo.core.ending import EndedBy
-from dspy_dlpo.core.front import FrontPoint, front
+from dspy_dlpo.core.front import FrontPoint, front, money
 from dspy_dlpo.core.history import History, LedgerEntry, Prompts
 from dspy_dlpo.core.json_lines import to_json
 from dspy_dlpo.core.languages import written_in
+from dspy_dlpo.core.noise import gain_by_noise
 from dspy_dlpo.core.sentences import ENGLISH
 
 
@@ -68,6 +69,9 @@ class DLPOResult:
         ended_by: What ended the steps: `EndedBy.BUDGET`, for example; ``is_failure`` tells whether something failed.
         languages: ISO 639 codes of the languages by whose rules sentences end.
         declined: The edits that a person declined at the end.
+        metric_noise: Standard deviation of a score that the metric gives again, as it was passed; None if unknown.
+        run_usd: US dollars of one run of the program by the key of its prompts, in the mean over the training examples
+            that the run judges on at its end, of those of which it is known.
     """
 
     verdict: str
@@ -83,15 +87,42 @@ class DLPOResult:
     ended_by: EndedBy = EndedBy.NOT_ENDED
     languages: tuple[str, ...] = ENGLISH
     declined: tuple[Edit, ...] = ()
+    metric_noise: float | None = None
+    run_usd: Mapping[str, float] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         where = f", log_dir={self.log_dir!r}" if self.log_dir else ""
         return f"DLPOResult({self.verdict!r}, {len(self.history)} records, ended={self.ended!r}{where})"
 
     @property
+    def gain_by_noise(self) -> float | None:
+        """The mean gain that the metric's noise alone exceeds in 5 % of comparisons on so many examples.
+
+        None if the noise is unknown, or nothing was compared.
+        """
+        if self.metric_noise is None or not self.comparison.examples:
+            return None
+        return gain_by_noise(self.metric_noise, self.comparison.examples)
+
+    @property
+    def within_noise(self) -> bool | None:
+        """Whether there is a gain that the metric's noise alone might bring; None where `gain_by_noise` is."""
+        most = self.gain_by_noise
+        return None if most is None else 0 < self.comparison.difference <= most
+
+    @property
     def front(self) -> tuple[FrontPoint, ...]:
         """Score against length: the prompts of which none is both shorter and at least as good, shortest first."""
-        return front(self.history)
+        return front(self.history, self.run_usd)
+
+    @property
+    def cost_front(self) -> tuple[FrontPoint, ...]:
+        """Score against money: the prompts of which none is both cheaper and at least as good, cheapest first.
+
+        What one run of the program costs, at the prices at which it was paid for in the run. Prompts of which that is
+        not known are left out; it is empty if none is.
+        """
+        return front(self.history, self.run_usd, money)
 
     @property
     def curve(self) -> tuple[tuple[int, float], ...]:

@@ -27,6 +27,7 @@ class Thresholds:
         tried_together: Sentences that are tried without together.
         probation: Steps in which an added sentence has to prove itself: some rules help only together with later ones.
         missing: Share of its runs lost in transport, above which a judgement says nothing.
+        priced: Share of the examples whose runs were paid for in full, below which it is not known what prompts cost.
         granted: Requests to the writer that are taken for granted of each form, of one half each.
         in_vain: Steps in one form without a gain, after which another form has its turn.
         recalled: Refused edits that the writer is reminded of.
@@ -56,6 +57,7 @@ class Thresholds:
     tried_together: int = 6
     probation: int = 3
     missing: float = 0.1
+    priced: float = 0.5
     granted: int = 4
     in_vain: int = 3
     recalled: int = 6

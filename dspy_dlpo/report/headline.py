@@ -75,6 +75,15 @@ def _meaning(result: DLPOResult, low: float, high: float, unit: str) -> str:
         said.append("All of it lies above zero, so luck in the choice of examples hardly explains the gain.")
     else:
         said.append("Zero lies within it, so the gain may be luck. More held-out examples would tell.")
+    if compared.chosen and result.gain_by_noise is not None:
+        said.append(_noise(result, result.gain_by_noise, unit))
     if compared.candidates > 1:
         said.append(f"It counts that the best of {compared.candidates} candidates was chosen.")
     return " ".join(said)
+
+
+def _noise(result: DLPOResult, most: float, unit: str) -> str:
+    """Whether the metric's noise alone might bring the gain."""
+    told = f"{most * 100:.1f} {unit}" if unit else f"{most:.3g}"
+    alone = f"the metric's noise alone may bring: up to {told} on {result.comparison.examples} examples"
+    return f"The gain is no more than {alone}." if result.within_noise else f"The gain is more than {alone}."

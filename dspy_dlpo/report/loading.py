@@ -17,6 +17,7 @@ from dspy_dlpo.core.json_lines import UNREADABLE
 from dspy_dlpo.core.origin import is_program, run_of
 from dspy_dlpo.core.reading import record_from_data
 from dspy_dlpo.core.result import Comparison, DLPOResult
+from dspy_dlpo.core.run_costs import judged_costs
 from dspy_dlpo.core.sentences import ENGLISH
 from dspy_dlpo.core.state import RunState
 from dspy_dlpo.core.storage import RESULT
@@ -111,6 +112,7 @@ def _unended(path: Path, state: RunState, earlier: str) -> DLPOResult:
         complete=False,
         parameters=_parameters(settings),
         languages=tuple(settings.get("languages") or ENGLISH),
+        run_usd=judged_costs(state),
     )
 
 

@@ -14,6 +14,7 @@ from dspy_dlpo.report.curve import draw_curve
 from dspy_dlpo.report.directory import LogView, read_log, read_settings
 from dspy_dlpo.report.examples import ChangedExample, changed_examples
 from dspy_dlpo.report.facts import Group, Spending, money, setting_groups, spending
+from dspy_dlpo.report.fronts import FrontTable, front_tables
 from dspy_dlpo.report.headline import Headline, headline
 from dspy_dlpo.report.interval import draw_interval
 from dspy_dlpo.report.prompts import PromptPair, prompt_pairs
@@ -41,7 +42,7 @@ class Page:
         spending: What was spent.
         settings: What determined the run, in groups.
         seed: The seed; None if it is not recorded.
-        front: Score against length: words, score and standard error as texts, and whether these were returned.
+        fronts: Score against length, and against money where it is known.
         charts: SVG elements by name.
         money: US dollars, as text.
         version: Of this package.
@@ -58,7 +59,7 @@ class Page:
     spending: Spending
     settings: tuple[Group, ...]
     seed: Any
-    front: tuple[tuple[str, str, str, bool], ...]
+    fronts: tuple[FrontTable, ...]
     charts: Mapping[str, str]
     money: str
     version: str
@@ -85,17 +86,10 @@ def make_page(result: DLPOResult) -> Page:
         spending=spending(result.spent),
         settings=tuple(setting_groups(settings)),
         seed=arguments.get("seed") if isinstance(arguments, Mapping) else None,
-        front=_front(result),
+        fronts=front_tables(result),
         charts={**_curves(result), **_intervals(shown)},
         money=money(result.spent.get("usd")),
         version=version("dspy-dlpo"),
-    )
-
-
-def _front(result: DLPOResult) -> tuple[tuple[str, str, str, bool], ...]:
-    return tuple(
-        (f"{point.words:,}", f"{point.score:.3f}", f"{point.error:.3f}", point.prompts == result.best_prompts)
-        for point in result.front
     )
 
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from dspy_dlpo.core.budget import Account
 from dspy_dlpo.core.ending import EndedBy, Ending
 from dspy_dlpo.core.errors import DLPOError
 from dspy_dlpo.core.events import SelectionPlanned
+from dspy_dlpo.core.front import judged_points
 from dspy_dlpo.core.history import Prompts, Scored, prompts_key
+from dspy_dlpo.core.judges import CHEAPEST
 from dspy_dlpo.core.log import RunLog
 from dspy_dlpo.core.loop import FAILURES, Run
 from dspy_dlpo.core.result import Comparison
+from dspy_dlpo.core.run_costs import CostsByPrompts, costs_of_runs, judged_costs, mean_cost
 from dspy_dlpo.core.runs import RunCache
 from dspy_dlpo.host.evaluation import EvaluateCallbacks
 from dspy_dlpo.run import selection
@@ -31,12 +34,14 @@ class Chosen:
         comparison: How they were compared.
         uncompared: Why they were not, in words; empty if they were, or nothing was to be compared.
         pairs: The first runs of the user's own prompts and of these, by example, where both were made.
+        remark: What the user must know of the choice, in words; empty if there is nothing.
     """
 
     prompts: Prompts
     comparison: Comparison = Comparison()
     uncompared: str = ""
     pairs: Sequence[Pair] = ()
+    remark: str = ""
 
 
 class Selection:
@@ -97,8 +102,23 @@ class Selection:
             why = str(failure) if failure else "the budget did not pay for it"
             return Chosen(self.best_judged(candidates), uncompared=why)
         settings = self._setup.settings
-        chosen, comparison = selection.choose(scored, settings.seed, prefer=settings.judging.prefer)
-        return self._chosen(chosen or self._setup.start, comparison, examples)
+        prefer = settings.judging.prefer
+        costs = costs_of_runs(self._log.state, "val") if prefer == CHEAPEST else {}
+        chosen, comparison = selection.choose(scored, settings.seed, prefer=prefer, costs=costs)
+        found = self._chosen(chosen or self._setup.start, comparison, examples)
+        return replace(found, remark=self._unknown_costs(scored[1:], examples, costs)) if prefer == CHEAPEST else found
+
+    def _unknown_costs(self, finalists: Sequence[Scored], examples: Sequence[int], costs: CostsByPrompts) -> str:
+        """What is to be said where the cheapest is asked for, and it is not known of all prompts what a run costs."""
+        judged = judged_points(self._run.history, judged_costs(self._log.state))
+        known = [point.usd for point in judged if point.prompts != self._setup.start]
+        known += [mean_cost(costs.get(prompts_key(each.prompts), {}), examples) for each in finalists]
+        if None not in known:
+            return ""
+        return (
+            "what a run costs is not known of all prompts, as a cache answered or no usage was reported, so a cheaper "
+            "one may be among them"
+        )
 
     def compared_anew(self, prompts: Prompts) -> Chosen:
         """The claim for what a person has left of the chosen prompts; the user's own where it is no better.

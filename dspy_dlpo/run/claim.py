@@ -10,11 +10,13 @@ import numpy as np
 
 from dspy_dlpo.core.budget import Account, Budget
 from dspy_dlpo.core.history import Prompts, Scored
+from dspy_dlpo.core.rates import Rates
 from dspy_dlpo.core.result import Comparison, DLPOResult
 from dspy_dlpo.core.runs import RunCache
 from dspy_dlpo.host.evaluate import Evaluator
 from dspy_dlpo.host.meter import Meter
 from dspy_dlpo.host.metric import MetricAdapter
+from dspy_dlpo.host.pacing import Pacing
 from dspy_dlpo.host.parameters import INSTRUCTIONS, Kinds
 from dspy_dlpo.host.program import EvaluationCopies
 from dspy_dlpo.run import selection
@@ -28,6 +30,7 @@ def score_on_test(
     *,
     task_model: dspy.LM | None = None,
     num_threads: int = 8,
+    rates: Rates = None,
 ) -> Comparison:
     """Run the user's prompts and the returned ones on test examples, two runs of the program per example.
 
@@ -38,6 +41,7 @@ def score_on_test(
         testset: Examples that were neither learned from nor chosen on, at least one.
         task_model: Runs the program; None for the models that it or DSPy's settings name.
         num_threads: Runs in parallel.
+        rates: What models may be asked in a minute; None for no limit.
 
     Returns:
         Both mean scores, and their paired difference with its 95 % interval.
@@ -47,8 +51,8 @@ def score_on_test(
         ModelError: If the model cannot be used at all.
     """
     prompts = [result.start_prompts, result.best_prompts]
-    options: dict[str, Any] = {"task_model": task_model, "num_threads": num_threads, "parameters": result.parameters}
-    scores = score_prompts(student, prompts, metric, testset, **options)
+    options: dict[str, Any] = {"task_model": task_model, "num_threads": num_threads, "rates": rates}
+    scores = score_prompts(student, prompts, metric, testset, parameters=result.parameters, **options)
     scored = [Scored(each, found) for each, found in zip(prompts, scores, strict=True)]
     return selection.measured(scored, seed=0)
 
@@ -62,6 +66,7 @@ def score_prompts(
     task_model: dspy.LM | None = None,
     num_threads: int = 8,
     parameters: Kinds = INSTRUCTIONS,
+    rates: Rates = None,
 ) -> list[Mapping[int, float]]:
     """Score several sets of prompts on test examples, one run of the program per example for each that differs.
 
@@ -73,6 +78,7 @@ def score_prompts(
         task_model: Runs the program; None for the models that it or DSPy's settings name.
         num_threads: Runs in parallel.
         parameters: The kinds of text that the prompts hold.
+        rates: What models may be asked in a minute; None for no limit.
 
     Returns:
         Scores by example for each set of prompts, in the order given; an example whose call was lost is left out.
@@ -87,7 +93,7 @@ def score_prompts(
         EvaluationCopies(student, parameters),
         list(testset),
         MetricAdapter(metric, None),
-        Meter(),
+        Meter(pacing=Pacing(rates) if rates else None),
         task_model=task_model,
         num_threads=num_threads,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import dspy
 
@@ -12,6 +13,7 @@ from dspy_dlpo.core.ending import EndedBy, Ending
 from dspy_dlpo.core.errors import DLPOError, ModelError, RunDirectoryError
 from dspy_dlpo.core.loop import FAILURES, TOLD, Run
 from dspy_dlpo.core.result import DLPOResult
+from dspy_dlpo.core.run_costs import judged_costs
 from dspy_dlpo.core.runs import RunCache
 from dspy_dlpo.core.storage import RESULT, RunDirectory
 from dspy_dlpo.run import selection
@@ -19,6 +21,7 @@ from dspy_dlpo.run.choice import Chosen, Selection
 from dspy_dlpo.run.expenses import Expenses
 from dspy_dlpo.run.interrupt import Interrupted
 from dspy_dlpo.run.lengths import length_remark
+from dspy_dlpo.run.noise import noise_remark
 from dspy_dlpo.run.setup import Setup
 
 logger = logging.getLogger(__name__)
@@ -109,9 +112,8 @@ class Delivery:
         remarks = _remarks(setup, run, caches, told=bool(chosen.uncompared))
         # Only of a metric that asks a model: what code scores is not swayed by length unless it is meant to be.
         longer = length_remark(chosen.pairs) if "metric" in bill and chosen.prompts != setup.start else ""
-        remarks += [longer] if longer else []
-        return DLPOResult(
-            verdict=" ".join([said, *(f"({remark})" for remark in remarks)]),
+        result = DLPOResult(
+            verdict=said,
             start_prompts=setup.start,
             best_prompts=chosen.prompts,
             comparison=chosen.comparison,
@@ -124,7 +126,11 @@ class Delivery:
             parameters=settings.parameters,
             languages=tuple(setup.languages),
             declined=tuple(run.declined),
+            metric_noise=settings.metric_noise,
+            run_usd=judged_costs(run.runs.account.log.state),
         )
+        remarks += filter(None, [longer, noise_remark(result, settings.score_range), chosen.remark])
+        return replace(result, verdict=" ".join([said, *(f"({remark})" for remark in remarks)]))
 
 
 def _remarks(setup: Setup, run: Run, caches: Sequence[RunCache], *, told: bool) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 import dspy
 
 from dspy_dlpo.core.freezing import FreezeText, fenced, free_words, frozen_texts, structure
+from dspy_dlpo.core.judges import CHEAPEST
 from dspy_dlpo.core.technique import Technique
 from dspy_dlpo.host.parameters import read_prompts
 from dspy_dlpo.host.prices import Prices
@@ -91,6 +92,25 @@ class Preflight:
             if name not in known
         ]
 
+    def run_prices(self) -> dict[str, tuple[float, float]]:
+        """US dollars for a million tokens in and out, by name, of the models that run the program.
+
+        Raises:
+            ValueError: If one of them is unknown.
+        """
+        prices, found = Prices(self._settings.budget.prices), dict[str, tuple[float, float]]()
+        for lm in self.task_models:
+            usage = ({"prompt_tokens": tokens, "completion_tokens": 1000 - tokens} for tokens in (1000, 0))
+            tokens_in, tokens_out = (prices.cost(lm, each) for each in usage)
+            if tokens_in is None or tokens_out is None:
+                raise ValueError(
+                    f"prefer='cheapest' cannot be told: the price of {lm.model!r} is unknown. Pass Budget(..., "
+                    f"prices={{{lm.model!r}: (dollars for a million tokens in, for a million out)}}), or "
+                    "prefer='shortest'."
+                )
+            found[str(lm.model)] = round(tokens_in * 1000, 9), round(tokens_out * 1000, 9)
+        return found
+
     def _find_frozen_text(self) -> tuple[str, ...]:
         texts = [text for text in self._settings.frozen if isinstance(text, str) and text not in self.prompts]
         for text in texts:
@@ -136,6 +156,8 @@ class Preflight:
         return [*own, general] if unset else own
 
     def _check_prices(self) -> None:
+        if self._settings.judging.prefer == CHEAPEST:
+            self.run_prices()
         budget = self._settings.budget
         if budget.usd is None:
             return

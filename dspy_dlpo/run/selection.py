@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from dspy_dlpo.core.budget import RunEnds
 from dspy_dlpo.core.errors import DLPOError, MetricError, ModelError
-from dspy_dlpo.core.front import front, shortest
-from dspy_dlpo.core.history import Prompts, Scored, best_first
-from dspy_dlpo.core.judges import BEST, SHORTEST
+from dspy_dlpo.core.front import front, least, money, words
+from dspy_dlpo.core.history import Prompts, Scored, best_first, prompts_key
+from dspy_dlpo.core.judges import BEST, CHEAPEST, SHORTEST
 from dspy_dlpo.core.loop import Run
 from dspy_dlpo.core.result import Comparison
+from dspy_dlpo.core.run_costs import CostsByPrompts, cost_difference, judged_costs
 from dspy_dlpo.core.runs import RunCache
 from dspy_dlpo.core.thresholds import THRESHOLDS
 from dspy_dlpo.run.settings import Data, Settings
@@ -67,7 +68,7 @@ def within(runs: float, n_val: int, finalists: int) -> tuple[int, int]:
 def finalists(run: Run, count: int, prefer: str = BEST) -> list[Prompts]:
     """The best judged prompts beside the user's own, completed on the whole judging set as far as the budget goes.
 
-    Where the shortest are preferred, those that are within one standard error of the best are among them.
+    Where the shortest or cheapest are preferred, those that are within one standard error of the best are among them.
 
     Where the judging set has grown since prompts were judged, and nothing is left to complete them, they compete by the
     examples that they share with each other.
@@ -76,14 +77,23 @@ def finalists(run: Run, count: int, prefer: str = BEST) -> list[Prompts]:
     # By every run made of them: where scores vary, those of the prompts in force were repeated after they were judged.
     known = [Scored(each.prompts, run.runs.means(each.prompts, tuple(each.scores))) for each in judged]
     chosen = [each.prompts for each in best_first(known)][:count]
-    short = shortest(front(run.history)) if prefer == SHORTEST else None
-    if short is not None and short.prompts not in (run.start, *chosen):
-        chosen = [*chosen[: count - 1], short.prompts]
+    little = _least_close(run, prefer)
+    if little is not None and little not in (run.start, *chosen):
+        chosen = [*chosen[: count - 1], little]
     for prompts in chosen:
         with suppress(RunEnds, ModelError, MetricError):
             run.runs.ensure([(prompts, x) for x in run.judging_set])
     scored = [Scored(prompts, run.runs.means(prompts, run.judging_set)) for prompts in chosen]
     return [each.prompts for each in best_first(scored)]
+
+
+def _least_close(run: Run, prefer: str) -> Prompts | None:
+    """The shortest or cheapest prompts within one standard error of the best on the judging set; None for the best."""
+    if prefer == BEST:
+        return None
+    usd = judged_costs(run.runs.account.log.state)
+    point = least(front(run.history, usd, money if prefer == CHEAPEST else words))
+    return None if point is None else point.prompts
 
 
 def compare(
@@ -139,7 +149,12 @@ def judged(run: Run, candidates: Sequence[Prompts], *, complete: bool = False) -
 
 
 def choose(
-    scored: Sequence[Scored], seed: int, wanted: Prompts | None = None, prefer: str = BEST
+    scored: Sequence[Scored],
+    seed: int,
+    *,
+    wanted: Prompts | None = None,
+    prefer: str = BEST,
+    costs: CostsByPrompts | None = None,
 ) -> tuple[Prompts | None, Comparison]:
     """Choose the best on the held-out examples, or those that are wanted; the user's own unless they are better.
 
@@ -150,7 +165,8 @@ def choose(
         scored: The user's prompts, then the finalists, on the same examples.
         seed: The run's seed.
         wanted: The only prompts that may take the place of the user's own, where somebody has chosen already.
-        prefer: Whether the best is chosen, or the shortest within one standard error of it.
+        prefer: Whether the best is chosen, or the shortest or cheapest within one standard error of it.
+        costs: What runs on the examples cost, as far as that is known.
 
     Returns:
         The chosen prompts (None if there was nothing to compare with) and the comparison.
@@ -169,13 +185,23 @@ def choose(
     if not open_to:  # too many of their runs were lost
         return None, Comparison()
     best = max(open_to, key=lambda k: (round(float(means[k]), 9), -scored[k + 1].words))
-    if prefer == SHORTEST:
+    if prefer != BEST:
         close = [k for k in open_to if means[k] > 1e-9 and _is_close(others[k] - others[best])]
-        best = min(close, key=lambda k: scored[k + 1].words, default=best)
+        more = {k: _more(scored[k + 1], scored[best + 1], common, prefer, costs or {}) for k in close}
+        known = [(each, scored[k + 1].words, k) for k, each in more.items() if each is not None]
+        best = min(known, default=(0.0, 0, best))[-1]
     comparison = _comparison(scored, common, best, seed)
     if comparison.difference > 1e-9:
         return scored[best + 1].prompts, comparison
     return scored[0].prompts, replace(comparison, best=comparison.start, difference=0.0, chosen=0)
+
+
+def _more(first: Scored, second: Scored, examples: Sequence[int], prefer: str, costs: CostsByPrompts) -> float | None:
+    """How many more words, or US dollars for each run, the first has than the second; None if that is not known."""
+    if prefer == SHORTEST:
+        return first.words - second.words
+    of_first, of_second = (costs.get(prompts_key(each.prompts), {}) for each in (first, second))
+    return cost_difference(of_first, of_second, examples)
 
 
 def _is_close(differences: np.ndarray[Any, Any]) -> bool:

@@ -19,7 +19,7 @@ from dspy_dlpo.core.budget import Budget
 from dspy_dlpo.core.checks import check_real
 from dspy_dlpo.core.freezing import check_frozen
 from dspy_dlpo.core.history import Record
-from dspy_dlpo.core.judges import Judge
+from dspy_dlpo.core.judges import CHEAPEST, Judge
 from dspy_dlpo.core.paths import absolute_path
 from dspy_dlpo.core.plan import Controller, Stopping
 from dspy_dlpo.core.rates import Rates, check_rates
@@ -65,6 +65,7 @@ class Settings:
     review: Review | None = None
     aim: Aim | None = None
     rates: Rates = None
+    metric_noise: float | None = None
 
     def __post_init__(self) -> None:
         if self.log_dir is not None:
@@ -137,8 +138,11 @@ class Settings:
 
     @property
     def prunes(self) -> bool:
-        """Whether finalists are pruned: a technique asks for it."""
-        return any(technique.prunes for technique in self.techniques)
+        """Whether finalists are pruned: a technique asks for it.
+
+        Not where the cheapest is to be returned: a sentence without effect on the score may keep answers short.
+        """
+        return self.judging.prefer != CHEAPEST and any(technique.prunes for technique in self.techniques)
 
     def _check_techniques(self) -> None:
         for technique in self.techniques:
@@ -155,6 +159,9 @@ class Settings:
                 raise ValueError(f"{name}={value!r} must be a whole number of at least 1. Pass such a number.")
         if self.call_timeout is not None:
             check_real("", "call_timeout", self.call_timeout, 0, above=True, way_out="Pass seconds, or None.")
+        if self.metric_noise is not None:
+            way_out = "Pass judge_metric(task).noise, or None if it is unknown."
+            check_real("", "metric_noise", self.metric_noise, 0, way_out=way_out)
         if isinstance(self.seed, bool) or not isinstance(self.seed, int):
             raise TypeError(f"seed={self.seed!r} is no whole number. Pass one; 0 is a seed.")
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from dspy_dlpo.core.budget import Account
 from dspy_dlpo.core.events import Started
 from dspy_dlpo.core.history import prompts_key
+from dspy_dlpo.core.judges import CHEAPEST
 from dspy_dlpo.core.log import RunLog
 from dspy_dlpo.core.loop import Run
-from dspy_dlpo.core.opening import open_log
+from dspy_dlpo.core.opening import PRICES, open_log
 from dspy_dlpo.core.review import ReviewTime
 from dspy_dlpo.core.storage import RunDirectory
 from dspy_dlpo.host.meter import Meter
@@ -88,4 +89,6 @@ def _opened_log(setup: Setup, directory: RunDirectory | None) -> RunLog:
         log.add(Started(settings.budget.given))
         return log
     known = fingerprint(settings, setup.student, setup.data, setup.preflight.prompt_model, setup.languages)
+    if settings.judging.prefer == CHEAPEST:  # what is chosen rests on prices, so they are those of the start to the end
+        known = {**known, PRICES: setup.preflight.run_prices()}
     return open_log(directory, known, settings.budget)

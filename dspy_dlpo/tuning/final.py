@@ -146,6 +146,7 @@ def _table(job: Job, task: int, trials: Sequence[FrozenTrial]) -> list[list[list
         task_model=job.options.get("task_model"),
         num_threads=job.options.get("num_threads") or 8,
         parameters=job.parameters,
+        rates=job.options.get("rates"),
     )
     common = sorted(set.intersection(*(set(each) for each in scores)))
     if not common:

@@ -301,3 +301,15 @@ def test_an_aim_that_is_too_long_costs_nothing(here):
         assert "300 words" in done.stderr
         assert "Traceback" not in done.stderr
     assert not (here / "runs").exists()
+
+
+def test_a_preferred_finalist_needs_what_it_is_preferred_by(here):
+    arguments = ("compile", "my_module:task", "--budget", "60", "--json", "--log-dir", "run", "--prefer")
+    refused = dlpo(*arguments, "cheapest")
+    assert refused.returncode == 1
+    assert "prefer='cheapest' cannot be told: the price of 'simulated/" in refused.stderr
+    assert not (here / "run").exists()
+    done = dlpo(*arguments, "shortest")
+    assert done.returncode == 0, done.stderr
+    assert "prefer='shortest'" in (here / "run" / "run.json").read_text()
+    assert {"words", "usd", "returned"} <= set(json.loads(done.stdout)["front"][0])

@@ -1,6 +1,7 @@
 """``dlpo judge`` as a user types it."""
 
 import json
+import re
 
 import pytest
 from click.testing import CliRunner
@@ -79,3 +80,25 @@ def test_it_asks_before_a_model_that_the_metric_names_is_paid(module, monkeypatc
         done = CliRunner().invoke(main, ["judge", f"my_module:{name}", "--examples", "4", *options])
         assert done.exit_code == 0, done.output
         assert asked not in done.output, name
+
+
+def test_what_it_says_of_noise_goes_into_the_verdict_of_a_run(here):
+    with open(here / "my_module.py", "a") as file:
+        file.write(
+            "\nimport random\n"
+            "draws = random.Random(0)\n"
+            "def dice(gold, pred, trace=None):\n"
+            "    return 0.4 * known.metric(gold, pred) + 0.6 * draws.random()\n"
+            "diced = Task(known.program, dice, *sets[:2])\n"
+        )
+    told = dlpo("judge", "my_module:diced", "--examples", "20")
+    command = re.search(r"dlpo (compile my_module:diced --metric-noise 0\.\d+)  \(", told.stdout)
+    assert command, told.stdout
+    run = ("--budget", "120", "--log-dir", "run", "--json")
+    done = dlpo(*command[1].split(), *run)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert 0.05 < found["gain_by_noise"] < 0.2
+    assert found["within_noise"] == (0 < found["valset"]["difference"] <= found["gain_by_noise"])
+    assert ("within the metric's noise" in found["verdict"]) == found["within_noise"]
+    assert "--metric-noise" not in dlpo("judge", "my_module:diced", "--examples", "4", "--quiet").stdout

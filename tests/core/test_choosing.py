@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from world import World, runs_of
 
 from dspy_dlpo.core.errors import ModelError
-from dspy_dlpo.core.history import Scored
+from dspy_dlpo.core.history import Scored, prompts_key
 from dspy_dlpo.core.result import Comparison
 from dspy_dlpo.core.thresholds import THRESHOLDS
 from dspy_dlpo.run import selection
@@ -69,6 +69,33 @@ def test_no_short_one_is_chosen_that_is_no_better_than_the_start() -> None:
     start, long, short = scored([1, 0, 0, 0], [1, 1, 0, 0], [0, 0, 0, 1])
     long = Scored({"solve": "One that takes many words to say it."}, long.scores)
     assert selection.choose([start, long, short], seed=0, prefer="shortest")[0] == long.prompts
+
+
+def test_the_cheapest_that_is_close_to_the_best_is_chosen_where_that_is_preferred() -> None:
+    best, close, far = [1] * 19 + [0], [1] * 18 + [0, 0], [1] * 9 + [0] * 11
+    rows = scored([0] * 20, best, close, far)
+    keys = [prompts_key(each.prompts) for each in rows]
+
+    def chosen(*usd):
+        """What is chosen at a cost of each finalist, which is doubled on every second example."""
+        costs = [{} if each is None else {x: each * (1 + x % 2) for x in range(20)} for each in usd]
+        return selection.choose(rows, seed=0, prefer="cheapest", costs=dict(zip(keys[1:], costs, strict=True)))[0]
+
+    assert chosen(0.3, 0.2, 0.1) == rows[2].prompts
+    assert chosen(0.2, 0.3, 0.1) == rows[1].prompts
+    assert chosen(0.3, 0.3, 0.1) == rows[1].prompts, "equal ones are told apart by their words, then by their place"
+    assert chosen(0.3, None, 0.1) == rows[1].prompts, "what is not known is not cheap"
+    assert chosen(None, 0.2, 0.1) == rows[1].prompts, "nothing is known to be cheaper than the best"
+    assert selection.choose(rows, seed=0, prefer="cheapest")[0] == rows[1].prompts
+
+
+def test_costs_are_compared_on_the_examples_that_tell_both() -> None:
+    """The second is dearer on each example, and seems cheaper only as it was not paid for on the long ones."""
+    rows = scored([0] * 20, [1] * 19 + [0], [1] * 18 + [0, 0])
+    first = {x: 1.0 if x < 10 else 9.0 for x in range(20)}
+    second = dict.fromkeys(range(10), 2.0)
+    costs = dict(zip([prompts_key(each.prompts) for each in rows[1:]], [first, second], strict=True))
+    assert selection.choose(rows, seed=0, prefer="cheapest", costs=costs)[0] == rows[1].prompts
 
 
 @given(tables)

@@ -1,12 +1,12 @@
-"""Score against length: which prompts of a run no shorter ones equal, and the rule that takes one."""
+"""Score against length and money: which prompts of a run no less ones equal, and the rule that takes one."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from test_history import record
 
-from dspy_dlpo.core.front import front, shortest
-from dspy_dlpo.core.history import History
+from dspy_dlpo.core.front import front, least, money
+from dspy_dlpo.core.history import History, prompts_key
 
 SET = (0, 1, 2, 3)
 
@@ -44,5 +44,15 @@ def test_the_shortest_within_one_standard_error_is_taken() -> None:
     found = front(history(("w " * 9, [1, 1, 1, 0]), ("w " * 5, [1, 0, 0, 1]), ("w", [0] * 4)))
     best = found[-1]
     assert best.error == pytest.approx(0.25)
-    assert shortest(found).words == 5
-    assert shortest([]) is None
+    assert least(found).words == 5
+    assert least([]) is None
+
+
+def test_the_front_by_money_has_the_cheapest_first_and_leaves_out_what_is_not_known() -> None:
+    past = history(("w", [1, 1, 0, 0]), ("w w", [1, 1, 1, 1]), ("w w w w", [1, 1, 1, 0]), ("w " * 9, [1, 1, 1, 1]))
+    usd = {prompts_key({"solve": text}): cost for text, cost in (("w", 3.0), ("w w w w", 2.0), ("w " * 9, 2.5))}
+    found = front(past, usd, money)
+    assert [(point.usd, point.words, point.score) for point in found] == [(2.0, 4, 0.75), (2.5, 9, 1.0)]
+    assert least(found).usd == 2.5, "three of four are more than one standard error below four of four without any"
+    assert [(point.words, point.usd) for point in front(past, usd)] == [(1, 3.0), (2, None)]
+    assert front(past, {}, money) == ()
