@@ -94,9 +94,6 @@ class DLPOTeleprompter(Teleprompter):
             ``dspy_dlpo`` yourself, have set its level, or pass a progress bar as `on_record`.
         review: Gives a person the last word on edits, as a `Review`: once at the end, or at each step. None asks
             nobody.
-        metric_noise: Standard deviation of a score that the metric gives again, at least 0, in its units, as
-            ``judge_metric(task).noise`` tells. The verdict says then if a gain lies within it; nothing else changes,
-            and a run that has ended says it too if the same call is made once more with it. None: unknown.
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -140,7 +137,6 @@ class DLPOTeleprompter(Teleprompter):
         verbose: bool = True,
         review: Review | None = None,
         rates: Rates = None,
-        metric_noise: float | None = None,
     ) -> None:
         super().__init__()
         defaults = default_settings()
@@ -171,7 +167,6 @@ class DLPOTeleprompter(Teleprompter):
             review=review,
             aim=as_aim(aim),
             rates=rates,
-            metric_noise=metric_noise,
         )
 
     def get_params(self) -> dict[str, Any]:

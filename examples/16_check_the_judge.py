@@ -7,7 +7,7 @@ command line. Everything runs offline on a simulated language model, and so the 
 
 import dspy
 
-from dspy_dlpo import Budget, DLPOTeleprompter, HumanLabel, Task, judge_metric
+from dspy_dlpo import Budget, DLPOTeleprompter, EditJudge, HumanLabel, Task, judge_metric
 from dspy_dlpo.simulation import Landscape, Noise, simulated_lm, simulated_task
 
 known = simulated_task("object_counting", n_train=60, n_val=60)
@@ -45,7 +45,8 @@ print(judge_metric(Task(known.program, at_length, known.trainset), labels=drafts
 
 if report.agreement is not None and report.agreement > 0.6:  # "substantial" agreement beyond chance
     # With the noise that was measured, the verdict says if a gain lies within it.
-    optimizer = DLPOTeleprompter(same_as_judge, budget=Budget(metric_calls=400), metric_noise=report.noise)
+    judging = EditJudge(metric_noise=report.noise)
+    optimizer = DLPOTeleprompter(same_as_judge, judging=judging, budget=Budget(metric_calls=400))
     result = optimizer.compile(task.program, trainset=task.trainset, valset=task.valset).detailed_results
     print("\nverdict (simulated model):", result.verdict)
     print(f"noise alone may bring up to {result.gain_by_noise:.2f}; the gain lies within it: {result.within_noise}")

@@ -6,7 +6,7 @@ import dspy
 import pytest
 from scripted import fields, given, scripted_lm
 
-from dspy_dlpo import Budget, DLPOResult, DLPOTeleprompter, History
+from dspy_dlpo import Budget, DLPOResult, DLPOTeleprompter, EditJudge, History
 from dspy_dlpo.core.result import Comparison
 from dspy_dlpo.report.headline import headline
 from dspy_dlpo.run.noise import noise_remark
@@ -77,15 +77,15 @@ def test_a_run_that_has_ended_tells_it_when_it_is_called_again_with_the_noise(tm
     plain = compiled(log_dir=tmp_path)
     assert "noise" not in plain.verdict
     assert plain.gain_by_noise is None
-    told = compiled(log_dir=tmp_path, metric_noise=0.8)
+    told = compiled(log_dir=tmp_path, judging=EditJudge(metric_noise=0.8))
     assert told.verdict.startswith(plain.verdict)
     assert "the gain lies within the metric's noise" in told.verdict
     assert told.spent["metric_calls"] == plain.spent["metric_calls"], "and nothing more is spent"
     assert DLPOResult.load(tmp_path).within_noise is True
-    assert "noise" not in compiled(log_dir=tmp_path, metric_noise=0.1).verdict
+    assert "noise" not in compiled(log_dir=tmp_path, judging=EditJudge(metric_noise=0.1)).verdict
 
 
 @pytest.mark.parametrize("noise", [-0.1, float("nan"), "0.1", True])
 def test_a_noise_that_is_none_is_told(noise):
     with pytest.raises((TypeError, ValueError), match=r"metric_noise=.*Pass judge_metric"):
-        DLPOTeleprompter(lambda gold, pred: 1.0, metric_noise=noise)
+        EditJudge(metric_noise=noise)

@@ -52,8 +52,8 @@ class JudgeReport:
     def gain_by_noise(self, examples: int) -> float:
         """The mean gain on so many examples that repetition alone exceeds in 5 % of comparisons, in either direction.
 
-        Both prompts are scored once on each example, and nothing but the metric's noise differs. ``metric_noise=`` of
-        `DLPOTeleprompter` takes `noise`: the verdict says then whether a gain lies within it.
+        Both prompts are scored once on each example, and nothing but the metric's noise differs. ``metric_noise=`` of a
+        `Judge` takes `noise`: the verdict says then whether a gain lies within it.
         """
         return gain_by_noise(self.noise, examples)
 

@@ -110,6 +110,7 @@ def compile_task(
     prompt_model: str | None,
     width: int | None,
     prefer: str,
+    metric_noise: float | None,
     **settings: Any,
 ) -> None:
     """Improve the program of a task, and write it.
@@ -122,7 +123,8 @@ def compile_task(
     with told_shortly():
         with stdout_kept(quiet or as_json):
             settings.update(named_models(task_model, prompt_model))
-            settings["judging"] = replace(default_settings()["judging"], width=width, prefer=prefer)
+            judging = {"width": width, "prefer": prefer, "metric_noise": metric_noise}
+            settings["judging"] = replace(default_settings()["judging"], **judging)
             found = load_task(task)
             limits = Budget(metric_calls=AUTO[auto] if budget is None else budget, usd=max_usd)
             log_dir = log_dir or _new_directory(found.name or task)

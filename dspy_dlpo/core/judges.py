@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dspy_dlpo.core.acceptance import Bar
@@ -57,6 +57,9 @@ class Judge(ABC):
             close on the training examples are among the finalists then. ``"cheapest"`` is the same by what one run of
             the program costs at the prices of the run's start, which must be known (``Budget(prices=)``); what a cache
             answered is not known, and where that is so of the best, it is returned.
+        metric_noise: Standard deviation of a score that the metric gives again, at least 0, in its units, as
+            ``judge_metric(task).noise`` tells. The verdict says then if a gain lies within it; nothing else changes,
+            and a run that has ended says it too if the same call is made once more with it. None: unknown.
         proposals: What the writer is asked for: ``"edits"``, or ``"prompts"`` (a whole new prompt, as plain textual
             gradient descent does), which is turned into edits.
 
@@ -72,16 +75,20 @@ class Judge(ABC):
     holdout: float = 0.5
     proposals: str = "edits"
     prefer: str = "best"
+    metric_noise: float | None = field(default=None, repr=False)  # names no run: no decision depends on it
 
     def __post_init__(self) -> None:
         name = type(self).__name__
         self._one_of("proposals", ("edits", "prompts"))
         self._one_of("prefer", (BEST, SHORTEST, CHEAPEST))
-        for field in ("wave", "finalists"):
-            check_whole(name, field, getattr(self, field))
+        for number in ("wave", "finalists"):
+            check_whole(name, number, getattr(self, number))
         if self.width is not None:
             check_whole(name, "width", self.width, low=self.wave)
         check_real(name, "holdout", self.holdout, 0, 1, below=True)
+        if self.metric_noise is not None:
+            way_out = "Pass judge_metric(task).noise, or None if it is unknown."
+            check_real(name, "metric_noise", self.metric_noise, 0, way_out=way_out)
 
     def _one_of(self, field: str, options: Sequence[object]) -> None:
         if (value := getattr(self, field)) not in options:

@@ -126,7 +126,7 @@ class Delivery:
             parameters=settings.parameters,
             languages=tuple(setup.languages),
             declined=tuple(run.declined),
-            metric_noise=settings.metric_noise,
+            metric_noise=settings.judging.metric_noise,
             run_usd=judged_costs(run.runs.account.log.state),
         )
         remarks += filter(None, [longer, noise_remark(result, settings.score_range), chosen.remark])

@@ -65,7 +65,6 @@ class Settings:
     review: Review | None = None
     aim: Aim | None = None
     rates: Rates = None
-    metric_noise: float | None = None
 
     def __post_init__(self) -> None:
         if self.log_dir is not None:
@@ -159,9 +158,6 @@ class Settings:
                 raise ValueError(f"{name}={value!r} must be a whole number of at least 1. Pass such a number.")
         if self.call_timeout is not None:
             check_real("", "call_timeout", self.call_timeout, 0, above=True, way_out="Pass seconds, or None.")
-        if self.metric_noise is not None:
-            way_out = "Pass judge_metric(task).noise, or None if it is unknown."
-            check_real("", "metric_noise", self.metric_noise, 0, way_out=way_out)
         if isinstance(self.seed, bool) or not isinstance(self.seed, int):
             raise TypeError(f"seed={self.seed!r} is no whole number. Pass one; 0 is a seed.")
 
