@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cmp_to_key, lru_cache
-from typing import overload
+from typing import Protocol, overload
 
 from dspy_dlpo.core.edits import Dropped, Edit, Edits
 from dspy_dlpo.core.reasons import NO_REASON, Reason, Why
@@ -151,12 +151,37 @@ class Record:
         return self.accepted and self.score is not None and self.base is not None and self.score > self.base + 1e-9
 
 
+class Sets(Protocol):
+    """Score the same prompts on other sets of examples, where a metric scores whole sets alone."""
+
+    @property
+    def resamples(self) -> int:
+        """Resamples of a bootstrap."""
+
+    def contributions(self, examples: Sequence[int]) -> Mapping[int, float]:
+        """What each of these examples contributes to the score of all of these, which is the mean."""
+
+    def score(self, examples: Sequence[int]) -> float:
+        """The score on examples, of which one may stand there several times."""
+
+
 @dataclass(frozen=True)
 class Scored:
-    """Prompts with their mean score on each training example they have run on."""
+    """Prompts with their mean score on each example they have run on.
+
+    Args:
+        prompts: The prompts.
+        scores: By example; where whole sets are scored, what each contributes to that of all of these.
+        sets: Scores other sets of these examples there; None for a metric of single examples.
+    """
 
     prompts: Prompts
     scores: Mapping[int, float]
+    sets: Sets | None = None
+
+    def on(self, examples: Sequence[int]) -> Mapping[int, float]:
+        """The scores on some of the examples, as a set of their own."""
+        return {x: self.scores[x] for x in examples} if self.sets is None else self.sets.contributions(examples)
 
     @property
     def words(self) -> int:
@@ -250,8 +275,16 @@ def best_first(scored: Sequence[Scored]) -> tuple[Scored, ...]:
     return tuple(sorted(scored, key=cmp_to_key(_compare)))
 
 
+def _difference(first: Scored, second: Scored) -> float:
+    """Mean of first minus second over the examples that both have run."""
+    if first.sets is None or second.sets is None:
+        return paired_difference(first.scores, second.scores)[0]
+    common = sorted(first.scores.keys() & second.scores.keys())
+    return first.sets.score(common) - second.sets.score(common) if common else 0.0
+
+
 def _compare(first: Scored, second: Scored) -> int:
-    difference, _ = paired_difference(first.scores, second.scores)
+    difference = _difference(first, second)
     if abs(difference) > 1e-9:
         return -1 if difference > 0 else 1
     return first.words - second.words

@@ -126,7 +126,7 @@ def _stored(folder: Path) -> tuple[dict[str, Any] | None, RunState]:
 def _holds_anything(state: RunState) -> bool:
     """Whether something was recorded that is worth its money."""
     rows = (row for which in ("train", "val") for _, _, row in state.rows(which))
-    scored = any(row.score is not None and not row.mistake for row in rows)
+    scored = any(row.is_answered and not row.mistake for row in rows)
     return bool(state.budgets) and (scored or bool(state.history))
 
 

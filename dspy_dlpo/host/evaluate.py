@@ -183,7 +183,7 @@ class Evaluator:
         # Not None: modules such as `dspy.BestOfN` extend the trace, in a metric too.
         with self._meter.role("metric", trace=[]) as judge:
             spent = {"task": task.tally, "metric": judge.tally}
-            self._meter.note(judge, scoring_calls=1)
+            self._meter.note(judge, scoring_calls=int(not self._metric.scores_sets))
             try:
                 verdict = self._metric(example, prediction)
             except MetricError as error:
@@ -196,6 +196,7 @@ class Evaluator:
                     self._advice = self._metric.advice(example, prediction)
                 return row, spent
             found |= {"score": verdict.score, "feedback": self._redact.error(verdict.feedback)}
+            found |= {"values": verdict.values} if verdict.values else {}
             row = self._row(request, **found)
             if self._feedback is not None:
                 row = self._feedback.keep(request, row, program, prediction, trace, judge)
