@@ -19,6 +19,7 @@ from dspy_dlpo.core.history import Prompts
 from dspy_dlpo.core.result import Comparison, DLPOResult
 from dspy_dlpo.core.review import Reviewed, Suggestion, changes, left, reviewed
 from dspy_dlpo.core.task import Task
+from dspy_dlpo.host.corpus_metric import CorpusMetric
 from dspy_dlpo.run import selection
 from dspy_dlpo.run.claim import score_on_test
 
@@ -97,6 +98,8 @@ class _Session:
         if comparison is self.result.comparison:
             return self.result.verdict
         known = [score for scores in comparison.scores for score in scores.values()]
+        if self.task and isinstance(self.task.metric, CorpusMetric):  # those are contributions
+            known = [each for each in (comparison.start, comparison.best) if each is not None]
         return selection.verdict(
             comparison,
             changed=prompts != self.result.start_prompts,

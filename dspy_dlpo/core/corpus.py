@@ -87,9 +87,9 @@ class CorpusRuns(RunCache):
         self._answers: dict[Key, Row] = {}
         self._wholes: dict[Set, float] = {}
         self._rests: dict[Set, tuple[float, ...]] = {}
+        self._ideals: dict[Set, Mapping[int, float]] = {}
         self._swaps: dict[tuple[Set, Set], Mapping[int, float]] = {}
         self._works = bool(account.log.state.history)
-        self.unscored_sets = 0
         super().__init__(forward, account, wave, which, width=width, low=low)
 
     def _restore(self, key: str, example: int, row: Row) -> None:
@@ -128,7 +128,7 @@ class CorpusRuns(RunCache):
         if not this[1] or (high is not None and self._whole(this) >= high - TOLERANCE):
             return ()
         costs = self._costs(this)
-        found = [x for x in this[1] if costs[x] > TOLERANCE] or list(self._lacking(this)) or list(this[1])
+        found = [x for x in this[1] if costs[x] > TOLERANCE] or [*self._ideal(this)] or [*this[1]]
         return tuple(sorted(found, key=lambda x: (-round(costs[x], 9), x)))
 
     def changes(self, old: Prompts, new: Prompts, examples: Sequence[int]) -> dict[int, float]:
@@ -163,7 +163,7 @@ class CorpusRuns(RunCache):
 
     def scored(self, prompts: Prompts, examples: Sequence[int]) -> Scored:
         """Prompts with their contributions, and with what scores other sets of these examples."""
-        return Scored(prompts, self.means(prompts, examples), _Sets(self, prompts))
+        return Scored(prompts, self.means(prompts, examples), _Sets(self, prompts), of_set=True)
 
     def try_metric(self, prompts: Prompts, example: int) -> None:
         """Have the metric called once, with the first run.
@@ -234,9 +234,13 @@ class CorpusRuns(RunCache):
         rests = self._without_each(this) if this[1] else ()
         return {x: rest - self._whole(this) for x, rest in zip(this[1], rests, strict=True)}
 
-    def _lacking(self, this: Set) -> Sequence[int]:
-        whole, rows = self._whole(this), self._rows_of(this)
-        return [x for x in this[1] if self._part(rows, (x,)) > whole + TOLERANCE]
+    def _ideal(self, this: Set) -> Mapping[int, float]:
+        """The score where one example is answered as its labels say, of those examples that would raise it so."""
+        if this not in self._ideals:
+            whole, rows = self._whole(this), self._rows_of(this)
+            ideals = {x: self._part(rows, (x,)) for x in this[1]}
+            self._ideals[this] = {x: score for x, score in ideals.items() if score > whole + TOLERANCE}
+        return self._ideals[this]
 
     def _differing(self, this: Set, other: Set) -> list[int]:
         """The examples that both have run, with other answers."""
@@ -252,12 +256,13 @@ class CorpusRuns(RunCache):
     def _told(self, row: Row, this: Set, fails: bool, costs: Mapping[int, float]) -> Row:
         if not fails:
             return replace(row, score=self._high)
-        whole, cost = self._whole(this), costs[row.example]
-        said = (
-            f"The score of all {len(this[1])} examples together is {whole:.3g}; without this one it would be "
-            f"{whole + cost:.3g}."
-        )
-        return replace(row, score=self._lowest(), feedback=said)
+        whole, cost, x = self._whole(this), costs[row.example], row.example
+        said = f"The score of all {len(this[1])} examples together is {whole:.3g}"
+        if cost > TOLERANCE:
+            said += f"; without this one it would be {whole + cost:.3g}"
+        elif x in self._ideal(this):
+            said += f"; with the expected answer to this one it would be {self._ideal(this)[x]:.3g}"
+        return replace(row, score=self._lowest(), feedback=f"{said}.")
 
 
 @dataclass(frozen=True)

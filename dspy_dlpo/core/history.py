@@ -98,6 +98,7 @@ class Record:
         ledger: What each admitted edit gained and lost.
         bar: The lowest accepted score; None when everything is accepted or nothing was judged.
         scores: Real runs of the proposal: the score of each run, by training example.
+        of_set: Whether only the whole set has a score, and `scores` are what each example contributes to it.
         complete: Whether the proposal has run on the whole judging set.
         score: Mean score of the proposal on the judging set; None when it was cut short.
         base: Mean score of the prompts in force on the same examples, before; None if nothing was judged.
@@ -135,6 +136,7 @@ class Record:
     chosen: Mapping[str, float] = field(default_factory=dict)
     fault: Fault | None = None
     asked: tuple[Asked, ...] = ()
+    of_set: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "kind", RecordKind(self.kind))
@@ -173,11 +175,13 @@ class Scored:
         prompts: The prompts.
         scores: By example; where whole sets are scored, what each contributes to that of all of these.
         sets: Scores other sets of these examples there; None for a metric of single examples.
+        of_set: Whether the scores are contributions.
     """
 
     prompts: Prompts
     scores: Mapping[int, float]
     sets: Sets | None = None
+    of_set: bool = False
 
     def on(self, examples: Sequence[int]) -> Mapping[int, float]:
         """The scores on some of the examples, as a set of their own."""
@@ -255,7 +259,8 @@ class History(Sequence[Record]):
             if record.complete:
                 _, scores = found.setdefault(prompts_key(record.proposal), (record.proposal, {}))
                 scores.update({x: math.fsum(runs) / len(runs) for x, runs in record.scores.items() if runs})
-        return tuple(Scored(prompts, scores) for prompts, scores in found.values())
+        of_set = any(record.of_set for record in self._records)
+        return tuple(Scored(prompts, scores, of_set=of_set) for prompts, scores in found.values())
 
     def ranked(self) -> tuple[Scored, ...]:
         """The judged prompts, best first, compared on the examples that both have run; of equals the shorter first."""

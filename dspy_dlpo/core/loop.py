@@ -217,7 +217,8 @@ class Run:
         self.on_record(record)
 
     def _record(self, kind: RecordKind, **fields: object) -> Record:
-        base = Record(kind, len(self.history), self.progress, self.prompts, self.prompts)
+        of_set = self.runs.scores_sets
+        base = Record(kind, len(self.history), self.progress, self.prompts, self.prompts, of_set=of_set)
         return replace(base, **fields)  # type: ignore[arg-type]
 
     def _is_idle(self) -> bool:

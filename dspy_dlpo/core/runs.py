@@ -35,6 +35,7 @@ class RunCache:
     """
 
     scores_sets = False  # whether only whole sets have a score, and examples contribute to it
+    unscored_sets = 0  # such sets that the metric could not score
 
     def __init__(
         self,

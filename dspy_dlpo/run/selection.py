@@ -161,7 +161,7 @@ def choose(
         return None, Comparison()
     if len(scored) < 2:  # nothing better was found to compare
         alone = scored[0].on(common)
-        mean = math.fsum(alone.values()) / len(alone)
+        mean = math.fsum(alone.values()) / len(alone) if scored[0].sets is None else scored[0].sets.score(common)
         return None, Comparison(start=mean, best=mean, examples=len(common), scores=(alone,))
     start, others = _table(scored, common)
     means = (others - start).mean(axis=1)
@@ -201,17 +201,23 @@ def measured(scored: Sequence[Scored], seed: int) -> Comparison:
 def _comparison(scored: Sequence[Scored], common: Sequence[int], best: int, seed: int) -> Comparison:
     start, others = _table(scored, common)
     gains = others - start
-    gain = float(gains[best].mean())
+    of_sets = [each.sets for each in scored if each.sets]
+    before, after = _score(scored[0], common, start), _score(scored[best + 1], common, others[best])
     return Comparison(
-        start=float(start.mean()),
-        best=float(others[best].mean()),
-        difference=gain,
-        interval=_interval(gains, best, seed, [each.sets for each in scored if each.sets], common),
+        start=before,
+        best=after,
+        difference=after - before if of_sets else float(gains[best].mean()),
+        interval=_interval(gains, best, seed, of_sets, common),
         examples=len(common),
         candidates=len(gains),
         scores=tuple({x: found[x] for x in common} for found in (each.on(common) for each in scored)),
         chosen=best + 1,
     )
+
+
+def _score(scored: Scored, common: Sequence[int], scores: np.ndarray[Any, Any]) -> float:
+    """The score on the common examples: the mean, or that of the set."""
+    return float(scores.mean()) if scored.sets is None else scored.sets.score(common)
 
 
 def _table(scored: Sequence[Scored], common: Sequence[int]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
