@@ -18,10 +18,7 @@ def is_flagged(number: int) -> bool:
 
 
 def labelled(system: str, number: int) -> str:
-    if WIDE in system:
-        said = is_flagged(number) or number % 5 == 1
-    else:
-        said = NARROW in system and number % SIZE == 3
+    said = is_flagged(number) or number % 5 == 1 if WIDE in system else NARROW in system and number % SIZE == 3
     return "yes" if said else "no"
 
 

@@ -1,4 +1,4 @@
-"""`CorpusMetric`: a metric of the whole set chooses the prompt, makes every score that is said, and can be gone on with."""
+"""`CorpusMetric`: a metric of the whole set chooses the prompt, and makes every score that is said."""
 
 import enum
 import json
@@ -17,7 +17,6 @@ from dspy_dlpo import CorpusMetric, DLPOResult, DLPOTeleprompter, EditJudge, Met
 from dspy_dlpo.core.history import prompts_key
 from dspy_dlpo.report.page import make_page
 from dspy_dlpo.run.claim import score_on_test, score_prompts
-
 
 METRIC = CorpusMetric(f1, resamples=200)
 
@@ -52,7 +51,8 @@ def test_f1_chooses_what_finds_the_few_and_accuracy_what_flags_none(whole):
     by_accuracy = compiled(exact)
     assert WIDE in by_f1.best_prompts["self"]
     assert WIDE not in by_accuracy.best_prompts["self"]
-    assert by_f1.comparison.start == 0.0 and by_f1.comparison.best == 0.5
+    assert by_f1.comparison.start == 0.0
+    assert by_f1.comparison.best == 0.5
     assert by_f1.verdict.startswith("+50.0 points on valset (95% interval")
     low, high = by_f1.comparison.interval
     assert 0 < low < 0.5 < high
@@ -114,7 +114,8 @@ def test_a_run_that_was_killed_anywhere_goes_on_to_the_same_result(whole, tmp_pa
     count = max(3, int(share * len(lines(folder))))
     gone_on = compiled(METRIC, cut(folder, tmp_path / "cut", count))
     assert story(gone_on) == story(result)
-    assert gone_on.comparison == result.comparison and gone_on.verdict == result.verdict
+    assert gone_on.comparison == result.comparison
+    assert gone_on.verdict == result.verdict
 
 
 def test_another_function_is_another_metric(whole, tmp_path):
@@ -128,7 +129,7 @@ def test_another_function_is_another_metric(whole, tmp_path):
 
 def test_a_mistake_in_the_code_shows_at_the_first_run(tmp_path):
     metric = CorpusMetric(lambda golds, preds: sum(pred.lable == "yes" for pred in preds))
-    with pytest.raises(MetricError, match="raised AttributeError.*lists of 1 examples"):
+    with pytest.raises(MetricError, match=r"raised AttributeError.*lists of 1 examples"):
         compiled(metric, tmp_path)
     assert len(events(tmp_path, "RunDone")) == 1
 
@@ -143,7 +144,7 @@ def test_what_was_paid_for_before_a_metric_failed_is_not_paid_for_again(tmp_path
     def undefined(golds, preds):
         return 1 / sum(pred.label == "yes" for pred in preds)
 
-    with pytest.raises(MetricError, match="raised ZeroDivisionError.*where it is undefined"):
+    with pytest.raises(MetricError, match=r"raised ZeroDivisionError.*where it is undefined"):
         compiled(CorpusMetric(undefined), tmp_path)
     paid = len(events(tmp_path, "RunDone"))
     assert paid == len(TRAIN)
@@ -244,7 +245,10 @@ def typed_reply(system, user):
 def test_answers_keep_their_types_in_a_run_that_goes_on(tmp_path):
     def typed(golds, preds):
         assert all(type(pred.label) is bool and pred.mood is Mood.BAD for pred in preds)
-        assert all(pred.people[0] == Person(name="Ann", age=int(gold.message[8:])) for gold, pred in zip(golds, preds))
+        assert all(
+            pred.people[0] == Person(name="Ann", age=int(gold.message[8:]))
+            for gold, pred in zip(golds, preds, strict=True)
+        )
         assert {type(pred.weight) for pred in preds} == {float}
         return f1([dspy.Prediction(label=gold.label) for gold in golds], [_said(pred) for pred in preds])
 
@@ -282,7 +286,8 @@ def test_the_estimate_says_how_often_the_function_is_called():
     counted = Counted(f1)
     optimizer = optimizer_of(CorpusMetric(counted, resamples=200))
     said = str(optimizer.estimate(student(), trainset=TRAIN, valset=VAL))
-    assert "The f of the CorpusMetric asks no model and is called about" in said and not counted.calls
+    assert "The f of the CorpusMetric asks no model and is called about" in said
+    assert not counted.calls
     optimizer.compile(student(), trainset=TRAIN, valset=VAL)
     judging = 500 / 60 * 2 * 61
     assert counted.calls <= judging + 4 * (200 + 61)
@@ -302,7 +307,8 @@ def test_the_test_is_scored_by_the_whole_set(whole):
 def test_a_review_compares_what_is_left_by_the_whole_set():
     review = Review(lambda suggestion: "pills" not in suggestion.after)
     result = compiled(METRIC, review=review)
-    assert NARROW not in result.best_prompts["self"] and result.comparison.best == 0.5
+    assert NARROW not in result.best_prompts["self"]
+    assert result.comparison.best == 0.5
     nothing = compiled(METRIC, review=Review(lambda suggestion: False))
     assert nothing.best_prompts == nothing.start_prompts
 
@@ -332,12 +338,15 @@ def test_the_doctor_tries_it_on_one_example():
     lm = scripted_lm(skewed.reply)
     for metric, said in ((f1, "scores the first example alone 0"), (undefined, "cannot score the first example alone")):
         (finding,) = check_metric(Task(student(), CorpusMetric(metric), TRAIN), lm)
-        assert finding.level == "ok" and said in finding.said
+        assert finding.level == "ok"
+        assert said in finding.said
 
 
 def test_shortest_and_front_go_by_the_whole_set(whole):
     _, result = whole
     best = max(result.front, key=lambda point: point.score)
-    assert best.score == pytest.approx(0.5) and best.error > 0
+    assert best.score == pytest.approx(0.5)
+    assert best.error > 0
     short = compiled(METRIC, judging=EditJudge(prefer="shortest"))
-    assert short.best_prompts["self"] == WIDE and short.comparison.best == 0.5
+    assert short.best_prompts["self"] == WIDE
+    assert short.comparison.best == 0.5
