@@ -14,6 +14,7 @@ from functools import cmp_to_key, lru_cache
 from typing import Protocol, overload
 
 from dspy_dlpo.core.edits import Dropped, Edit, Edits
+from dspy_dlpo.core.json_lines import RARE
 from dspy_dlpo.core.reasons import NO_REASON, Reason, Why
 from dspy_dlpo.core.sentences import words_of
 from dspy_dlpo.core.update import Note, TextGradient
@@ -136,7 +137,7 @@ class Record:
     chosen: Mapping[str, float] = field(default_factory=dict)
     fault: Fault | None = None
     asked: tuple[Asked, ...] = ()
-    of_set: bool = False
+    of_set: bool = field(default=False, metadata={RARE: True})
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "kind", RecordKind(self.kind))
