@@ -129,7 +129,7 @@ def test_another_function_is_another_metric(whole, tmp_path):
 
 def test_a_mistake_in_the_code_shows_at_the_first_run(tmp_path):
     metric = CorpusMetric(lambda golds, preds: sum(pred.lable == "yes" for pred in preds))
-    with pytest.raises(MetricError, match=r"raised AttributeError.*lists of 1 examples"):
+    with pytest.raises(MetricError, match=r"raised AttributeError on 1 examples"):
         compiled(metric, tmp_path)
     assert len(events(tmp_path, "RunDone")) == 1
 

@@ -15,7 +15,7 @@ from dspy_dlpo.cli.loading import load_task
 from dspy_dlpo.cli.options import UserPath, address_option, run_argument
 from dspy_dlpo.cli.review_server import Answers, ReviewServer, as_data
 from dspy_dlpo.cli.showing import told_shortly
-from dspy_dlpo.core.history import Prompts
+from dspy_dlpo.core.history import Prompts, digits_of
 from dspy_dlpo.core.result import Comparison, DLPOResult
 from dspy_dlpo.core.review import Reviewed, Suggestion, changes, left, reviewed
 from dspy_dlpo.core.task import Task
@@ -106,6 +106,7 @@ class _Session:
             score_range=(0.0, 1.0) if all(0 <= score <= 1 for score in known) else None,
             where="testset" if self.task and self.task.testset else "valset",
             uncompared="" if known else "not scored after the review",
+            digits=digits_of(self.result.history),
         )
 
 

@@ -235,6 +235,11 @@ class History(Sequence[Record]):
         accepted = (record for record in reversed(self._records) if record.accepted and record.kind != RecordKind.PRUNE)
         return next((record.proposal for record in accepted), start)
 
+    @property
+    def of_sets(self) -> bool:
+        """Whether only whole sets have a score, and those of examples are what each contributes."""
+        return any(record.of_set for record in self._records)
+
     def steps(self) -> tuple[Record, ...]:
         """The records of steps."""
         return tuple(record for record in self._records if record.kind == RecordKind.STEP)
@@ -260,8 +265,7 @@ class History(Sequence[Record]):
             if record.complete:
                 _, scores = found.setdefault(prompts_key(record.proposal), (record.proposal, {}))
                 scores.update({x: math.fsum(runs) / len(runs) for x, runs in record.scores.items() if runs})
-        of_set = any(record.of_set for record in self._records)
-        return tuple(Scored(prompts, scores, of_set=of_set) for prompts, scores in found.values())
+        return tuple(Scored(prompts, scores, of_set=self.of_sets) for prompts, scores in found.values())
 
     def ranked(self) -> tuple[Scored, ...]:
         """The judged prompts, best first, compared on the examples that both have run; of equals the shorter first."""
@@ -274,6 +278,11 @@ class History(Sequence[Record]):
             if best is None or _compare(scored, best) < 0:
                 best = scored
         return best
+
+
+def digits_of(history: History) -> int:
+    """Decimals in which scores are told in their own units: a correlation says nothing in one."""
+    return 3 if history.of_sets else 1
 
 
 def best_first(scored: Sequence[Scored]) -> tuple[Scored, ...]:

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from dspy_dlpo.core.errors import MetricError
 from dspy_dlpo.core.roles import Row
 from dspy_dlpo.host.corpus_metric import CorpusMetric
+from dspy_dlpo.host.lm_errors import one_line
 from dspy_dlpo.host.metric import ROUNDING, RangeError
 from dspy_dlpo.host.secrets import Redactor
 
@@ -65,10 +66,9 @@ class CorpusScorer:
         try:
             result: Any = self._metric(golds, preds)
         except Exception as error:  # noqa: BLE001 - f is the user's; what it raises is told
-            said = self._redact.error(error)
+            said = one_line(self._redact.error(error)).rstrip(".")
             raise MetricError(
-                f"The f of the CorpusMetric raised {type(error).__name__}: {said} It was called with lists of "
-                f"{len(rows)} examples and predictions. {_WAY_OUT}"
+                f"The f of the CorpusMetric raised {type(error).__name__} on {len(rows)} examples: {said}. {_WAY_OUT}"
             ) from self._redact.cause(error)
         return self._checked(result, len(rows))
 
@@ -133,8 +133,8 @@ class CorpusScorer:
 
 
 _WAY_OUT = (
-    "Make it return a finite number for every set, such as the lowest score where it is undefined; what stands for a "
-    "run that failed is CorpusMetric(failed=)."
+    "It is given two lists; make it return a finite number for all answers, such as the lowest score where it is "
+    "undefined."
 )
 # What shows that code is wrong, whatever it is given.
 _MISTAKES = (AttributeError, KeyError, NameError, ImportError, TypeError)

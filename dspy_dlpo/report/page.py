@@ -128,7 +128,7 @@ def _simulated(settings: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _of_sets(result: DLPOResult) -> tuple[str, ...]:
     """How scores are to be read where the metric scores whole sets."""
-    if not any(record.of_set for record in result.history):
+    if not result.history.of_sets:
         return ()
     return (
         "The metric scores whole sets: each score is that of all examples together, none is a mean over them, and the "

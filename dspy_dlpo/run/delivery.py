@@ -10,6 +10,7 @@ import dspy
 
 from dspy_dlpo.core.ending import EndedBy, Ending
 from dspy_dlpo.core.errors import DLPOError, ModelError, RunDirectoryError
+from dspy_dlpo.core.history import digits_of
 from dspy_dlpo.core.loop import FAILURES, TOLD, Run
 from dspy_dlpo.core.result import DLPOResult
 from dspy_dlpo.core.runs import RunCache
@@ -103,6 +104,7 @@ class Delivery:
             where=setup.data.where if chosen.uncompared else self._choice.where(),
             uncompared=chosen.uncompared,
             failed=ended.by.is_failure,
+            digits=digits_of(run.history),
         )
         unscored = sum(runs.unscored for runs in caches)
         bill = self._expenses.bill()

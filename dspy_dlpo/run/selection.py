@@ -246,6 +246,7 @@ def verdict(
     where: str,
     uncompared: str = "",
     failed: bool = False,
+    digits: int = 1,
 ) -> str:
     """Say in one sentence whether the gain is real.
 
@@ -256,6 +257,7 @@ def verdict(
         where: What was held out, in words, such as ``"valset"``; empty if nothing was.
         uncompared: Why the result was not compared on what was held out, in words; empty if it was.
         failed: Whether the run ended by a failure, which is told beside.
+        digits: Decimals of what is told in no points.
     """
     kept = "the best on the training examples is returned" if changed else "kept yours"
     if uncompared:
@@ -266,10 +268,10 @@ def verdict(
         return f"nothing was held out, so no gain can be claimed: {kept}"
     if comparison.start is None or len(comparison.scores) == 1:
         return "no reliable gain: nothing better was found to compare; kept yours"
-    points, unit = (100.0, " points") if score_range == (0.0, 1.0) else (1.0, "")
+    points, unit, digits = (100.0, " points", 1) if score_range == (0.0, 1.0) else (1.0, "", digits)
     low, high = comparison.interval
-    gain = f"{comparison.difference * points:+.1f}{unit} on {where}"
-    interval = f"95% interval {low * points:+.1f} .. {high * points:+.1f}"
+    gain = f"{comparison.difference * points:+.{digits}f}{unit} on {where}"
+    interval = f"95% interval {low * points:+.{digits}f} .. {high * points:+.{digits}f}"
     if not changed:
         few = comparison.examples < TOO_FEW
         return f"too few to tell: {comparison.examples} compared; kept yours" if few else "no reliable gain: kept yours"
