@@ -135,8 +135,9 @@ def test_a_mistake_in_the_code_shows_at_the_first_run(tmp_path):
 
 
 def test_a_range_that_is_wrong_shows_at_the_first_run(tmp_path):
-    with pytest.raises(MetricError, match=r"returned 100, outside score_range=\(0, 1\)"):
+    with pytest.raises(MetricError, match=r"returned 100, outside score_range=\(0, 1\)") as raised:
         compiled(CorpusMetric(lambda golds, preds: 100.0), tmp_path)
+    assert raised.value.result.spent["metric_calls"] == 1
     assert len(events(tmp_path, "RunDone")) == 1
 
 
@@ -162,6 +163,28 @@ def test_a_proposal_that_cannot_be_scored_counts_as_the_lowest_and_is_told(caplo
     assert result.best_prompts == result.start_prompts
     assert "sets, which count as the lowest" in result.verdict
     assert sum("counts as the lowest score" in each.message for each in caplog.records) >= 1
+
+
+def test_a_function_that_asks_a_model_is_refused_at_the_first_run(tmp_path):
+    judge = scripted_lm(lambda system, user: fields(verdict="yes"), name="scripted/judge")
+
+    def asking(golds, preds):
+        with dspy.context(lm=judge):
+            return float(dspy.Predict("text -> verdict")(text=preds[0].label).verdict == "yes")
+
+    with pytest.raises(MetricError, match="asks a model") as raised:
+        compiled(CorpusMetric(asking), tmp_path)
+    assert len(events(tmp_path, "RunDone")) == 1
+    assert raised.value.result.spent["metric"]["calls"] == 1
+
+
+def test_a_score_that_leaves_its_range_later_ends_the_run_with_the_best_so_far():
+    def in_percent(golds, preds):
+        return 100 * f1(golds, preds)
+
+    with pytest.raises(MetricError, match=r"returned 50, outside score_range=\(0, 1\)") as raised:
+        compiled(CorpusMetric(in_percent))
+    assert raised.value.result.spent["metric_calls"] <= 3 * len(TRAIN)
 
 
 @pytest.mark.parametrize(

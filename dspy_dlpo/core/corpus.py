@@ -16,13 +16,15 @@ from typing import Any, Protocol
 
 from dspy_dlpo.core.acceptance import TOLERANCE
 from dspy_dlpo.core.budget import Account
-from dspy_dlpo.core.errors import MetricError
+from dspy_dlpo.core.errors import MetricError, RangeError
 from dspy_dlpo.core.history import Prompts, Scored, prompts_key
 from dspy_dlpo.core.roles import Failure, Forward, Row
 from dspy_dlpo.core.runs import Key, RunCache
 
 logger = logging.getLogger(__name__)
 
+# Where a range that is wrong ends the run: what comes later would be worth nothing.
+TRAIN = "train"
 # Prompts by their key, and the examples of a set, in order.
 Set = tuple[str, tuple[int, ...]]
 
@@ -173,7 +175,10 @@ class CorpusRuns(RunCache):
         """
         row = self._answers.get((prompts_key(prompts), example))
         if row is not None and not row.failure and not self._works:
-            self._score.try_out(row)
+            try:
+                self._score.try_out(row)
+            except RangeError as error:
+                raise MetricError(str(error)) from error
 
     def of_resample(self, prompts: Prompts, examples: Sequence[int]) -> float:
         """The score of prompts on examples of which each has run, and may stand there several times."""
@@ -199,8 +204,8 @@ class CorpusRuns(RunCache):
             try:
                 self._wholes[this] = self._score(self._rows_of(this))
             except MetricError as error:
-                if not self._works:
-                    raise
+                if not self._works or (isinstance(error, RangeError) and self._which == TRAIN):
+                    raise MetricError(str(error)) from error
                 self.unscored_sets += 1
                 if self.unscored_sets == 1:
                     logger.warning("%s This set counts as the lowest score; later ones like it are counted.", error)

@@ -9,11 +9,12 @@ from typing import Any
 import dspy
 from pydantic import TypeAdapter
 
-from dspy_dlpo.core.errors import MetricError
+from dspy_dlpo.core.errors import MetricError, RangeError
 from dspy_dlpo.core.roles import Row
 from dspy_dlpo.host.corpus_metric import CorpusMetric
 from dspy_dlpo.host.lm_errors import one_line
-from dspy_dlpo.host.metric import ROUNDING, RangeError
+from dspy_dlpo.host.meter import Meter
+from dspy_dlpo.host.metric import ROUNDING
 from dspy_dlpo.host.secrets import Redactor
 
 
@@ -25,6 +26,7 @@ class CorpusScorer:
         examples: The examples that rows index.
         student: The program, whose signatures tell the types of its answers.
         score_range: Lowest and highest legal score; None if unknown.
+        meter: Tells whether the metric asks a model.
         redact: Keeps keys out of errors.
     """
 
@@ -34,8 +36,10 @@ class CorpusScorer:
         examples: Sequence[dspy.Example],
         student: dspy.Module,
         score_range: tuple[float, float] | None,
+        meter: Meter,
         redact: Redactor | None = None,
     ) -> None:
+        self._meter = meter
         self._metric, self._examples, self._range = metric, examples, score_range
         self._redact = redact or Redactor()
         signatures = [predictor.signature for _, predictor in student.named_predictors()]
@@ -77,13 +81,19 @@ class CorpusScorer:
 
         Raises:
             MetricError: If it cannot work on any set: by a mistake in its code, as it returns no number, or by its
-                range.
+                range; or if it asks a model.
         """
-        try:
-            self([row])
-        except MetricError as error:
-            if error.__cause__ is None or isinstance(error.__cause__, _MISTAKES):
-                raise
+        with self._meter.role("metric", trace=[]) as asked:
+            try:
+                self([row])
+            except MetricError as error:
+                if error.__cause__ is None or isinstance(error.__cause__, _MISTAKES):
+                    raise
+        if asked.tally.calls:
+            raise MetricError(
+                "The f of the CorpusMetric asks a model, and it is called thousands of times, which no budget counts. "
+                "Have the program ask it, or pass a metric of one prediction that does."
+            )
 
     def _predictions(self, rows: Sequence[Row]) -> list[dspy.Prediction]:
         """What the runs answered, a new list of predictions that are made once."""

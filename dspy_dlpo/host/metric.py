@@ -9,7 +9,7 @@ from typing import Any
 
 import dspy
 
-from dspy_dlpo.core.errors import MetricError
+from dspy_dlpo.core.errors import MetricError, RangeError
 from dspy_dlpo.host.awaiting import awaited, is_only_async
 from dspy_dlpo.host.calling import Calling, calling_of
 from dspy_dlpo.host.corpus import is_list_type, says_corpus, wants_lists
@@ -20,10 +20,6 @@ from dspy_dlpo.host.unscored import UnscoredRuns
 ROUNDING = 1e-6
 # What the prediction is called where it is taken for the first argument.
 PREDICTION_NAMES = ("pred", "prediction", "predicted", "output", "response", "completion")
-
-
-class RangeError(MetricError):
-    """A score outside the range that the metric is said to have."""
 
 
 @dataclass(frozen=True)

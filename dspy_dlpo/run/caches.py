@@ -13,6 +13,7 @@ from dspy_dlpo.core.roles import Forward
 from dspy_dlpo.core.runs import RunCache
 from dspy_dlpo.host.corpus_metric import CorpusMetric
 from dspy_dlpo.host.corpus_scorer import CorpusScorer
+from dspy_dlpo.host.meter import Meter
 from dspy_dlpo.host.secrets import Redactor
 
 
@@ -27,11 +28,12 @@ def cache_for(
     wave: int,
     which: str = "train",
     width: int | None = None,
+    meter: Meter,
     redact: Redactor | None = None,
 ) -> RunCache:
     """The runs made so far on a set of examples: `CorpusRuns` for a `CorpusMetric`."""
     low, high = score_range or (None, None)
     if not isinstance(metric, CorpusMetric):
         return RunCache(forward, account, wave, which, width=width, low=low)
-    score = CorpusScorer(metric, examples, student, score_range, redact)
+    score = CorpusScorer(metric, examples, student, score_range, meter, redact)
     return CorpusRuns(forward, account, wave, which, score=score, width=width, low=low, high=high)

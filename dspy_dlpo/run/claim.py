@@ -98,11 +98,12 @@ def _scored(
 ) -> list[Scored]:
     if not testset:
         raise ValueError("testset is empty. Pass the examples to test on.")
+    meter = Meter()
     evaluator = Evaluator(
         EvaluationCopies(student, parameters),
         list(testset),
         MetricAdapter(metric, None),
-        Meter(),
+        meter,
         task_model=task_model,
         num_threads=num_threads,
     )
@@ -114,6 +115,7 @@ def _scored(
         student=student,
         score_range=None,
         wave=max(8, num_threads),
+        meter=meter,
     )
     for each in prompts:
         runs.ensure([(each, x) for x in range(len(testset))])

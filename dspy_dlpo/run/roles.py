@@ -141,6 +141,7 @@ class Roles:
             wave=judging.wave,
             which=which,
             width=self._width(),
+            meter=self._meter,
             redact=self._redact,
         )
         self.caches.append(runs)
