@@ -3,20 +3,38 @@
 import enum
 import json
 import math
+import random
 
 import dspy
+import numpy as np
 import pydantic
 import pytest
 import skewed
+from dspy.lm15 import RateLimitError
 from event_logs import cut, events, lines, places
 from scripted import fields, given, scripted_lm
 from skewed import NARROW, TRAIN, VAL, WIDE, Counted, accuracy, compiled, exact, f1, optimizer_of, student
 from test_resume import story
 
-from dspy_dlpo import CorpusMetric, DLPOResult, DLPOTeleprompter, EditJudge, MetricError, ResumeError, Review, Task
-from dspy_dlpo.core.history import prompts_key
+from dspy_dlpo import (
+    AcceptAll,
+    CorpusMetric,
+    DLPOResult,
+    DLPOTeleprompter,
+    EditJudge,
+    MetricError,
+    ResumeError,
+    Review,
+    Stopping,
+    Task,
+    WholeJudge,
+    paper_settings,
+    seven_techniques,
+)
+from dspy_dlpo.core.history import Scored, prompts_key
 from dspy_dlpo.report.page import make_page
 from dspy_dlpo.run.claim import score_on_test, score_prompts
+from dspy_dlpo.run.selection import choose
 
 METRIC = CorpusMetric(f1, resamples=200)
 
@@ -97,6 +115,93 @@ def test_the_writer_is_told_what_an_example_costs():
     assert any("without this one it would be" in each for each in asked[1:])
 
 
+def mcc(golds, preds) -> float:
+    pairs = [(gold.label == "yes", pred.label == "yes") for gold, pred in zip(golds, preds, strict=True)]
+    (tp, tn), (fp, fn) = (
+        [pairs.count((x, x)) for x in (True, False)],
+        [pairs.count((not x, x)) for x in (True, False)],
+    )
+    below = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
+    return (tp * tn - fp * fn) / math.sqrt(below) if below else 0.0
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        seven_techniques(),
+        paper_settings(),
+        {"acceptance": AcceptAll(), "judging": WholeJudge()},
+        {"stopping": Stopping(target=0.4)},
+    ],
+    ids=["seven", "paper", "all", "target"],
+)
+def test_whatever_the_settings_the_score_is_that_of_the_set(settings, tmp_path):
+    result = compiled(CorpusMetric(mcc, resamples=100), tmp_path, calls=300, score_range=(-1.0, 1.0), **settings)
+    assert WIDE in result.best_prompts["self"]
+    compared = [VAL[x] for x in result.comparison.scores[0]]
+    assert result.comparison.best == pytest.approx(mcc(compared, [dspy.Prediction(label=said(x)) for x in compared]))
+    gain = result.comparison.difference
+    assert result.verdict.startswith(f"{gain:+.3f} on {len(compared)} of 60 valset examples (95% interval +0.")
+    for record in result.history:
+        if record.complete:
+            assert math.fsum(each for (each,) in record.scores.values()) / len(TRAIN) == pytest.approx(record.score)
+
+
+def said(example) -> str:
+    return skewed.labelled(WIDE, int(example.message[8:]))
+
+
+def test_lost_calls_are_left_out_on_both_sides():
+    draw = random.Random(0)
+
+    def answer(system, user):
+        if "[[ ## message ## ]]" in user and draw.random() < 0.2:
+            raise RateLimitError("busy")
+        return skewed.reply(system, user)
+
+    result = compiled(METRIC, answer=answer)
+    assert WIDE in result.best_prompts["self"]
+    compared = [VAL[x] for x in result.comparison.scores[0]]
+    assert result.spent["task"]["failures"] > 20
+    assert result.comparison.best == f1(compared, [dspy.Prediction(label=said(x)) for x in compared])
+
+
+def test_a_run_with_another_metric_writes_nothing_of_sets(tmp_path):
+    result = compiled(exact, tmp_path)
+    written = (tmp_path / "events.jsonl").read_text() + (tmp_path / "run.json").read_text()
+    assert "of_set" not in written
+    assert "scores_sets" not in written
+    assert not result.history.of_sets
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("others", [1, 3])
+def test_where_nothing_is_gained_a_gain_is_claimed_in_one_run_of_twenty_at_most(others):
+    claims, draw = 0, np.random.default_rng(0)
+    for seed in range(200):
+        golds = draw.random(60) < 0.2
+        same = [draw.random(60) < np.where(golds, 0.5, 0.1) for _ in range(others + 1)]
+        scored = [_scored(str(k), golds, answers) for k, answers in enumerate(same)]
+        chosen, comparison = choose(scored, seed)
+        claims += chosen != scored[0].prompts and comparison.interval[0] > 0
+    assert claims <= 10
+
+
+def _scored(name, golds, answers):
+    class Sets:
+        resamples = 200
+
+        def score(self, examples):
+            a, b = golds[examples], answers[examples]
+            return 2 * float((a & b).sum()) / max(1.0, float(a.sum() + b.sum()))
+
+        def contributions(self, examples):
+            return dict.fromkeys(examples, self.score(examples))
+
+    sets = Sets()
+    return Scored({"self": name}, sets.contributions(range(len(golds))), sets, of_set=True)
+
+
 # --- the same again ---------------------------------------------------------------------------------------------------
 
 
@@ -111,8 +216,8 @@ def test_the_same_seed_gives_the_same_run_whatever_the_threads(whole):
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.9, 0.99, 0.05, 0.1, 0.2, 0.4, 0.6, 0.7, 0.8, 0.95])
 def test_a_run_that_was_killed_anywhere_goes_on_to_the_same_result(whole, tmp_path, share):
     folder, result = whole
-    count = max(3, int(share * len(lines(folder))))
-    gone_on = compiled(METRIC, cut(folder, tmp_path / "cut", count))
+    kept = max(3, int(share * len(lines(folder))))
+    gone_on = compiled(METRIC, cut(folder, tmp_path / "cut", kept))
     assert story(gone_on) == story(result)
     assert gone_on.comparison == result.comparison
     assert gone_on.verdict == result.verdict
