@@ -260,12 +260,14 @@ def test_what_was_paid_for_before_a_metric_failed_is_not_paid_for_again(tmp_path
     assert compiled(METRIC, tmp_path).verdict == result.verdict
 
 
-def test_a_proposal_that_cannot_be_scored_counts_as_the_lowest_and_is_told(caplog):
+def test_a_proposal_that_cannot_be_scored_counts_as_the_lowest_and_is_told(caplog, tmp_path):
     def fragile(golds, preds):
         return math.nan if any(pred.label == "yes" for pred in preds) else 0.5
 
-    result = compiled(CorpusMetric(fragile, resamples=100))
+    result = compiled(CorpusMetric(fragile, resamples=100), tmp_path / "whole")
     assert result.best_prompts == result.start_prompts
+    half = cut(tmp_path / "whole", tmp_path / "half", places(tmp_path / "whole", "Recorded")[-1] + 1)
+    assert compiled(CorpusMetric(fragile, resamples=100), half).verdict == result.verdict
     assert "sets, which count as the lowest" in result.verdict
     assert sum("counts as the lowest score" in each.message for each in caplog.records) >= 1
 

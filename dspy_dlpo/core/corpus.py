@@ -88,6 +88,7 @@ class CorpusRuns(RunCache):
         self._score, self._low, self._high = score, low, high
         self._answers: dict[Key, Row] = {}
         self._wholes: dict[Set, float] = {}
+        self._undefined: set[Set] = set()
         self._rests: dict[Set, tuple[float, ...]] = {}
         self._ideals: dict[Set, Mapping[int, float]] = {}
         self._swaps: dict[tuple[Set, Set], Mapping[int, float]] = {}
@@ -180,6 +181,13 @@ class CorpusRuns(RunCache):
             except RangeError as error:
                 raise MetricError(str(error)) from error
 
+    def unscored_sets(self, judged: Sequence[tuple[Prompts, Sequence[int]]] | None = None) -> int:
+        """How many prompts have no score, of those that were judged or of all: the same in a run that goes on."""
+        sets = self._wholes if judged is None else {self._set(*each) for each in judged}
+        for this in sets:
+            self._whole(this)
+        return len({key for key, _ in self._undefined.intersection(sets)})
+
     def of_resample(self, prompts: Prompts, examples: Sequence[int]) -> float:
         """The score of prompts on examples of which each has run, and may stand there several times."""
         key = prompts_key(prompts)
@@ -206,9 +214,9 @@ class CorpusRuns(RunCache):
             except MetricError as error:
                 if not self._works or (isinstance(error, RangeError) and self._which == TRAIN):
                     raise MetricError(str(error)) from error
-                self.unscored_sets += 1
-                if self.unscored_sets == 1:
+                if not self._undefined:
                     logger.warning("%s This set counts as the lowest score; later ones like it are counted.", error)
+                self._undefined.add(this)
                 self._wholes[this] = self._lowest()
             self._works = True
         return self._wholes[this]

@@ -265,7 +265,8 @@ class History(Sequence[Record]):
             if record.complete:
                 _, scores = found.setdefault(prompts_key(record.proposal), (record.proposal, {}))
                 scores.update({x: math.fsum(runs) / len(runs) for x, runs in record.scores.items() if runs})
-        return tuple(Scored(prompts, scores, of_set=self.of_sets) for prompts, scores in found.values())
+        of_set = self.of_sets
+        return tuple(Scored(prompts, scores, of_set=of_set) for prompts, scores in found.values())
 
     def ranked(self) -> tuple[Scored, ...]:
         """The judged prompts, best first, compared on the examples that both have run; of equals the shorter first."""

@@ -35,7 +35,6 @@ class RunCache:
     """
 
     scores_sets = False  # whether only whole sets have a score, and examples contribute to it
-    unscored_sets = 0  # such sets that the metric could not score
 
     def __init__(
         self,
@@ -129,6 +128,14 @@ class RunCache:
     def scored(self, prompts: Prompts, examples: Sequence[int]) -> Scored:
         """Prompts with their scores on the examples that have run."""
         return Scored(prompts, self.means(prompts, examples))
+
+    def unscored_sets(self, judged: Sequence[tuple[Prompts, Sequence[int]]] | None = None) -> int:
+        """How many prompts have no score, where whole sets are scored.
+
+        Args:
+            judged: Prompts and the sets that they were judged on; None for all that were scored.
+        """
+        return 0
 
     def try_metric(self, prompts: Prompts, example: int) -> None:
         """Show early that the metric cannot work, where its first run has not shown it."""

@@ -136,8 +136,9 @@ def _remarks(setup: Setup, run: Run, caches: Sequence[RunCache], *, told: bool) 
     remarks = [*([f"the run ended early: {str(ended).rstrip('.')}"] if failed else []), *setup.data.notes]
     unscored = sum(runs.unscored for runs in caches)
     remarks += [f"the metric gave no score on {unscored} of {made} runs"] if unscored else []
-    sets = sum(runs.unscored_sets for runs in caches)
-    remarks += [f"the metric gave no score for {sets} sets, which count as the lowest"] if sets else []
+    judged = [(record.proposal, tuple(record.scores)) for record in run.history if record.complete]
+    undefined = sum(runs.unscored_sets(judged if runs is run.runs else None) for runs in caches)
+    remarks += [f"the metric gave no score for {undefined} sets, which count as the lowest"] if undefined else []
     failures = sum((runs.failures() for runs in caches), Counter[str]())
     remarks += [f"{count} of {made} runs raised {what}" for what, count in failures.most_common(TOLD)]
     steps = run.history.steps()

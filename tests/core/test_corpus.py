@@ -180,7 +180,8 @@ def test_a_set_without_a_score_is_the_lowest_once_the_metric_has_worked():
     runs = corpus(fragile, golds, {"Start.": golds, "Start. Other.": [False] * 3})
     assert math.fsum(runs.means(START, range(3)).values()) / 3 == pytest.approx(1.0)
     assert set(runs.means(OTHER, range(3)).values()) == {0.0}
-    assert runs.unscored_sets == 1
+    assert runs.unscored_sets() == 1
+    assert runs.unscored_sets([(START, range(3))]) == 0
     with pytest.raises(MetricError, match="undefined"):
         corpus(fragile, golds, {"Start.": [False] * 3}).means(START, range(3))
 
