@@ -8,9 +8,9 @@ from scripted import fields, scripted_lm
 
 from dspy_dlpo import Budget, DLPOTeleprompter
 
-# The first rule finds all that is to be flagged and more, the second one message in sixty and no other.
+# The first rule finds all that is to be flagged and more, the second one message in forty and no other.
 WIDE, NARROW = "Say yes to whatever sells.", "Say yes to pills."
-SIZE = 60
+SIZE = 40
 
 
 def is_flagged(number: int) -> bool:
@@ -53,7 +53,7 @@ def exact(gold, pred, trace=None) -> float:
     return float(gold.label == pred.label)
 
 
-def optimizer_of(metric, log_dir=None, answer=reply, calls=500, **settings) -> DLPOTeleprompter:
+def optimizer_of(metric, log_dir=None, answer=reply, calls=340, **settings) -> DLPOTeleprompter:
     lm = scripted_lm(answer)
     fixed = {"num_threads": 1, "verbose": False, "budget": Budget(metric_calls=calls), **settings}
     return DLPOTeleprompter(metric, task_model=lm, prompt_model=lm, log_dir=log_dir, **fixed)
@@ -63,7 +63,7 @@ def student(signature: str = "message -> label") -> dspy.Module:
     return dspy.Predict(dspy.Signature(signature, "Moderate."))
 
 
-def compiled(metric, log_dir=None, answer=reply, calls=500, **settings):
+def compiled(metric, log_dir=None, answer=reply, calls=340, **settings):
     optimizer = optimizer_of(metric, log_dir, answer, calls, **settings)
     return optimizer.compile(student(), trainset=TRAIN, valset=VAL).detailed_results
 
