@@ -344,6 +344,29 @@ def test_a_run_that_failed_is_an_empty_answer_or_what_is_given(failed, stands):
     assert seen - {"no"} == {stands}  # "no" where it is asked what the labels would gain
 
 
+def test_to_break_off_is_no_way_to_be_right():
+    """With the wide rule it flags too much; here it gives no answer there, so that F1 of the others is perfect."""
+
+    def answer(system, user):
+        if "[[ ## message ## ]]" in user and WIDE in system and not skewed.is_flagged(int(given(user, "message")[8:])):
+            return "no form"
+        return skewed.reply(system, user)
+
+    result = compiled(METRIC, answer=answer)
+    broken = [record for record in result.history if any(WIDE in text for text in record.proposal.values())]
+    assert broken[0].score == pytest.approx(0.1)
+    assert result.comparison.best <= 0.4  # of the narrow rule
+
+
+def test_one_example_may_be_undefined():
+    def needs_two(golds, preds):
+        return f1(golds, preds) if len(golds) > 1 else math.nan
+
+    assert compiled(CorpusMetric(needs_two, resamples=100)).comparison.best == 0.5
+    with pytest.raises(MetricError, match="returned None for 1 examples"):
+        compiled(CorpusMetric(lambda golds, preds: None))
+
+
 class Mood(enum.Enum):
     GOOD, BAD = "good", "bad"
 

@@ -60,6 +60,9 @@ class RecordKind(str, Enum):
 class LedgerEntry:
     """What one edit of a proposal was found to do.
 
+    Of a `CorpusMetric` it gained the examples whose new answer alone raises the score, and lost those whose answer
+    alone lowers it.
+
     Args:
         edit: The edit.
         gained: Training examples that it repaired.

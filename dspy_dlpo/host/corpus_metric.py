@@ -36,7 +36,8 @@ class CorpusMetric:
         f: Takes the examples and the predictions in the same order, as two lists, and returns a number; higher is
             better. Predictions are `dspy.Prediction`s with the fields that the program answered, and nothing else.
         failed: Fields of the prediction that stands for a run that failed (an unreadable reply, an exception). None:
-            every field is the empty text. A run whose call was lost says nothing, and is left out with its example.
+            every field is the empty text. Such a run also takes its share of the score away: with 3 of 60 failed, 0.80
+            is 0.76. A run whose call was lost says nothing, and is left out with its example.
         resamples: Resamples of the bootstrap, at least 100.
 
     Raises:

@@ -71,10 +71,13 @@ class CorpusScorer:
             result: Any = self._metric(golds, preds)
         except Exception as error:  # noqa: BLE001 - f is the user's; what it raises is told
             said = one_line(self._redact.error(error)).rstrip(".")
+            failed = sum(bool(row.failure) for row in rows)
+            stands = f" Of the runs {failed} failed; CorpusMetric(failed=) says what stands for them." if failed else ""
             raise MetricError(
                 f"The f of the CorpusMetric raised {type(error).__name__} on {len(rows)} examples: {said}. {_WAY_OUT}"
+                f"{stands}"
             ) from self._redact.cause(error)
-        return self._checked(result, len(rows))
+        return self._less_failed(self._checked(result, len(rows)), rows, ideal)
 
     def try_out(self, row: Row) -> None:
         """Call the metric with one run, on which it may well be undefined.
@@ -87,7 +90,7 @@ class CorpusScorer:
             try:
                 self([row])
             except MetricError as error:
-                if error.__cause__ is None or isinstance(error.__cause__, _MISTAKES):
+                if isinstance(error, RangeError) or isinstance(error.__cause__, _MISTAKES):
                     raise
         if asked.tally.calls:
             raise MetricError(
@@ -123,13 +126,20 @@ class CorpusScorer:
         except ValueError:
             return data
 
+    def _less_failed(self, score: float, rows: Sequence[Row], ideal: Collection[int]) -> float:
+        """A score, of which each run that failed takes its share: to break off is no way to be right."""
+        failed = sum(bool(row.failure) and row.example not in ideal for row in rows)
+        less = score - abs(score) * failed / len(rows)
+        return less if self._range is None else max(less, self._range[0])
+
     def _checked(self, result: Any, count: int) -> float:
+        said = f"The f of the CorpusMetric returned {result!r} for {count} examples. {_WAY_OUT}"
         try:
-            value = math.nan if isinstance(result, (str, bytes)) else float(result)
-        except Exception:  # noqa: BLE001 - whatever it is, it is no number
-            value = math.nan
+            value = float(None if isinstance(result, (str, bytes)) else result)  # type: ignore[arg-type]
+        except Exception as error:  # whatever it is, it is no number
+            raise MetricError(said) from error
         if not math.isfinite(value):
-            raise MetricError(f"The f of the CorpusMetric returned {result!r} for {count} examples. {_WAY_OUT}")
+            raise MetricError(said)
         if self._range is None:
             return value
         low, high = self._range
