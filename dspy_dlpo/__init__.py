@@ -35,6 +35,7 @@ _NAMES = {
     "core.technique": ["Technique"],
     "core.update": ["Constraint", "Update"],
     "estimate.estimate": ["Estimate"],
+    "host.corpus_metric": ["CorpusMetric"],
     "host.parameters": ["text_paths"],
     "host.proposer": ["DLPOProposer"],
     "host.saving": ["save_program"],

@@ -29,6 +29,7 @@ from .core.task import Task
 from .core.technique import Technique
 from .core.update import Constraint, Update
 from .estimate.estimate import Estimate
+from .host.corpus_metric import CorpusMetric
 from .host.parameters import text_paths
 from .host.proposer import DLPOProposer
 from .host.saving import save_program
@@ -61,6 +62,7 @@ __all__ = [
     "Contrastive",
     "Controller",
     "ControllerError",
+    "CorpusMetric",
     "CosineDecay",
     "DLPOError",
     "DLPOProposer",

@@ -44,7 +44,7 @@ class DLPOTeleprompter(Teleprompter):
             partial, a `dspy.Module` such as `dspy.evaluate.SemanticF1`. It scores one prediction; of ``trace``,
             ``pred_name`` and ``pred_trace`` it is given those that it names. Once it has worked, a run that it cannot
             score (None, NaN, out of range, an exception) is left out where no prompts have a score, and counts as the
-            lowest where others have one.
+            lowest where others have one. A `CorpusMetric` scores all examples at once.
         prompt_model: Says what went wrong and writes edits; ``dspy.settings.lm`` by default.
         task_model: Runs the predictors that have no model of their own; ``dspy.settings.lm`` by default.
         techniques: Shape the requests to the writer, from left to right; None for those of `default_settings`.

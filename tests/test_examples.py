@@ -26,6 +26,7 @@ SHOWN = {
     "15_inside_gepa": "my own sentence is still there: True",
     "18_async": "cancelled: True after",
     "19_step_by_step": "ended: no further step was asked for",
+    "22_corpus_metric": "cost most at first:",
     "23_every_text": "in requests after DSPy's own save and load: ['- `invoice.lines[].amount`: Write it in cents.']",
 }
 EXTRAS = {"10_tune_the_settings": "optuna", "11_track_in_mlflow": "mlflow"}

@@ -20,6 +20,7 @@ from dspy_dlpo.core.errors import MetricError, ModelError, ProgramError
 from dspy_dlpo.core.sentences import count_words
 from dspy_dlpo.core.task import Task
 from dspy_dlpo.host.caching import cache_off
+from dspy_dlpo.host.corpus_metric import CorpusMetric
 from dspy_dlpo.host.lm_errors import behind, is_permanent, one_line
 from dspy_dlpo.host.meter import Meter
 from dspy_dlpo.host.metric import MetricAdapter
@@ -61,12 +62,13 @@ def judge_metric(
         Agreement of the scorings, noise, length bias, agreement with the labels, and what was spent.
 
     Raises:
-        TypeError: If an argument has the wrong type.
+        TypeError: If an argument has the wrong type, or the metric is a `CorpusMetric`.
         ValueError: If there are no examples or labels, or a label lacks an input.
         ProgramError: If the program failed on all examples.
         MetricError: If the metric scored fewer than two outputs in both scorings.
         ModelError: If a model cannot be used at all.
     """
+    refuse_sets(task.metric)
     check_whole("", "examples", examples, 2)
     known = [*task.trainset, *(task.valset or ())]
     if not known or (labels is not None and not labels):
@@ -100,6 +102,19 @@ def judge_metric(
         len(task.valset or ()) or len(rows),
         made.meter.totals(),
     )
+
+
+def refuse_sets(metric: Any) -> None:
+    """Refuse a metric that gives no single output a score.
+
+    Raises:
+        TypeError: If the metric is a `CorpusMetric`.
+    """
+    if isinstance(metric, CorpusMetric):
+        raise TypeError(
+            "A CorpusMetric scores whole sets, and no single output that could be scored twice or beside a label. "
+            "Pass a metric of one prediction; whether a gain in whole sets is real is in the verdict of a run."
+        )
 
 
 def _of_kind(scores: Sequence[tuple[float, float]], human: Sequence[float]) -> list[float]:

@@ -13,7 +13,7 @@ import dspy
 from rich.markup import escape
 
 from dspy_dlpo import Budget, DLPOTeleprompter, Estimate, HumanLabel, JudgeReport, Task, judge_metric
-from dspy_dlpo.appraisal.appraising import EXAMPLES
+from dspy_dlpo.appraisal.appraising import EXAMPLES, refuse_sets
 from dspy_dlpo.appraisal.labels import read_labels
 from dspy_dlpo.cli import failing
 from dspy_dlpo.cli.free import is_free, is_simulated
@@ -71,6 +71,7 @@ def judge(
     with told_shortly():
         with stdout_kept(quiet or as_json):
             found = load_task(task)
+            refuse_sets(found.metric)
             given = None if labels is None else read_labels(labels)
             named = named_models(task_model, None)
             _estimated(found, examples, given, named, ask=not yes, show=not (quiet or as_json))

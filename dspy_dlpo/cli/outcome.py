@@ -10,7 +10,7 @@ from rich.markup import escape
 from dspy_dlpo import DLPOResult, Estimate
 from dspy_dlpo.cli.showing import console
 from dspy_dlpo.core.ending import EndedBy
-from dspy_dlpo.core.history import Prompts
+from dspy_dlpo.core.history import Prompts, digits_of
 from dspy_dlpo.core.result import Comparison
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.progress.telling import coloured, diff_lines
@@ -100,12 +100,12 @@ class Outcome:
         _head("Run directory", escape(str(result.log_dir)))
 
     def _compared(self, found: Comparison) -> str:
-        factor, unit = (100, " %") if self.unit else (1, "")
+        factor, unit, digits = (100, " %", 1) if self.unit else (1, "", digits_of(self.result.history))
         start, best = (found.start or 0) * factor, (found.best or 0) * factor
         low, high = (each * factor for each in found.interval)
-        gain = f"{found.difference * factor:+.1f}{' points' if self.unit else ''}"
-        interval = f"95% interval {low:+.1f} .. {high:+.1f}, {found.examples} examples"
-        return f"{start:.1f}{unit} before, [bold]{best:.1f}{unit}[/bold] after: {gain} ({interval})"
+        gain = f"{found.difference * factor:+.{digits}f}{' points' if self.unit else ''}"
+        interval = f"95% interval {low:+.{digits}f} .. {high:+.{digits}f}, {found.examples} examples"
+        return f"{start:.{digits}f}{unit} before, [bold]{best:.{digits}f}{unit}[/bold] after: {gain} ({interval})"
 
     def _show_spending(self) -> None:
         spent = self.result.spent

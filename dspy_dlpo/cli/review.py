@@ -15,10 +15,11 @@ from dspy_dlpo.cli.loading import load_task
 from dspy_dlpo.cli.options import UserPath, address_option, run_argument
 from dspy_dlpo.cli.review_server import Answers, ReviewServer, as_data
 from dspy_dlpo.cli.showing import told_shortly
-from dspy_dlpo.core.history import Prompts
+from dspy_dlpo.core.history import Prompts, digits_of
 from dspy_dlpo.core.result import Comparison, DLPOResult
 from dspy_dlpo.core.review import Reviewed, Suggestion, changes, left, reviewed
 from dspy_dlpo.core.task import Task
+from dspy_dlpo.host.corpus_metric import CorpusMetric
 from dspy_dlpo.run import selection
 from dspy_dlpo.run.claim import score_on_test
 from dspy_dlpo.run.noise import noise_remark
@@ -98,6 +99,8 @@ class _Session:
         if comparison is self.result.comparison:
             return self.result.verdict
         known = [score for scores in comparison.scores for score in scores.values()]
+        if self.task and isinstance(self.task.metric, CorpusMetric):  # those are contributions
+            known = [each for each in (comparison.start, comparison.best) if each is not None]
         score_range = (0.0, 1.0) if all(0 <= score <= 1 for score in known) else None
         said = selection.verdict(
             comparison,
@@ -105,6 +108,7 @@ class _Session:
             score_range=score_range,
             where="testset" if self.task and self.task.testset else "valset",
             uncompared="" if known else "not scored after the review",
+            digits=digits_of(self.result.history),
         )
         noise = noise_remark(replace(self.result, comparison=comparison), score_range)
         return f"{said} ({noise})" if noise else said

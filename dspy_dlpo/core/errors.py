@@ -3,6 +3,7 @@
 DLPOError
 ├── ControllerError        the controller chose a number that a step cannot work with
 ├── MetricError            the metric raised, or returned something that is no score
+│   └── RangeError         its score left the range that it is said to have
 ├── ModelError             a language model cannot be used at all
 ├── ProgramError           the program has nothing that may be optimized, or cannot run
 ├── ReviewError            nobody can be asked about an edit, or the answer is none
@@ -33,6 +34,10 @@ class ControllerError(DLPOError):
 
 class MetricError(DLPOError):
     """The metric raised on its first example, or returned something that is no legal score."""
+
+
+class RangeError(MetricError):
+    """A score outside the range that the metric is said to have."""
 
 
 class ModelError(DLPOError):

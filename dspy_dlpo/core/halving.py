@@ -116,7 +116,7 @@ def _better_half(incumbent: Incumbent, edits: Edits, is_legal: Callable[[Edits],
         return None
     halves = [half for half in _halves(edits) if is_legal(half)]
     incumbent.runs.ensure([(incumbent.part(half), x) for half in halves for x in changes])
-    net = {half: math.fsum(incumbent.changes(incumbent.part(half)).values()) for half in halves}
+    net = {half: incumbent.net(incumbent.part(half)) for half in halves}
     best = max(halves, key=lambda half: (net[half], -len(half)), default=None)
     least = -TOLERANCE if _only_deletes(edits) else TOLERANCE
     return best if best is not None and net[best] > least else None
@@ -165,16 +165,17 @@ def judged_alone(incumbent: Incumbent, edits: Edits, judgement: Judgement) -> Le
     """What became of the only edit of a proposal, with the examples that it gained and lost."""
     changes = incumbent.changes(incumbent.part(edits))
     gained, lost = (tuple(sorted(x for x, change in changes.items() if sign * change > 0)) for sign in (1, -1))
-    return LedgerEntry(edits[0], gained, lost, judgement.passed, _reason(judgement, changes))
+    net = incumbent.net(incumbent.part(edits))
+    return LedgerEntry(edits[0], gained, lost, judgement.passed, _reason(judgement, changes, net))
 
 
-def _reason(judgement: Judgement, changes: Mapping[int, float]) -> Reason:
+def _reason(judgement: Judgement, changes: Mapping[int, float], net: float) -> Reason:
     repairs = any(change > 0 for change in changes.values())
     if judgement.passed:
         return (Why.PAYS if repairs else Why.HARMLESS).because()
     if judgement.reason.why in (Why.CANNOT_REACH_BAR, Why.MISSES_BAR):
         if not repairs:
             return Why.REPAIRS_NOTHING.because()
-        if math.fsum(changes.values()) < TOLERANCE:
+        if net < TOLERANCE:
             return Why.LOSES_MORE.because()
     return judgement.reason

@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cmp_to_key, lru_cache
-from typing import overload
+from typing import Protocol, overload
 
 from dspy_dlpo.core.edits import Dropped, Edit, Edits
+from dspy_dlpo.core.json_lines import RARE
 from dspy_dlpo.core.reasons import NO_REASON, Reason, Why
 from dspy_dlpo.core.sentences import words_of
 from dspy_dlpo.core.update import Note, TextGradient
@@ -59,6 +60,9 @@ class RecordKind(str, Enum):
 class LedgerEntry:
     """What one edit of a proposal was found to do.
 
+    Of a `CorpusMetric` it gained the examples whose new answer alone raises the score, and lost those whose answer
+    alone lowers it.
+
     Args:
         edit: The edit.
         gained: Training examples that it repaired.
@@ -98,6 +102,7 @@ class Record:
         ledger: What each admitted edit gained and lost.
         bar: The lowest accepted score; None when everything is accepted or nothing was judged.
         scores: Real runs of the proposal: the score of each run, by training example.
+        of_set: Whether only the whole set has a score, and `scores` are what each example contributes to it.
         complete: Whether the proposal has run on the whole judging set.
         score: Mean score of the proposal on the judging set; None when it was cut short.
         base: Mean score of the prompts in force on the same examples, before; None if nothing was judged.
@@ -135,6 +140,7 @@ class Record:
     chosen: Mapping[str, float] = field(default_factory=dict)
     fault: Fault | None = None
     asked: tuple[Asked, ...] = ()
+    of_set: bool = field(default=False, metadata={RARE: True})
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "kind", RecordKind(self.kind))
@@ -151,12 +157,39 @@ class Record:
         return self.accepted and self.score is not None and self.base is not None and self.score > self.base + 1e-9
 
 
+class Sets(Protocol):
+    """Score the same prompts on other sets of examples, where a metric scores whole sets alone."""
+
+    @property
+    def resamples(self) -> int:
+        """Resamples of a bootstrap."""
+
+    def contributions(self, examples: Sequence[int]) -> Mapping[int, float]:
+        """What each of these examples contributes to the score of all of these, which is the mean."""
+
+    def score(self, examples: Sequence[int]) -> float:
+        """The score on examples, of which one may stand there several times."""
+
+
 @dataclass(frozen=True)
 class Scored:
-    """Prompts with their mean score on each training example they have run on."""
+    """Prompts with their mean score on each example they have run on.
+
+    Args:
+        prompts: The prompts.
+        scores: By example; where whole sets are scored, what each contributes to that of all of these.
+        sets: Scores other sets of these examples there; None for a metric of single examples.
+        of_set: Whether the scores are contributions.
+    """
 
     prompts: Prompts
     scores: Mapping[int, float]
+    sets: Sets | None = None
+    of_set: bool = False
+
+    def on(self, examples: Sequence[int]) -> Mapping[int, float]:
+        """The scores on some of the examples, as a set of their own."""
+        return {x: self.scores[x] for x in examples} if self.sets is None else self.sets.contributions(examples)
 
     @property
     def words(self) -> int:
@@ -205,6 +238,11 @@ class History(Sequence[Record]):
         accepted = (record for record in reversed(self._records) if record.accepted and record.kind != RecordKind.PRUNE)
         return next((record.proposal for record in accepted), start)
 
+    @property
+    def of_sets(self) -> bool:
+        """Whether only whole sets have a score, and those of examples are what each contributes."""
+        return any(record.of_set for record in self._records)
+
     def steps(self) -> tuple[Record, ...]:
         """The records of steps."""
         return tuple(record for record in self._records if record.kind == RecordKind.STEP)
@@ -230,7 +268,8 @@ class History(Sequence[Record]):
             if record.complete:
                 _, scores = found.setdefault(prompts_key(record.proposal), (record.proposal, {}))
                 scores.update({x: math.fsum(runs) / len(runs) for x, runs in record.scores.items() if runs})
-        return tuple(Scored(prompts, scores) for prompts, scores in found.values())
+        of_set = self.of_sets
+        return tuple(Scored(prompts, scores, of_set=of_set) for prompts, scores in found.values())
 
     def ranked(self) -> tuple[Scored, ...]:
         """The judged prompts, best first, compared on the examples that both have run; of equals the shorter first."""
@@ -250,13 +289,26 @@ def judging_set(history: History) -> set[int]:
     return {x for record in history if record.kind.enlarges for x in record.batch}
 
 
+def digits_of(history: History) -> int:
+    """Decimals in which scores are told in their own units: a correlation says nothing in one."""
+    return 3 if history.of_sets else 1
+
+
 def best_first(scored: Sequence[Scored]) -> tuple[Scored, ...]:
     """Prompts in order of their scores on the examples that two of them have run; of equals the shorter first."""
     return tuple(sorted(scored, key=cmp_to_key(_compare)))
 
 
+def _difference(first: Scored, second: Scored) -> float:
+    """Mean of first minus second over the examples that both have run."""
+    if first.sets is None or second.sets is None:
+        return paired_difference(first.scores, second.scores)[0]
+    common = sorted(first.scores.keys() & second.scores.keys())
+    return first.sets.score(common) - second.sets.score(common) if common else 0.0
+
+
 def _compare(first: Scored, second: Scored) -> int:
-    difference, _ = paired_difference(first.scores, second.scores)
+    difference = _difference(first, second)
     if abs(difference) > 1e-9:
         return -1 if difference > 0 else 1
     return first.words - second.words

@@ -13,6 +13,9 @@ from dspy_dlpo.core.errors import RunDirectoryError
 
 T = TypeVar("T")
 
+# Metadata of a field that is written only where it is not its default: runs that have no use for it do not show it.
+RARE = "rare"
+
 # What data raises that does not hold what it must, as it is read.
 UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
 
@@ -73,9 +76,16 @@ def _is_json(line: bytes) -> bool:
     return True
 
 
+def _is_set(value: Any, field: dataclasses.Field[Any]) -> bool:
+    return bool(getattr(value, field.name) != field.default)
+
+
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {each.name: _plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
+        found = {each: getattr(value, each.name) for each in dataclasses.fields(value)}
+        return {
+            each.name: _plain(got) for each, got in found.items() if RARE not in each.metadata or got != each.default
+        }
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):

@@ -26,6 +26,8 @@ class Incumbent:
         examples: The judging set.
         high: The metric's best score; None if it is unknown, and nothing stops early then.
         low: The metric's lowest score.
+
+    Where a metric scores the whole set alone (`CorpusRuns`), the score of an example is what it contributes.
     """
 
     runs: RunCache
@@ -47,9 +49,7 @@ class Incumbent:
 
     def failing(self) -> tuple[int, ...]:
         """Examples on which the incumbent is below the best score, the worst first; all that ran if it is unknown."""
-        scores = self.scores
-        below = [x for x in scores if self.high is None or scores[x] < self.high - TOLERANCE]
-        return tuple(sorted(below, key=lambda x: scores[x]))
+        return self.runs.failing(self.prompts, self.examples, self.high)
 
     def passing(self) -> tuple[int, ...]:
         """The other examples of the judging set."""
@@ -70,8 +70,11 @@ class Incumbent:
 
     def changes(self, prompts: Prompts) -> dict[int, float]:
         """Signed changes of score against the incumbent by example, of the runs made so far; none where it is equal."""
-        old, new = self.scores, self.runs.means(prompts, self.examples)
-        return {x: new[x] - old[x] for x in self.examples if x in new and x in old and abs(new[x] - old[x]) > TOLERANCE}
+        return self.runs.changes(self.prompts, prompts, self.examples)
+
+    def net(self, prompts: Prompts) -> float:
+        """What the runs made so far gain and lose against the incumbent, in all."""
+        return self.runs.net(self.prompts, prompts, self.examples)
 
 
 @dataclass(frozen=True)
@@ -127,8 +130,8 @@ def _margin(incumbent: Incumbent, bar: Bar) -> float:
 
 def _concluded(incumbent: Incumbent, prompts: Prompts, bar: Bar, margin: float) -> Judgement:
     """The judgement of prompts that were tried on the whole judging set."""
-    answered = [x for x in incumbent.examples if incumbent.runs.scores(incumbent.prompts, x)]
-    present = [x for x in answered if incumbent.runs.scores(prompts, x)]
+    answered = [x for x in incumbent.examples if incumbent.runs.has_score(incumbent.prompts, x)]
+    present = [x for x in answered if incumbent.runs.has_score(prompts, x)]
     if len(present) < len(answered) * (1 - THRESHOLDS.missing):
         return judgement_of(incumbent, prompts, False, Why.VOID.because())
     difference = _mean_difference(incumbent, prompts, present)
@@ -144,16 +147,16 @@ def is_shorter(prompts: Prompts, than: Prompts) -> bool:
 
 
 def _mean_difference(incumbent: Incumbent, prompts: Prompts, examples: Sequence[int]) -> float:
-    new, old = incumbent.runs.means(prompts, examples), incumbent.scores
+    new, old = incumbent.runs.means(prompts, examples), incumbent.runs.means(incumbent.prompts, examples)
     return math.fsum(new[x] - old[x] for x in examples) / max(1, len(examples))
 
 
 def _best_possible(incumbent: Incumbent, prompts: Prompts, order: Sequence[int], done: int) -> float:
     """The highest mean difference to the incumbent that the runs still to come could lead to.
 
-    Any of them may still be lost in transport, and then does not count.
+    Any of them may still be lost in transport, and then does not count. Of a score of the whole set there is no bound.
     """
-    if incumbent.high is None:
+    if incumbent.high is None or incumbent.runs.scores_sets:
         return math.inf
     new, old = incumbent.runs.means(prompts, order), incumbent.scores
     known = [new[x] - old[x] for x in order[:done] if x in new and x in old]

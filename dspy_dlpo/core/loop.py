@@ -116,7 +116,7 @@ class Run:
 
     def judged_rows(self) -> list[Row]:
         """All runs of the prompts in force on the judging set."""
-        return [row for x in sorted(self.judging_set) for row in self.runs.rows(self.prompts, x)]
+        return self.runs.told(self.prompts, sorted(self.judging_set), self.judging_set)
 
     def incumbent(self) -> Incumbent:
         """What a proposal is compared with now."""
@@ -197,7 +197,7 @@ class Run:
     def _unanswered(self, examples: Sequence[int]) -> list[int]:
         """The examples on which every run of the prompts in force was lost in transport."""
         runs, prompts = self.runs, self.prompts
-        return [x for x in examples if not runs.scores(prompts, x) and not runs.is_unscored(prompts, x)]
+        return [x for x in examples if not runs.has_score(prompts, x) and not runs.is_unscored(prompts, x)]
 
     def _target_is_reached(self, incumbent: Incumbent) -> bool:
         target = self.plan.stopping.target
@@ -217,7 +217,8 @@ class Run:
         self.on_record(record)
 
     def _record(self, kind: RecordKind, **fields: object) -> Record:
-        base = Record(kind, len(self.history), self.progress, self.prompts, self.prompts)
+        of_set = self.runs.scores_sets
+        base = Record(kind, len(self.history), self.progress, self.prompts, self.prompts, of_set=of_set)
         return replace(base, **fields)  # type: ignore[arg-type]
 
     def _is_idle(self) -> bool:
@@ -228,7 +229,9 @@ class Run:
     # --- the judging set -------------------------------------------------------------------------------------------
 
     def _opening(self) -> Record:
-        return self._enlarged(RecordKind.START, self.plan.judging.first_examples(len(self.plan.examples)))
+        count = len(self.plan.examples)
+        first = count if self.runs.scores_sets else self.plan.judging.first_examples(count)
+        return self._enlarged(RecordKind.START, first)
 
     def _growth(self) -> Record:
         size, all_examples = 2 * len(self.judging_set), len(self.plan.examples)
@@ -264,13 +267,12 @@ class Run:
             ProgramError: If all of `Thresholds.broken` runs fail by the same mistake in the program's code.
         """
         self.runs.ensure([(self.prompts, batch[0])])
+        self.runs.try_metric(self.prompts, batch[0])
         mistakes = self._mistakes(batch)
         if not (mistakes and self.plan.stopping.broken_program):
             return
         self.runs.ensure([(self.prompts, x) for x in batch[: THRESHOLDS.broken]])
-        rows = [
-            row for x in batch[: THRESHOLDS.broken] for row in self.runs.rows(self.prompts, x) if row.score is not None
-        ]
+        rows = [row for x in batch[: THRESHOLDS.broken] for row in self.runs.rows(self.prompts, x) if row.is_answered]
         mistakes = self._mistakes(batch)
         if len(mistakes) == len(rows) >= min(THRESHOLDS.broken, len(batch)) and len(set(mistakes)) == 1:
             raise ProgramError(
@@ -506,11 +508,14 @@ class Run:
                     shown[x] += 1
         order = list(shown)
         ctx.rng("batch").shuffle(order)
+        if self.runs.scores_sets:  # what costs most is shown first
+            scores = incumbent.scores
+            order.sort(key=lambda x: round(scores[x], 9))
         return tuple(sorted(order, key=lambda x: shown[x])[:size])
 
     def _failed_run(self, example: int) -> tuple[RunRequest, Row]:
         """The poorest run of the prompts in force on an example."""
-        rows = enumerate(self.runs.rows(self.prompts, example))
+        rows = enumerate(self.runs.told(self.prompts, [example], self.judging_set))
         answered = [(i, row) for i, row in rows if row.score is not None or row.is_unscored]
         i, poorest = min(answered, key=lambda each: -math.inf if each[1].score is None else each[1].score)
         return RunRequest(self.prompts, example, i), poorest

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,15 @@ IDENTITY = 4
 MAY_DIFFER = ("package", "dspy")
 # Prices at the start, of a run that chooses by them.
 PRICES = "prices"
+# And before the first record, where runs have no scores of their own that rest on it.
+METRIC = ("metric", "metric_uses")
 
 
 def open_log(directory: RunDirectory, settings: Mapping[str, Any], budget: Budget) -> RunLog:
     """Begin a run in a directory, or go on with the one it holds.
 
-    A directory in which nothing was scored yet is begun anew, whatever its settings.
+    A directory in which nothing was scored yet is begun anew, whatever its settings. One of which only runs are there,
+    for a metric that scores whole sets, is gone on with under another such metric: that one was found not to work.
 
     Args:
         directory: The directory.
@@ -47,7 +50,10 @@ def open_log(directory: RunDirectory, settings: Mapping[str, Any], budget: Budge
         log = RunLog(directory.append)
         log.add(Started(budget.given))
         return log
-    _check_same(directory.path, stored, new)
+    mended = not state.history and bool(stored.get("scores_sets") and new.get("scores_sets"))
+    _check_same(directory.path, stored, new, (*MAY_DIFFER, *METRIC) if mended else MAY_DIFFER)
+    if mended:
+        directory.write_json(SETTINGS, new)
     before = {name: limit for name, limit in state.budgets[-1].items() if name != "from_record"}
     _check_budget(directory.path, before, budget)
     log = RunLog(directory.append, state)
@@ -79,7 +85,7 @@ def check_version(path: Path) -> None:
         )
 
 
-def _check_same(path: Path, stored: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+def _check_same(path: Path, stored: Mapping[str, Any], new: Mapping[str, Any], may_differ: Sequence[str]) -> None:
     if stored["identity"] != new.get("identity"):
         raise ResumeError(
             f"log_dir={str(path)!r} holds a run of dspy_dlpo {stored.get('package', 'unknown')}, which told data, "
@@ -87,7 +93,7 @@ def _check_same(path: Path, stored: Mapping[str, Any], new: Mapping[str, Any]) -
             "with it. Pass another directory, or go on with that version."
         )
     differences = _differences({key: stored.get(key) for key in new}, new)
-    differences = [each for each in differences if each.split(".")[0].split(" ")[0] not in MAY_DIFFER]
+    differences = [each for each in differences if each.split(".")[0].split(" ")[0] not in may_differ]
     if differences and all(each.startswith(f"{PRICES}.") for each in differences):
         raise ResumeError(
             f"log_dir={str(path)!r} holds a run that chooses by the prices of its start, and {'; '.join(differences)}. "
@@ -134,7 +140,7 @@ def _stored(folder: Path) -> tuple[dict[str, Any] | None, RunState]:
 def _holds_anything(state: RunState) -> bool:
     """Whether something was recorded that is worth its money."""
     rows = (row for which in ("train", "val") for _, _, row in state.rows(which))
-    scored = any(row.score is not None and not row.mistake for row in rows)
+    scored = any(row.is_answered and not row.mistake for row in rows)
     return bool(state.budgets) and (scored or bool(state.history))
 
 

@@ -25,6 +25,9 @@ from dspy_dlpo.core.sentences import ENGLISH
 class Comparison:
     """The returned prompts against the user's own, on held-out examples.
 
+    Of a `CorpusMetric` the scores of both are those of the whole set, the difference is theirs, the interval computes
+    the metric anew on each resample, and the score of an example is what it contributes.
+
     Args:
         start: Mean score of the user's prompts; None if nothing was held out.
         best: Mean score of the returned prompts.

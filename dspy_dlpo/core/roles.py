@@ -44,8 +44,8 @@ class Row:
 
     Args:
         example: Its index.
-        score: In the metric's units; None when a call failed in transport, which says nothing of the prompts, or where
-            the metric gave none.
+        score: In the metric's units; None when a call failed in transport, which says nothing of the prompts, where
+            the metric gave none, or where it scores whole sets alone.
         inputs: The example's inputs, as text by field.
         expected: The example's labels, as text by field.
         outputs: What the program answered, as text by field.
@@ -71,6 +71,11 @@ class Row:
     feedbacks: Mapping[str, str] = field(default_factory=dict)
     mistake: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the run came to its end, with a score of its own or as part of a set that is scored as a whole."""
+        return self.score is not None or self.failure is Failure.NONE
 
     @property
     def is_unscored(self) -> bool:

@@ -6,10 +6,11 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from dspy_dlpo.core.acceptance import TOLERANCE
 from dspy_dlpo.core.budget import Account, BudgetSpent, RunEnds
 from dspy_dlpo.core.errors import MetricError, ModelError
 from dspy_dlpo.core.events import What, run_key
-from dspy_dlpo.core.history import Prompts, prompts_key
+from dspy_dlpo.core.history import Prompts, Scored, prompts_key
 from dspy_dlpo.core.roles import Failure, Forward, Row, RunRequest
 from dspy_dlpo.core.unscored import Unscored
 
@@ -32,6 +33,8 @@ class RunCache:
         width: Runs that go out together at most, where no decision stands between them, in whole waves; None for all.
         low: The lowest legal score; None for the lowest so far.
     """
+
+    scores_sets = False  # whether only whole sets have a score, and examples contribute to it
 
     def __init__(
         self,
@@ -78,6 +81,10 @@ class RunCache:
         key = prompts_key(prompts), example
         return bool(self._unscored.count(key)) and key not in self._scores
 
+    def has_score(self, prompts: Prompts, example: int) -> bool:
+        """Whether prompts have a score on an example."""
+        return bool(self.scores(prompts, example))
+
     @property
     def unscored(self) -> int:
         """Runs that the metric gave no score."""
@@ -91,6 +98,47 @@ class RunCache:
         """The score of each run by example, for the examples that have run."""
         key = prompts_key(prompts)
         return {x: scores for x in examples if (scores := self._scored((key, x)))}
+
+    def failing(self, prompts: Prompts, examples: Sequence[int], high: float | None) -> tuple[int, ...]:
+        """Examples on which prompts are below the best score, the worst first; all that ran if it is unknown."""
+        scores = self.means(prompts, examples)
+        below = [x for x in scores if high is None or scores[x] < high - TOLERANCE]
+        return tuple(sorted(below, key=lambda x: scores[x]))
+
+    def changes(self, old: Prompts, new: Prompts, examples: Sequence[int]) -> dict[int, float]:
+        """Signed changes of score by example, of the runs made so far; none where it is equal."""
+        before, after = self.means(old, examples), self.means(new, examples)
+        both = [x for x in examples if x in after and x in before]
+        return {x: after[x] - before[x] for x in both if abs(after[x] - before[x]) > TOLERANCE}
+
+    def net(self, old: Prompts, new: Prompts, examples: Sequence[int]) -> float:
+        """The sum of these changes."""
+        return math.fsum(self.changes(old, new, examples).values())
+
+    def told(self, prompts: Prompts, examples: Sequence[int], among: Sequence[int]) -> list[Row]:
+        """The runs of prompts on examples as critics are told of them, in order.
+
+        Args:
+            prompts: The prompts.
+            examples: The examples.
+            among: The set that they are part of.
+        """
+        return [row for x in examples for row in self.rows(prompts, x)]
+
+    def scored(self, prompts: Prompts, examples: Sequence[int]) -> Scored:
+        """Prompts with their scores on the examples that have run."""
+        return Scored(prompts, self.means(prompts, examples))
+
+    def unscored_sets(self, judged: Sequence[tuple[Prompts, Sequence[int]]] | None = None) -> int:
+        """How many prompts have no score, where whole sets are scored.
+
+        Args:
+            judged: Prompts and the sets that they were judged on; None for all that were scored.
+        """
+        return 0
+
+    def try_metric(self, prompts: Prompts, example: int) -> None:
+        """Show early that the metric cannot work, where its first run has not shown it."""
 
     def ensure(self, requests: Sequence[Pair]) -> None:
         """Make the first run of each pair of prompts and example that has none, and try once more what was lost.

@@ -13,7 +13,7 @@ class Task:
 
     Args:
         program: A DSPy module.
-        metric: A DSPy metric, plain or with feedback.
+        metric: A DSPy metric, plain or with feedback, or a `CorpusMetric`.
         trainset: Examples to learn from.
         valset: Examples on which the result is chosen; None to split some off the trainset.
         testset: Examples that nothing is chosen on, for the final claim.

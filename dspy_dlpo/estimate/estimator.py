@@ -37,6 +37,7 @@ from dspy_dlpo.host.program import call, copy_program, describe
 from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.host.values import as_text
 from dspy_dlpo.run.preflight import Preflight, word_limit
+from dspy_dlpo.run.selection import planned_selection
 from dspy_dlpo.run.settings import BATCH_SIZE, Data, Settings
 
 # No end of a range is further from the other than this factor, but for tokens that no text shows.
@@ -110,6 +111,7 @@ class Estimator:
         runs = self._runs(uses, seconds)
         task = [self._task(use, runs) for use in _by_model(uses)]
         notes = [*map(_sentence, self._data.notes), *self._hidden(uses, probes), *([] if probes else self._warnings())]
+        notes += [self._calls_of_f(runs.high)] if self._settings.scores_sets else []
         notes += [*self._preflight.without_room(), *self._preflight.unknown_rates()]
         models = (*task, self._prompt(runs.high))
         time_taken = self._time(models, runs, seconds)
@@ -304,6 +306,18 @@ class Estimator:
         calls, model = Span(asked * low, asked * high), self._preflight.prompt_model
         tokens_out = _more(tokens_out, calls, thinking_tokens(model) or Span(0, 0))
         return self._model("prompt", model, calls, tokens_in, tokens_out)
+
+    def _calls_of_f(self, runs: float) -> str:
+        """How often a `CorpusMetric` is called, at most about: n + 1 times for each set, and for the interval."""
+        n, metric = len(self._data.train), self._settings.metric
+        finalists, held_out = planned_selection(self._settings, self._data)
+        compared = self._settings.compared(finalists) if held_out else 0
+        sets, chosen = runs / n, compared * (metric.resamples + held_out + 1)  # type: ignore[attr-defined]
+        return (
+            f"The f of the CorpusMetric asks no model and is called about {Span(sets * (n + 1), sets * 2 * (n + 1))} "
+            f"times to judge and {Span(chosen, chosen)} to select: with 1 ms a call that is "
+            f"{(sets * 2 * (n + 1) + chosen) / 1000:.0f} s at most."
+        )
 
     def _asked(self, runs: float) -> tuple[float, float]:
         """Tokens of a typical request to the critic, and to the writer."""

@@ -59,7 +59,7 @@ def check_budget(settings: Settings, student: dspy.Module, data: Data) -> None:
 
 def _first(settings: Settings, data: Data) -> int:
     """Examples that the first prompts and proposals are judged on."""
-    return settings.judging.first_examples(len(data.train))
+    return len(data.train) if settings.scores_sets else settings.judging.first_examples(len(data.train))
 
 
 def _least_metric_calls(settings: Settings, data: Data, runs: int) -> int:

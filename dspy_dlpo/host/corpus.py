@@ -1,4 +1,4 @@
-"""Metrics that want all examples at once, which no optimizer can give them: told apart from those that score one."""
+"""Metrics that want all examples at once and do not say so: told apart from those that score one."""
 
 from __future__ import annotations
 
@@ -33,6 +33,5 @@ def wants_lists(metric: Any) -> str:
     name = name if name.isidentifier() else "metric"
     return (
         "wants lists of all examples and predictions, but DSPy calls a metric with one of each, and takes the mean of "
-        "its scores. Pass one that scores a single prediction, such as "
-        f"lambda gold, pred, trace=None: {name}([gold], [pred])."
+        f"its scores. Pass CorpusMetric({name}) to have whole sets scored by it."
     )

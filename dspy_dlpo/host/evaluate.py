@@ -10,7 +10,7 @@ from typing import Any
 import dspy
 from dspy.utils.exceptions import is_retryable_lm_error
 
-from dspy_dlpo.core.errors import MetricError, ModelError
+from dspy_dlpo.core.errors import MetricError, ModelError, RangeError
 from dspy_dlpo.core.events import RunDone, run_key
 from dspy_dlpo.core.log import RunLog
 from dspy_dlpo.core.roles import Failure, Row, RunRequest, TraceStep
@@ -20,7 +20,7 @@ from dspy_dlpo.host.feedback import PredictorFeedback
 from dspy_dlpo.host.lm_errors import behind, is_permanent, one_line
 from dspy_dlpo.host.loops import one_loop
 from dspy_dlpo.host.meter import Meter
-from dspy_dlpo.host.metric import MetricAdapter, RangeError
+from dspy_dlpo.host.metric import MetricAdapter
 from dspy_dlpo.host.program import EvaluationCopies, call, predictor_name, repeating
 from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.host.threads import AbandonedError, in_threads
@@ -183,7 +183,7 @@ class Evaluator:
         # Not None: modules such as `dspy.BestOfN` extend the trace, in a metric too.
         with self._meter.role("metric", trace=[]) as judge:
             spent = {"task": task.tally, "metric": judge.tally}
-            self._meter.note(judge, scoring_calls=1)
+            self._meter.note(judge, scoring_calls=int(not self._metric.scores_sets))
             try:
                 verdict = self._metric(example, prediction)
             except MetricError as error:
@@ -196,6 +196,7 @@ class Evaluator:
                     self._advice = self._metric.advice(example, prediction)
                 return row, spent
             found |= {"score": verdict.score, "feedback": self._redact.error(verdict.feedback)}
+            found |= {"values": verdict.values} if verdict.values else {}
             row = self._row(request, **found)
             if self._feedback is not None:
                 row = self._feedback.keep(request, row, program, prediction, trace, judge)

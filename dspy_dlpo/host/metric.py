@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import dspy
 
-from dspy_dlpo.core.errors import MetricError
+from dspy_dlpo.core.errors import MetricError, RangeError
 from dspy_dlpo.host.awaiting import awaited, is_only_async
-from dspy_dlpo.host.calling import calling_of
+from dspy_dlpo.host.calling import Calling, calling_of
 from dspy_dlpo.host.corpus import is_list_type, says_corpus, wants_lists
+from dspy_dlpo.host.corpus_metric import CorpusMetric, kept_answer
 from dspy_dlpo.host.unscored import UnscoredRuns
 
 # A score may leave its range by this share of it: a cosine similarity in single precision comes to 1.0000001.
@@ -21,16 +22,19 @@ ROUNDING = 1e-6
 PREDICTION_NAMES = ("pred", "prediction", "predicted", "output", "response", "completion")
 
 
-class RangeError(MetricError):
-    """A score outside the range that the metric is said to have."""
-
-
 @dataclass(frozen=True)
 class Verdict:
-    """What a metric said: a score in its own units, and feedback in words (empty for a plain metric)."""
+    """What a metric said.
 
-    score: float
+    Args:
+        score: In its own units; None of a `CorpusMetric`, which scores no single run.
+        feedback: In words; empty for a plain metric.
+        values: What the log must hold of the run for a `CorpusMetric`.
+    """
+
+    score: float | None
     feedback: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
 
 
 class MetricAdapter:
@@ -44,7 +48,8 @@ class MetricAdapter:
     with None for the trace, then for all three, as DSPy's optimizers would. An async metric is awaited.
 
     Args:
-        metric: Returns a number, a bool, or anything with a ``score`` (and perhaps ``feedback`` and ``subscores``).
+        metric: Returns a number, a bool, or anything with a ``score`` (and perhaps ``feedback`` and ``subscores``). A
+            `CorpusMetric` is not called: what it needs of a run is kept.
         score_range: Lowest and highest legal score; None if unknown. What exceeds it by rounding is the limit itself.
 
     Raises:
@@ -57,7 +62,8 @@ class MetricAdapter:
             raise TypeError(f"metric={metric!r} is not callable. Pass a function (gold, pred) -> score.")
         self._metric = metric
         self._range = score_range
-        self._calling = calling_of(metric)
+        self.scores_sets = isinstance(metric, CorpusMetric)
+        self._calling = Calling() if self.scores_sets else calling_of(metric)
         self._untried = self._calling.is_open or says_corpus(self._calling.first)
         if any(map(is_list_type, self._calling.annotations)):
             raise TypeError(f"metric={metric!r} {wants_lists(metric)}")
@@ -70,6 +76,10 @@ class MetricAdapter:
         Raises:
             MetricError: If what comes back is no legal score. What the metric raises passes through.
         """
+        if self.scores_sets:
+            verdict = Verdict(None, values=kept_answer(pred))
+            self.lowest = self._range[0] if self._range else 0.0  # it works, as far as single runs can show
+            return verdict
         result = self._first_result(gold, pred) if self._untried else self._result(gold, pred)
         return self._verdict(result)
 

@@ -67,13 +67,13 @@ def _beside_text(fields: Any, texts: Mapping[str, str]) -> dict[str, Any] | None
     items = dict(fields.items())
     other = {name: value for name, value in items.items() if type(value) is not str}
     same = all(texts.get(name) == value for name, value in items.items() if name not in other)
-    return other if same and all(map(_is_plain, other.values())) else None
+    return other if same and all(map(is_plain, other.values())) else None
 
 
-def _is_plain(value: Any) -> bool:
+def is_plain(value: Any) -> bool:
     """Whether JSON gives a value back as it is."""
     if type(value) is dict:
-        return all(type(key) is str and _is_plain(each) for key, each in value.items())
+        return all(type(key) is str and is_plain(each) for key, each in value.items())
     if type(value) is list:
-        return all(map(_is_plain, value))
+        return all(map(is_plain, value))
     return value is None or type(value) in (str, int, bool) or (type(value) is float and math.isfinite(value))

@@ -37,7 +37,7 @@ class LogView:
         """Runs of the program on training examples that were not lost in transport, by prompts and example."""
         found: dict[tuple[str, int], tuple[Row, ...]] = {}
         for prompts, example, row in self.state.rows("train"):
-            if row.score is not None:
+            if row.is_answered:
                 found[prompts, example] = (*found.get((prompts, example), ()), row)
         return found
 

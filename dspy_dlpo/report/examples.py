@@ -64,12 +64,16 @@ class ChangedExample:
 
 
 def flips(history: History) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """The examples that each record as a whole gained and lost against the prompts in force, where both have run."""
+    """The examples that each record as a whole gained and lost against the prompts in force, where both have run.
+
+    None where only whole sets have a score: what an example contributes changes with the answers to others.
+    """
     known: dict[str, dict[int, float]] = {}
     found = []
     for record in history:
         new = {x: math.fsum(runs) / len(runs) for x, runs in record.scores.items() if runs}
-        old = known.get(prompts_key(record.prompts), {}) if record.proposal != record.prompts else {}
+        tells = record.proposal != record.prompts and not record.of_set
+        old = known.get(prompts_key(record.prompts), {}) if tells else {}
         changes = {x: new[x] - old[x] for x in sorted(new.keys() & old.keys())}
         gained = tuple(x for x, change in changes.items() if change > TOLERANCE)
         found.append((gained, tuple(x for x, change in changes.items() if change < -TOLERANCE)))
@@ -146,7 +150,9 @@ def _extreme(rows: Sequence[Row], *, lowest: bool) -> Row | None:
 
 
 def _shows(before: Row, after: Row, gained: bool) -> bool:
-    """Whether two runs show a gain, or a loss."""
+    """Whether two runs show a gain, or a loss; of those without a score of their own, whether the answers differ."""
+    if before.score is None and after.score is None:
+        return before.outputs != after.outputs
     change = _score(after) - _score(before)
     return change > TOLERANCE if gained else change < -TOLERANCE
 

@@ -77,7 +77,7 @@ def make_page(result: DLPOResult) -> Page:
     return Page(
         result=result,
         headline=shown,
-        notes=(*_simulated(settings), *notes),
+        notes=(*_simulated(settings), *_of_sets(result), *notes),
         prompts=prompt_pairs(result.start_prompts, result.best_prompts),
         returned=next((each.index for each in result.history if each.proposal == result.best_prompts), None),
         records=tuple(told),
@@ -118,6 +118,16 @@ def _simulated(settings: Mapping[str, Any]) -> tuple[str, ...]:
     if not any(str(settings.get(name)).startswith("simulated/") for name in ("task_model", "prompt_model")):
         return ()
     return ("A simulated language model took part: this shows how it works, not what a real model would gain.",)
+
+
+def _of_sets(result: DLPOResult) -> tuple[str, ...]:
+    """How scores are to be read where the metric scores whole sets."""
+    if not result.history.of_sets:
+        return ()
+    return (
+        "The metric scores whole sets: each score is that of all examples together, none is a mean over them, and the "
+        "interval computes it anew on each resample.",
+    )
 
 
 def _curves(result: DLPOResult) -> dict[str, str]:

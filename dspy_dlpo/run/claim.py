@@ -12,7 +12,6 @@ from dspy_dlpo.core.budget import Account, Budget
 from dspy_dlpo.core.history import Prompts, Scored
 from dspy_dlpo.core.rates import Rates
 from dspy_dlpo.core.result import Comparison, DLPOResult
-from dspy_dlpo.core.runs import RunCache
 from dspy_dlpo.host.evaluate import Evaluator
 from dspy_dlpo.host.meter import Meter
 from dspy_dlpo.host.metric import MetricAdapter
@@ -20,6 +19,7 @@ from dspy_dlpo.host.pacing import Pacing
 from dspy_dlpo.host.parameters import INSTRUCTIONS, Kinds
 from dspy_dlpo.host.program import EvaluationCopies
 from dspy_dlpo.run import selection
+from dspy_dlpo.run.caches import cache_for
 
 
 def score_on_test(
@@ -52,8 +52,7 @@ def score_on_test(
     """
     prompts = [result.start_prompts, result.best_prompts]
     options: dict[str, Any] = {"task_model": task_model, "num_threads": num_threads, "rates": rates}
-    scores = score_prompts(student, prompts, metric, testset, parameters=result.parameters, **options)
-    scored = [Scored(each, found) for each, found in zip(prompts, scores, strict=True)]
+    scored = _scored(student, prompts, metric, testset, parameters=result.parameters, **options)
     return selection.measured(scored, seed=0)
 
 
@@ -81,26 +80,54 @@ def score_prompts(
         rates: What models may be asked in a minute; None for no limit.
 
     Returns:
-        Scores by example for each set of prompts, in the order given; an example whose call was lost is left out.
+        Scores by example for each set of prompts, in the order given; an example whose call was lost is left out. Of a
+        `CorpusMetric` they are what each example contributes, on those that were answered under all prompts.
 
     Raises:
         ValueError: If there are no test examples.
         ModelError: If the model cannot be used at all.
     """
+    options: dict[str, Any] = {"task_model": task_model, "num_threads": num_threads, "rates": rates}
+    scored = _scored(student, prompts, metric, testset, parameters=parameters, **options)
+    common = [x for x in range(len(testset)) if all(x in each.scores for each in scored)]
+    return [each.scores if each.sets is None else each.on(common) for each in scored]
+
+
+def _scored(
+    student: dspy.Module,
+    prompts: Sequence[Prompts],
+    metric: Callable[..., Any],
+    testset: Sequence[dspy.Example],
+    *,
+    task_model: dspy.LM | None = None,
+    num_threads: int = 8,
+    parameters: Kinds = INSTRUCTIONS,
+    rates: Rates = None,
+) -> list[Scored]:
     if not testset:
         raise ValueError("testset is empty. Pass the examples to test on.")
+    meter = Meter(pacing=Pacing(rates) if rates else None)
     evaluator = Evaluator(
         EvaluationCopies(student, parameters),
         list(testset),
         MetricAdapter(metric, None),
-        Meter(pacing=Pacing(rates) if rates else None),
+        meter,
         task_model=task_model,
         num_threads=num_threads,
     )
-    runs = RunCache(evaluator, Account(Budget(2 * len(prompts) * len(testset))), max(8, num_threads), low=None)
+    runs = cache_for(
+        metric,
+        evaluator,
+        Account(Budget(2 * len(prompts) * len(testset))),
+        examples=list(testset),
+        student=student,
+        score_range=None,
+        wave=max(8, num_threads),
+        meter=meter,
+    )
     for each in prompts:
         runs.ensure([(each, x) for x in range(len(testset))])
-    return [runs.means(each, range(len(testset))) for each in prompts]
+    return [runs.scored(each, range(len(testset))) for each in prompts]
 
 
 def gain_interval(gains: Sequence[np.ndarray[Any, Any]]) -> tuple[float, float]:

@@ -11,6 +11,7 @@ import dspy
 
 from dspy_dlpo.core.ending import EndedBy, Ending
 from dspy_dlpo.core.errors import DLPOError, ModelError, RunDirectoryError
+from dspy_dlpo.core.history import digits_of
 from dspy_dlpo.core.loop import FAILURES, TOLD, Run
 from dspy_dlpo.core.result import DLPOResult
 from dspy_dlpo.core.run_costs import judged_costs
@@ -106,6 +107,7 @@ class Delivery:
             where=setup.data.where if chosen.uncompared else self._choice.where(),
             uncompared=chosen.uncompared,
             failed=ended.by.is_failure,
+            digits=digits_of(run.history),
         )
         unscored = sum(runs.unscored for runs in caches)
         bill = self._expenses.bill()
@@ -140,6 +142,9 @@ def _remarks(setup: Setup, run: Run, caches: Sequence[RunCache], *, told: bool) 
     remarks = [*([f"the run ended early: {str(ended).rstrip('.')}"] if failed else []), *setup.data.notes]
     unscored = sum(runs.unscored for runs in caches)
     remarks += [f"the metric gave no score on {unscored} of {made} runs"] if unscored else []
+    judged = [(record.proposal, tuple(record.scores)) for record in run.history if record.complete]
+    undefined = sum(runs.unscored_sets(judged if runs is run.runs else None) for runs in caches)
+    remarks += [f"the metric gave no score for {undefined} sets, which count as the lowest"] if undefined else []
     failures = sum((runs.failures() for runs in caches), Counter[str]())
     remarks += [f"{count} of {made} runs raised {what}" for what, count in failures.most_common(TOLD)]
     steps = run.history.steps()

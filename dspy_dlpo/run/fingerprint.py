@@ -47,6 +47,7 @@ def fingerprint(
         "data": {"train": digest(data.train, of_data), "val": digest(data.val, of_data)},
         "metric": f"{_name(settings.metric)} {of_metric.digest(settings.metric, 'metric')}",
         "metric_uses": of_metric.used_globals(),
+        **({"scores_sets": True} if settings.scores_sets else {}),
         **({} if tuple(languages) == ENGLISH else {"languages": list(languages)}),
     }
     _warn({**of_rest.unknown, **of_data.unknown, **of_program.unknown, **of_metric.unknown})

@@ -29,6 +29,7 @@ from dspy_dlpo.host.prompting import PromptModel
 from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.host.values import as_text
 from dspy_dlpo.host.writer import Writer
+from dspy_dlpo.run.caches import cache_for
 from dspy_dlpo.run.expenses import Expenses
 from dspy_dlpo.run.setup import Setup
 
@@ -131,13 +132,18 @@ class Roles:
             may_start=self._account.may_start,
             feedback=feedback,
         )
-        runs = RunCache(
+        runs = cache_for(
+            settings.metric,
             evaluator,
             self._account,
-            judging.wave,
-            which,
+            examples=examples,
+            student=self._setup.student,
+            score_range=settings.score_range,
+            wave=judging.wave,
+            which=which,
             width=self._width(),
-            low=self._setup.low,
+            meter=self._meter,
+            redact=self._redact,
         )
         self.caches.append(runs)
         return runs

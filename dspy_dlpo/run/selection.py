@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dspy_dlpo.core.budget import RunEnds
 from dspy_dlpo.core.errors import DLPOError, MetricError, ModelError
 from dspy_dlpo.core.front import front, least, money, words
-from dspy_dlpo.core.history import Prompts, Scored, best_first, prompts_key
+from dspy_dlpo.core.history import Prompts, Scored, Sets, best_first, prompts_key
 from dspy_dlpo.core.judges import BEST, CHEAPEST, SHORTEST
 from dspy_dlpo.core.loop import Run
 from dspy_dlpo.core.result import Comparison
@@ -75,7 +75,7 @@ def finalists(run: Run, count: int, prefer: str = BEST) -> list[Prompts]:
     """
     judged = [each for each in run.history.scored() if each.prompts != run.start]
     # By every run made of them: where scores vary, those of the prompts in force were repeated after they were judged.
-    known = [Scored(each.prompts, run.runs.means(each.prompts, tuple(each.scores))) for each in judged]
+    known = [run.runs.scored(each.prompts, tuple(each.scores)) for each in judged]
     chosen = [each.prompts for each in best_first(known)][:count]
     little = _least_close(run, prefer)
     if little is not None and little not in (run.start, *chosen):
@@ -83,7 +83,7 @@ def finalists(run: Run, count: int, prefer: str = BEST) -> list[Prompts]:
     for prompts in chosen:
         with suppress(RunEnds, ModelError, MetricError):
             run.runs.ensure([(prompts, x) for x in run.judging_set])
-    scored = [Scored(prompts, run.runs.means(prompts, run.judging_set)) for prompts in chosen]
+    scored = [run.runs.scored(prompts, run.judging_set) for prompts in chosen]
     return [each.prompts for each in best_first(scored)]
 
 
@@ -125,12 +125,12 @@ def compare(
         except (RunEnds, ModelError, MetricError) as error:
             if not isinstance(error, RunEnds):
                 on_failure(error)
-            if len(complete) == 1 and runs.means(prompts, examples):
+            if len(complete) == 1 and any(runs.has_score(prompts, x) for x in examples):
                 complete.append(prompts)
             break
         complete.append(prompts)
     # Only now: what the metric could not score counts from the first prompts on that have a score there.
-    return [Scored(prompts, runs.means(prompts, examples)) for prompts in complete]
+    return [runs.scored(prompts, examples) for prompts in complete]
 
 
 def judged(run: Run, candidates: Sequence[Prompts], *, complete: bool = False) -> list[Scored]:
@@ -144,7 +144,7 @@ def judged(run: Run, candidates: Sequence[Prompts], *, complete: bool = False) -
     if complete:
         with suppress(RunEnds, ModelError, MetricError):
             run.runs.ensure([(candidates[0], x) for x in run.judging_set])
-    scored = [Scored(prompts, run.runs.means(prompts, run.judging_set)) for prompts in candidates]
+    scored = [run.runs.scored(prompts, run.judging_set) for prompts in candidates]
     return [each for each in scored if each.scores]
 
 
@@ -176,8 +176,8 @@ def choose(
     if not common:
         return None, Comparison()
     if len(scored) < 2:  # nothing better was found to compare
-        alone = {x: scored[0].scores[x] for x in common}
-        mean = math.fsum(alone.values()) / len(alone)
+        alone = scored[0].on(common)
+        mean = math.fsum(alone.values()) / len(alone) if scored[0].sets is None else scored[0].sets.score(common)
         return None, Comparison(start=mean, best=mean, examples=len(common), scores=(alone,))
     start, others = _table(scored, common)
     means = (others - start).mean(axis=1)
@@ -227,23 +227,29 @@ def measured(scored: Sequence[Scored], seed: int) -> Comparison:
 def _comparison(scored: Sequence[Scored], common: Sequence[int], best: int, seed: int) -> Comparison:
     start, others = _table(scored, common)
     gains = others - start
-    gain = float(gains[best].mean())
+    of_sets = [each.sets for each in scored if each.sets]
+    before, after = _score(scored[0], common, start), _score(scored[best + 1], common, others[best])
     return Comparison(
-        start=float(start.mean()),
-        best=float(others[best].mean()),
-        difference=gain,
-        interval=_interval(gains, best, seed),
+        start=before,
+        best=after,
+        difference=after - before if of_sets else float(gains[best].mean()),
+        interval=_interval(gains, best, seed, of_sets, common),
         examples=len(common),
         candidates=len(gains),
-        scores=tuple({x: each.scores[x] for x in common} for each in scored),
+        scores=tuple({x: found[x] for x in common} for found in (each.on(common) for each in scored)),
         chosen=best + 1,
     )
+
+
+def _score(scored: Scored, common: Sequence[int], scores: np.ndarray[Any, Any]) -> float:
+    """The score on the common examples: the mean, or that of the set."""
+    return float(scores.mean()) if scored.sets is None else scored.sets.score(common)
 
 
 def _table(scored: Sequence[Scored], common: Sequence[int]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     import numpy as np  # takes longer to import than all of this package
 
-    rows = np.array([[each.scores[x] for x in common] for each in scored])
+    rows = np.array([[found[x] for x in common] for found in (each.on(common) for each in scored)])
     return rows[0], rows[1:]
 
 
@@ -266,6 +272,7 @@ def verdict(
     where: str,
     uncompared: str = "",
     failed: bool = False,
+    digits: int = 1,
 ) -> str:
     """Say in one sentence whether the gain is real.
 
@@ -276,6 +283,7 @@ def verdict(
         where: What was held out, in words, such as ``"valset"``; empty if nothing was.
         uncompared: Why the result was not compared on what was held out, in words; empty if it was.
         failed: Whether the run ended by a failure, which is told beside.
+        digits: Decimals of what is told in no points.
     """
     kept = "the best on the training examples is returned" if changed else "kept yours"
     if uncompared:
@@ -286,10 +294,10 @@ def verdict(
         return f"nothing was held out, so no gain can be claimed: {kept}"
     if comparison.start is None or len(comparison.scores) == 1:
         return "no reliable gain: nothing better was found to compare; kept yours"
-    points, unit = (100.0, " points") if score_range == (0.0, 1.0) else (1.0, "")
+    points, unit, digits = (100.0, " points", 1) if score_range == (0.0, 1.0) else (1.0, "", digits)
     low, high = comparison.interval
-    gain = f"{comparison.difference * points:+.1f}{unit} on {where}"
-    interval = f"95% interval {low * points:+.1f} .. {high * points:+.1f}"
+    gain = f"{comparison.difference * points:+.{digits}f}{unit} on {where}"
+    interval = f"95% interval {low * points:+.{digits}f} .. {high * points:+.{digits}f}"
     if not changed:
         few = comparison.examples < TOO_FEW
         return f"too few to tell: {comparison.examples} compared; kept yours" if few else "no reliable gain: kept yours"
@@ -298,7 +306,17 @@ def verdict(
     return f"{gain} ({interval})" if low > 0 else f"no reliable gain: {gain} ({interval})"
 
 
-def _interval(gains: np.ndarray[Any, Any], best: int, seed: int) -> tuple[float, float]:
+def _gains_of_sets(sets: Sequence[Sets], drawn: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Gains on resamples where whole sets are scored: computed anew on each, the same one for all prompts."""
+    import numpy as np
+
+    start, *others = (np.array([each.score(resample) for resample in drawn.tolist()]) for each in sets)
+    return np.array([other - start for other in others])
+
+
+def _interval(
+    gains: np.ndarray[Any, Any], best: int, seed: int, sets: Sequence[Sets] = (), common: Sequence[int] = ()
+) -> tuple[float, float]:
     """95 % interval of the gain of the best, from resamples of the examples.
 
     Each resample chooses again, and its error is that of the candidate it flatters most: so the more candidates there
@@ -309,10 +327,11 @@ def _interval(gains: np.ndarray[Any, Any], best: int, seed: int) -> tuple[float,
     rng = np.random.default_rng(int.from_bytes(random.Random(f"{seed}/bootstrap").randbytes(8), "big"))
     n = gains.shape[1]
     means = gains.mean(axis=1)
+    resamples = sets[0].resamples if sets else RESAMPLES
     parts, at_once = [], max(1, RESAMPLED_AT_ONCE // gains.size)
-    for start in range(0, RESAMPLES, at_once):
-        drawn = rng.integers(0, n, (min(at_once, RESAMPLES - start), n))
-        parts.append(gains[:, drawn].mean(axis=2))
+    for start in range(0, resamples, at_once):
+        drawn = rng.integers(0, n, (min(at_once, resamples - start), n))
+        parts.append(_gains_of_sets(sets, np.array(common)[drawn]) if sets else gains[:, drawn].mean(axis=2))
     resampled = np.concatenate(parts, axis=1)
     errors = (resampled - means[:, None]) * np.sqrt(n / max(1, n - 1))
     high_error = float(np.quantile(errors.max(axis=0), 0.975))

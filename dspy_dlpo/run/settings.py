@@ -26,6 +26,7 @@ from dspy_dlpo.core.rates import Rates, check_rates
 from dspy_dlpo.core.review import Review, ReviewTime
 from dspy_dlpo.core.technique import Technique
 from dspy_dlpo.core.turns import UPDATES
+from dspy_dlpo.host.corpus_metric import CorpusMetric
 from dspy_dlpo.host.metric import MetricAdapter
 from dspy_dlpo.host.parameters import KINDS
 from dspy_dlpo.run.examples import as_examples, distinct, repeated, split_holdout, unseen
@@ -71,6 +72,11 @@ class Settings:
             object.__setattr__(self, "log_dir", absolute_path("log_dir", self.log_dir))
         check_range(self.score_range)
         MetricAdapter(self.metric, self.score_range)
+        if self.scores_sets and self.score_range is None:
+            raise ValueError(
+                "score_range=None does not go with a CorpusMetric: a set that it cannot score counts as the lowest. "
+                "Pass (lowest, highest); a wide range such as (-1000, 0) does no harm."
+            )
         _check_type("acceptance", self.acceptance, Acceptance)
         _check_type("judging", self.judging, Judge)
         _check_type("budget", self.budget, Budget)
@@ -110,6 +116,11 @@ class Settings:
     def low_high(self) -> tuple[float, float]:
         """The score range; 0 to 1 where it is unknown."""
         return self.score_range or (0.0, 1.0)
+
+    @property
+    def scores_sets(self) -> bool:
+        """Whether the metric scores whole sets of examples."""
+        return isinstance(self.metric, CorpusMetric)
 
     @property
     def threads(self) -> int:

@@ -80,6 +80,6 @@ def _shown(better: Scored, poorer: Scored, predictor: str, ctx: StepContext) -> 
     lines += [f"- {sentence.strip()}" for sentence in old if sentence not in new]
     lines += [f"+ {sentence.strip()}" for sentence in new if sentence not in old]
     apart = [x for x in sorted(better.scores.keys() & poorer.scores.keys()) if better.scores[x] > poorer.scores[x]]
-    if apart and apart[0] < len(ctx.examples):
+    if apart and apart[0] < len(ctx.examples) and not better.of_set:  # there it may be right with both
         lines.append(f"Only the prompt with + gets this one right: {ctx.examples[apart[0]][:_SHOWN]}")
     return "\n".join(lines)

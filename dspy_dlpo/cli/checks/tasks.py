@@ -115,7 +115,19 @@ def check_metric(task: Task, lm: Any, score_range: tuple[float, float] = (0.0, 1
         said = f"failed on the first example: {type(error).__name__}: {one_line(redact.error(error))[:300]}"
         yield Finding(FAIL, "metric", said, "Call metric(trainset[0], program(...)) yourself.")
         return
+    if verdict.score is None:
+        yield _tried_alone(task, example, prediction)
+        return
     words = ", with feedback" if verdict.feedback else ""
     asked = meter.totals().get("metric", {}).get("calls", 0)
     models = f"; it asks a model ({asked} calls)" if asked else ""
     yield Finding(OK, "metric", f"gives the first example a score of {verdict.score:g}{words}{models}")
+
+
+def _tried_alone(task: Task, example: Any, prediction: Any) -> Finding:
+    """What a `CorpusMetric` says of the first example alone, of which it need not know anything."""
+    try:
+        said = f"scores the first example alone {float(task.metric([example], [prediction])):g}"
+    except Exception as error:  # noqa: BLE001 - of one example it may well be undefined
+        said = f"cannot score the first example alone ({type(error).__name__}), which it need not"
+    return Finding(OK, "metric", f"scores whole sets; it {said}")
