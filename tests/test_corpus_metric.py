@@ -303,6 +303,7 @@ def test_a_score_that_leaves_its_range_later_ends_the_run_with_the_best_so_far()
         (lambda: CorpusMetric(f1, resamples=10), "at least 100"),
         (lambda: METRIC(TRAIN[0], dspy.Prediction(label="no")), "scores whole sets"),
         (lambda: DLPOTeleprompter(METRIC, score_range=None), "score_range=None does not go"),
+        (lambda: DLPOTeleprompter(METRIC, judging=EditJudge(metric_noise=0.1)), "metric_noise=0.1 is that of single"),
         (lambda: DLPOTeleprompter(CorpusMetric), "is a class"),
     ],
 )

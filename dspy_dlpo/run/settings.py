@@ -79,6 +79,11 @@ class Settings:
             )
         _check_type("acceptance", self.acceptance, Acceptance)
         _check_type("judging", self.judging, Judge)
+        if self.scores_sets and self.judging.metric_noise is not None:
+            raise ValueError(
+                f"metric_noise={self.judging.metric_noise!r} is that of single scores, and a CorpusMetric gives none. "
+                "Leave it out: the interval tells what is luck."
+            )
         _check_type("budget", self.budget, Budget)
         _check_type("stopping", self.stopping, Stopping)
         if self.review is not None:
