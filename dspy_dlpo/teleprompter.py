@@ -24,7 +24,7 @@ from dspy_dlpo.core.technique import Technique
 from dspy_dlpo.estimate.estimate import Estimate
 from dspy_dlpo.host.parameters import INSTRUCTIONS
 from dspy_dlpo.presets import default_settings
-from dspy_dlpo.run.settings import Settings, check_data
+from dspy_dlpo.run.settings import RunSettings, check_data
 
 if TYPE_CHECKING:
     from dspy_dlpo.run.compilation import Compilation
@@ -141,7 +141,7 @@ class DLPOTeleprompter(Teleprompter):
         super().__init__()
         defaults = default_settings()
         self.auto = auto
-        self.settings = Settings(
+        self.settings = RunSettings(
             metric=metric,
             prompt_model=prompt_model,
             task_model=task_model,

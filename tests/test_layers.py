@@ -1,6 +1,7 @@
 """Folders are the layers; imports point down only."""
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -130,3 +131,9 @@ MODULES = {
 def _read(imported: str) -> set[str]:
     """The file that an import reads: the name itself, or what it is taken from."""
     return {imported} & MODULES.keys() or {imported.rpartition(".")[0]} & MODULES.keys()
+
+
+def test_no_two_classes_have_one_name() -> None:
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in FILES]
+    names = Counter(node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+    assert not [name for name, times in names.items() if times > 1]

@@ -12,7 +12,7 @@ import dspy
 from rich.markup import escape
 
 from dspy_dlpo import Task
-from dspy_dlpo.cli.checks.finding import FAIL, OK, WARNING, Finding
+from dspy_dlpo.cli.checks.checked import FAIL, OK, WARNING, Checked
 from dspy_dlpo.cli.checks.installation import check_installation
 from dspy_dlpo.cli.checks.models import PATIENCE, check_cache, check_prompt_model, check_task_model, name_of
 from dspy_dlpo.cli.checks.storage import check_storage
@@ -55,7 +55,7 @@ def doctor(
     that it or its module sets up. Ends with 1 if something fails.
     """
     with told_shortly():
-        found: list[Finding] = []
+        found: list[Checked] = []
         with stdout_kept(as_json):
             named = named_models(task_model, prompt_model)
             for finding in _findings(task, named, offline, patience, ask=not yes and can_ask()):
@@ -70,7 +70,7 @@ def doctor(
     click.get_current_context().exit(FAILED if counts[FAIL] else 0)
 
 
-def _show(finding: Finding) -> None:
+def _show(finding: Checked) -> None:
     colour = _COLOURS[finding.level]
     way_out = f"  [dim]->[/dim] {escape(finding.way_out)}" if finding.way_out else ""
     console.print(f"[{colour}]{finding.level:<8s}[/{colour}] [bold]{escape(finding.about)}[/bold]: ", end="")
@@ -79,7 +79,7 @@ def _show(finding: Finding) -> None:
 
 def _findings(
     path: str | None, named: dict[str, Any], offline: bool, patience: float, *, ask: bool
-) -> Iterator[Finding]:
+) -> Iterator[Checked]:
     yield from check_installation()
     yield from check_storage()
     task: Task | None = None
@@ -87,9 +87,9 @@ def _findings(
         try:
             task = load_task(path)
         except Exception as error:  # noqa: BLE001 - the user's module may raise anything: that is what is looked for
-            yield Finding(FAIL, f"task {path}", described(error))
+            yield Checked(FAIL, f"task {path}", described(error))
             return
-        yield Finding(OK, f"task {path}", "found")
+        yield Checked(OK, f"task {path}", "found")
         program = check_program(task)
         yield program
         if program.level == FAIL:
@@ -100,7 +100,7 @@ def _findings(
 
 def _on_models(
     task: Task | None, named: dict[str, Any], offline: bool, patience: float, *, ask: bool
-) -> Iterator[Finding]:
+) -> Iterator[Checked]:
     prompt_model = named.get("prompt_model") or dspy.settings.lm
     task_models = _task_models(task, named)
     models = [*task_models, *([prompt_model] if prompt_model else [])]
@@ -109,19 +109,19 @@ def _on_models(
         if not found:
             level = WARNING if task is None else FAIL
             way_out = f"Pass --{role}-model, or call dspy.configure(lm=...) in the task's module."
-            yield Finding(level, f"{role} model", "none is configured", way_out)
+            yield Checked(level, f"{role} model", "none is configured", way_out)
     if not models:
         return
     if offline or (ask and not _agreed(models)):
         names = ", ".join(dict.fromkeys(map(name_of, models)))
-        yield Finding(OK, "models", f"{names}: not called, and the metric not tried")
+        yield Checked(OK, "models", f"{names}: not called, and the metric not tried")
         return
     yield from _called(task, task_models, prompt_model, named.get("task_model"), patience)
 
 
 def _called(
     task: Task | None, task_models: list[Any], prompt_model: Any, general: Any, patience: float
-) -> Iterator[Finding]:
+) -> Iterator[Checked]:
     calls = calls_of(task.program) if task else None
     answered, silent = True, []
     if calls is None or calls != MOST_CALLS:  # a run of two calls is all that may be asked of the model
@@ -132,10 +132,10 @@ def _called(
             silent += [] if answered else [lm]
     if task is not None and task_models:
         if not answered:
-            yield Finding(WARNING, "metric", "not tried, as the task model does not answer")
+            yield Checked(WARNING, "metric", "not tried, as the task model does not answer")
         elif calls is None or calls > MOST_CALLS:
             said = f"not tried: a run of the program may take more than {MOST_CALLS} calls"
-            yield Finding(WARNING, "metric", said, "dlpo estimate --probe 1 runs it once.")
+            yield Checked(WARNING, "metric", said, "dlpo estimate --probe 1 runs it once.")
         else:
             yield from check_metric(task, general)
     if prompt_model is not None and not any(lm is prompt_model for lm in silent):

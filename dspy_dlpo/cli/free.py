@@ -10,11 +10,11 @@ import dspy
 
 from dspy_dlpo import Estimate
 from dspy_dlpo.run.preflight import Preflight
-from dspy_dlpo.run.settings import Settings
+from dspy_dlpo.run.settings import RunSettings
 from dspy_dlpo.simulation import engine_of
 
 
-def cost_nothing(settings: Settings, program: dspy.Module, said: Estimate) -> bool:
+def cost_nothing(settings: RunSettings, program: dspy.Module, said: Estimate) -> bool:
     """Whether no model of a run asks for money."""
     known = said.usd is not None and said.usd.high == 0
     return known or all(is_free(lm) for lm in Preflight(settings, program).models)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from itertools import accumulate, groupby
 
-from dspy_dlpo.core.sentences import CLOSING_MARKS, bullet_marker, count_words, is_block, is_item, split
+from dspy_dlpo.core.sentences import CLOSING_MARKS, bullet_marker, is_block, is_item, split
 
 OPERATIONS = ("add", "replace", "delete", "move")
 
@@ -123,13 +123,6 @@ def _units(sentences: Sequence[str]) -> list[str]:
             units.append(sentence)
             introduced = sentence.rstrip().endswith((":", "："))
     return units
-
-
-def shortens(edit: Edit, prompt: str) -> bool:
-    """Whether an edit alone takes words away."""
-    if edit.op == "replace":
-        return count_words(edit.text) < count_words(split(prompt)[edit.at])
-    return edit.op == "delete"
 
 
 def sound(edits: Edits, prompt: str) -> tuple[Edits, tuple[Dropped, ...]]:

@@ -38,7 +38,7 @@ from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.host.values import as_text
 from dspy_dlpo.run.preflight import Preflight, word_limit
 from dspy_dlpo.run.selection import planned_selection
-from dspy_dlpo.run.settings import BATCH_SIZE, Data, Settings
+from dspy_dlpo.run.settings import BATCH_SIZE, Data, RunSettings
 
 # No end of a range is further from the other than this factor, but for tokens that no text shows.
 WIDEST = 3.0
@@ -92,7 +92,7 @@ class Estimator:
         ProgramError: If the program has no instructions to optimize.
     """
 
-    def __init__(self, settings: Settings, student: dspy.Module, data: Data) -> None:
+    def __init__(self, settings: RunSettings, student: dspy.Module, data: Data) -> None:
         self._settings, self._student, self._data = settings, student, data
         self._preflight = Preflight(settings, student, data)
         self._prices = Prices(settings.budget.prices)

@@ -12,12 +12,12 @@ from dspy_dlpo.core.budget import Account, Budget
 from dspy_dlpo.core.thresholds import THRESHOLDS
 from dspy_dlpo.estimate.estimator import WIDEST, Estimator
 from dspy_dlpo.run.selection import planned_selection
-from dspy_dlpo.run.settings import Data, Settings
+from dspy_dlpo.run.settings import Data, RunSettings
 
 logger = logging.getLogger(__name__)
 
 
-def check_budget(settings: Settings, student: dspy.Module, data: Data) -> None:
+def check_budget(settings: RunSettings, student: dspy.Module, data: Data) -> None:
     """Make sure that the budget pays for one step: all before it would be spent for nothing.
 
     A step needs the scores of the user's own prompts, and a wave of runs to judge a proposal with: 24 and 8 by default,
@@ -57,12 +57,12 @@ def check_budget(settings: Settings, student: dspy.Module, data: Data) -> None:
             )
 
 
-def _first(settings: Settings, data: Data) -> int:
+def _first(settings: RunSettings, data: Data) -> int:
     """Examples that the first prompts and proposals are judged on."""
     return len(data.train) if settings.scores_sets else settings.judging.first_examples(len(data.train))
 
 
-def _least_metric_calls(settings: Settings, data: Data, runs: int) -> int:
+def _least_metric_calls(settings: RunSettings, data: Data, runs: int) -> int:
     """The smallest budget of program runs, at least the user's own, that leaves so many for steps."""
     judging = settings.judging
     for calls in count(max(runs, settings.budget.metric_calls or 0)):

@@ -20,7 +20,7 @@ from dspy_dlpo.host.cutting import MARK, finished
 from dspy_dlpo.host.evidence import FIELDS, Evidence, beside, with_fields
 from dspy_dlpo.host.failures import demo, fitted, lines_of, successes
 from dspy_dlpo.host.fitting import LEAST_TOKENS, clipped, frame, tokens
-from dspy_dlpo.host.prompting import Answer, Ask, PromptModel
+from dspy_dlpo.host.prompting import Answer, PromptModel, PromptRequest
 from dspy_dlpo.host.surroundings import account_of
 
 # So many of the failed runs are shown to the writer, too.
@@ -140,7 +140,9 @@ class Critic:
         self._evidence[name, examples] = replace(shown, failures=shown.failures[:most])
         return TextGradient(name, text, examples, says_right(text))
 
-    def _ask(self, name: str, prompts: Prompts, rows: Sequence[Row], step: int, shortest: bool = False) -> Ask:
+    def _ask(
+        self, name: str, prompts: Prompts, rows: Sequence[Row], step: int, shortest: bool = False
+    ) -> PromptRequest:
         """The request for one predictor, as long as the model takes.
 
         Args:
@@ -174,9 +176,11 @@ class Critic:
         fewer = partial(self._fewer, name, prompts, rows[: len(texts)], step, shortest)
         part = self._parts - 1
         signature = with_fields(CritiqueModule, (*self._aim, *more))
-        return Ask("critic", name, step, signature, inputs, fewer, part=part)
+        return PromptRequest("critic", name, step, signature, inputs, fewer, part=part)
 
-    def _fewer(self, name: str, prompts: Prompts, rows: Sequence[Row], step: int, shortest: bool) -> Ask | None:
+    def _fewer(
+        self, name: str, prompts: Prompts, rows: Sequence[Row], step: int, shortest: bool
+    ) -> PromptRequest | None:
         """The request again with half the examples, and with one that is shortened in the end; None after that."""
         return None if shortest else self._ask(name, prompts, rows[: max(1, len(rows) // 2)], step, len(rows) < 2)
 

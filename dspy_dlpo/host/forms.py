@@ -88,7 +88,7 @@ class WritePrompt(RewriteInstructions):
 
 
 @dataclass(frozen=True)
-class Form:
+class ReplyForm:
     """A form to answer in.
 
     Args:
@@ -136,12 +136,12 @@ def _said_anew(answer: Answer, prompt: str) -> Reply:
     return Reply(error="only the order of the sentences changes") if reply.edits and old == new else reply
 
 
-FORMS: Mapping[str, Form] = {
-    "edits": Form(EditInstructions, "marks", True, _edits),
-    "schema": Form(EditInstructions, "schema", True, _edits),
-    "rewrite": Form(RewriteInstructions, "marks", False, _whole),
-    "lines": Form(WriteLines, "plain", True, _lines),
-    "prompt": Form(WritePrompt, "plain", False, _said_anew),
+FORMS: Mapping[str, ReplyForm] = {
+    "edits": ReplyForm(EditInstructions, "marks", True, _edits),
+    "schema": ReplyForm(EditInstructions, "schema", True, _edits),
+    "rewrite": ReplyForm(RewriteInstructions, "marks", False, _whole),
+    "lines": ReplyForm(WriteLines, "plain", True, _lines),
+    "prompt": ReplyForm(WritePrompt, "plain", False, _said_anew),
 }
 
 

@@ -37,7 +37,7 @@ LOST_IN_A_ROW = 8
 
 
 @dataclass(frozen=True)
-class Ask:
+class PromptRequest:
     """A request to the prompt model.
 
     Args:
@@ -56,7 +56,7 @@ class Ask:
     step: int
     signature: type[dspy.Signature]
     inputs: Mapping[str, str]
-    fewer: Callable[[], Ask | None] = field(default=lambda: None, compare=False, repr=False)
+    fewer: Callable[[], PromptRequest | None] = field(default=lambda: None, compare=False, repr=False)
     adapter: str = "marks"
     part: int = 0
 
@@ -134,7 +134,7 @@ class PromptModel:
         """How many tokens a request may hold."""
         return most_tokens(self._lm)
 
-    def ask(self, asks: Sequence[Ask]) -> list[Answer]:
+    def ask(self, asks: Sequence[PromptRequest]) -> list[Answer]:
         """Ask once for each request, in parallel; those that are recorded are taken from the record.
 
         What the model finds too long is asked again with fewer examples, until there is no shorter request.
@@ -167,7 +167,7 @@ class PromptModel:
             self._warned.add(text)
             logger.warning("%s", text)
 
-    def _ask_once(self, asks: Sequence[Ask]) -> list[Answer]:
+    def _ask_once(self, asks: Sequence[PromptRequest]) -> list[Answer]:
         answers: dict[int, Answer] = {}
         for i, ask in enumerate(asks):
             done = self._log.take(ask_key(ask.key))
@@ -208,7 +208,7 @@ class PromptModel:
         if self._lost >= LOST_IN_A_ROW:
             raise ModelError(f"No call of the prompt model was answered: {answer.error} ({self._lost} in a row)")
 
-    def _answer(self, ask: Ask) -> tuple[Answer, Tally]:
+    def _answer(self, ask: PromptRequest) -> tuple[Answer, Tally]:
         check_cancelled()
         predict = _predictor(ask.signature, rollout_id=_rollout(self._seed, ask))
         # One reply, one call: the user's adapter and DSPy's silent second try with JSON stay out.
@@ -290,13 +290,13 @@ def contained(text: str) -> str:
     return text.replace("<<CUSTOM-TYPE-", "<CUSTOM-TYPE-")
 
 
-def _fewer(asks: Sequence[Ask], answers: Sequence[Answer]) -> dict[int, Ask]:
+def _fewer(asks: Sequence[PromptRequest], answers: Sequence[Answer]) -> dict[int, PromptRequest]:
     """The shorter requests, by place, for those that were found too long and can be shortened."""
     shorter = {i: asks[i].fewer() for i, answer in enumerate(answers) if answer.too_long}
     return {i: ask for i, ask in shorter.items() if ask is not None}
 
 
-def _rollout(seed: int, ask: Ask) -> int:
+def _rollout(seed: int, ask: PromptRequest) -> int:
     part = f"/{ask.part}" if ask.part else ""
     digest = hashlib.sha256(f"{seed}/{ask.step}/{ask.role}/{ask.label}{part}".encode()).digest()
     return int.from_bytes(digest[:4], "big")

@@ -31,7 +31,7 @@ from dspy_dlpo.host.meter import Meter
 from dspy_dlpo.host.prompting import PromptModel
 from dspy_dlpo.host.reflections import Reflections, reflections
 from dspy_dlpo.host.secrets import Redactor
-from dspy_dlpo.host.writer import Writer
+from dspy_dlpo.host.writer import EditWriter
 from dspy_dlpo.techniques import LearningRate, Regularization
 
 logger = logging.getLogger(__name__)
@@ -168,7 +168,7 @@ class DLPOProposer:
             "What went right", "Some of the examples may have gone right, as their feedback says then: keep what works."
         )
         module = f"{name}: given {given}; answers {answered}"
-        writer = Writer(model, {name: module}, {name: text}, evidence=critic.evidence, aim=self.aim)
+        writer = EditWriter(model, {name: module}, {name: text}, evidence=critic.evidence, aim=self.aim)
         return gradients, written(writer, [apply_all(self.techniques, update, ctx)], writer.forms, ctx)
 
     def _rules(self, text: str, shown: Reflections, keeping: Constraint) -> tuple[Constraint, ...]:

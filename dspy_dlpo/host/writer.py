@@ -12,14 +12,14 @@ from dspy_dlpo.core.update import TextGradient, Update
 from dspy_dlpo.host.evidence import FIELDS, Evidence, beside, with_fields
 from dspy_dlpo.host.failures import fitted
 from dspy_dlpo.host.fitting import LEAST_TOKENS, clipped, frame, tokens
-from dspy_dlpo.host.forms import FORMS, Form, forms_of
-from dspy_dlpo.host.prompting import Answer, Ask, PromptModel, quoted
+from dspy_dlpo.host.forms import FORMS, ReplyForm, forms_of
+from dspy_dlpo.host.prompting import Answer, PromptModel, PromptRequest, quoted
 
 # Of the user's own instructions this many characters are shown as the purpose.
 _SHOWN = 600
 
 
-class Writer:
+class EditWriter:
     """Writes edits: the `Write` role.
 
     Args:
@@ -54,7 +54,7 @@ class Writer:
         answers = self._model.ask([self._ask(update, step) for update in updates])
         return [self._reply(answer, update) for answer, update in zip(answers, updates, strict=True)]
 
-    def _ask(self, update: Update, step: int, most: int | None = None, shortest: bool = False) -> Ask:
+    def _ask(self, update: Update, step: int, most: int | None = None, shortest: bool = False) -> PromptRequest:
         """The request for one predictor, as long as the model takes.
 
         Args:
@@ -90,13 +90,13 @@ class Writer:
         inputs = {**fixed, "advice": advice, "failures": shown, **more}
         fewer = partial(self._fewer, update, step, len(texts), shortest)
         signature = with_fields(form.signature, (*self._aim, *more))
-        return Ask("writer", update.predictor, step, signature, inputs, fewer, form.adapter, update.part)
+        return PromptRequest("writer", update.predictor, step, signature, inputs, fewer, form.adapter, update.part)
 
-    def _fewer(self, update: Update, step: int, shown: int, shortest: bool) -> Ask | None:
+    def _fewer(self, update: Update, step: int, shown: int, shortest: bool) -> PromptRequest | None:
         """The request again with half the failed runs, and with one that is shortened in the end; None after that."""
         return None if shortest else self._ask(update, step, max(1, shown // 2), shown < 2)
 
-    def _form(self, update: Update) -> Form:
+    def _form(self, update: Update) -> ReplyForm:
         return FORMS[update.form or self.forms[0]]
 
     def _reply(self, answer: Answer, update: Update) -> Reply:
@@ -106,7 +106,7 @@ class Writer:
         return self._form(update).read(answer, update.prompt)
 
 
-def _shown(prompt: str, form: Form) -> str:
+def _shown(prompt: str, form: ReplyForm) -> str:
     """The present instructions as a form shows them; fenced in plain text, where nothing else tells where they end."""
     if form.numbered:
         return _numbered(prompt)

@@ -67,7 +67,7 @@ class TriedEdit:
 
 
 @dataclass(frozen=True)
-class Line:
+class ChangedLine:
     """A sentence of a difference, and the edit behind it where one is known (at the first of its sentences)."""
 
     kind: str
@@ -80,7 +80,7 @@ class ChangedPrompt:
     """What a record changed in one prompt: its sentences, unchanged ones folded."""
 
     predictor: str
-    lines: tuple[Line, ...]
+    lines: tuple[ChangedLine, ...]
 
 
 @dataclass(frozen=True)
@@ -199,14 +199,14 @@ def _changed(record: Record, judged: Sequence[TriedEdit]) -> tuple[ChangedPrompt
     return tuple(prompts)
 
 
-def _annotated(lines: Sequence[Sentence], kept: list[TriedEdit]) -> tuple[Line, ...]:
+def _annotated(lines: Sequence[Sentence], kept: list[TriedEdit]) -> tuple[ChangedLine, ...]:
     """Lines with the edits behind them."""
     found = []
     for line in lines:
         edit = next((each for each in kept if _is_behind(each, line)), None)
         if edit is not None:
             kept.remove(edit)
-        found.append(Line(line.kind, line.text, edit))
+        found.append(ChangedLine(line.kind, line.text, edit))
     return tuple(found)
 
 

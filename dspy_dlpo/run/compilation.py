@@ -23,7 +23,7 @@ from dspy_dlpo.run.interrupt import StopSignals
 from dspy_dlpo.run.log import log_shown
 from dspy_dlpo.run.preflight import Preflight
 from dspy_dlpo.run.reviewing import reviewed_choice
-from dspy_dlpo.run.settings import Data, Settings
+from dspy_dlpo.run.settings import Data, RunSettings
 from dspy_dlpo.run.setup import set_up
 from dspy_dlpo.run.wiring import wire
 
@@ -46,7 +46,7 @@ class Compilation:
         RunDirectoryError: If the run directory cannot be used.
     """
 
-    def __init__(self, settings: Settings, student: dspy.Module, data: Data, preflight: Preflight) -> None:
+    def __init__(self, settings: RunSettings, student: dspy.Module, data: Data, preflight: Preflight) -> None:
         self._setup = setup = set_up(settings, student, data, preflight)
         controlled(setup.plan, StepContext(0, 0.0, History(), setup.plan.seed, setup.plan.examples))
         self.program: dspy.Module | None = None

@@ -20,13 +20,13 @@ from dspy_dlpo.host.content import ContentHasher, module_state
 from dspy_dlpo.host.models import model_options, without_secrets
 from dspy_dlpo.host.parameters import read_prompts
 from dspy_dlpo.host.program import describe
-from dspy_dlpo.run.settings import Data, Settings
+from dspy_dlpo.run.settings import Data, RunSettings
 
 logger = logging.getLogger(__name__)
 
 
 def fingerprint(
-    settings: Settings, student: dspy.Module, data: Data, prompt_model: dspy.LM, languages: Sequence[str] = ENGLISH
+    settings: RunSettings, student: dspy.Module, data: Data, prompt_model: dspy.LM, languages: Sequence[str] = ENGLISH
 ) -> Mapping[str, Any]:
     """Settings, program, models, data and metric, less what may change while a run goes on: budget and threads.
 
@@ -54,7 +54,7 @@ def fingerprint(
     return found
 
 
-def _arguments(settings: Settings, hasher: ContentHasher) -> dict[str, Any]:
+def _arguments(settings: RunSettings, hasher: ContentHasher) -> dict[str, Any]:
     return {
         "techniques": [_shown(technique, hasher) for technique in settings.techniques],
         "acceptance": _shown(settings.acceptance, hasher),
@@ -73,7 +73,7 @@ def _arguments(settings: Settings, hasher: ContentHasher) -> dict[str, Any]:
     }
 
 
-def _program(settings: Settings, student: dspy.Module, hasher: ContentHasher) -> dict[str, Any]:
+def _program(settings: RunSettings, student: dspy.Module, hasher: ContentHasher) -> dict[str, Any]:
     predictors = student.named_predictors()
     configs = {name: without_secrets(each.config) for name, each in predictors}
     return {

@@ -14,7 +14,7 @@ from dspy_dlpo.core.technique import Technique
 from dspy_dlpo.host.parameters import read_prompts
 from dspy_dlpo.host.prices import Prices
 from dspy_dlpo.host.program import editable, models_of, protected_text, unset_models
-from dspy_dlpo.run.settings import Data, Settings
+from dspy_dlpo.run.settings import Data, RunSettings
 from dspy_dlpo.run.student import check_inputs, check_student
 
 
@@ -33,7 +33,7 @@ class Preflight:
         ProgramError: If the program has no instructions to optimize.
     """
 
-    def __init__(self, settings: Settings, student: dspy.Module, data: Data | None = None) -> None:
+    def __init__(self, settings: RunSettings, student: dspy.Module, data: Data | None = None) -> None:
         check_student(student)
         if data is not None:
             check_inputs(student, "trainset", data.train)

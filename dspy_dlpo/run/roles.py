@@ -28,7 +28,7 @@ from dspy_dlpo.host.program import EvaluationCopies, demos_of, describe, fields_
 from dspy_dlpo.host.prompting import PromptModel
 from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.host.values import as_text
-from dspy_dlpo.host.writer import Writer
+from dspy_dlpo.host.writer import EditWriter
 from dspy_dlpo.run.caches import cache_for
 from dspy_dlpo.run.expenses import Expenses
 from dspy_dlpo.run.setup import Setup
@@ -93,7 +93,7 @@ class Roles:
             asks=settings.asks_critic(len(setup.predictors)),
         )
         whole = settings.judging.proposals == "prompts"
-        writer = Writer(model, modules, setup.start, whole, critic.evidence, settings.aim)
+        writer = EditWriter(model, modules, setup.start, whole, critic.evidence, settings.aim)
         run = Run(
             plan=setup.plan,
             start=setup.start,

@@ -21,7 +21,7 @@ from dspy_dlpo.core.result import Comparison
 from dspy_dlpo.core.run_costs import CostsByPrompts, cost_difference, judged_costs
 from dspy_dlpo.core.runs import RunCache
 from dspy_dlpo.core.thresholds import THRESHOLDS
-from dspy_dlpo.run.settings import Data, Settings
+from dspy_dlpo.run.settings import Data, RunSettings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +50,7 @@ def plan_selection(metric_calls: float, n_val: int, finalists: int) -> tuple[int
     return within(metric_calls * THRESHOLDS.selection_share, n_val, finalists)
 
 
-def planned_selection(settings: Settings, data: Data, metric_calls: float | None = None) -> tuple[int, int]:
+def planned_selection(settings: RunSettings, data: Data, metric_calls: float | None = None) -> tuple[int, int]:
     """How many finalists are to be compared on how many validation examples, with a budget of program runs."""
     calls = settings.budget.metric_calls if metric_calls is None else metric_calls
     return plan_selection(math.inf if calls is None else calls, len(data.val), settings.judging.finalists)

@@ -33,7 +33,7 @@ from dspy_dlpo.run.examples import as_examples, distinct, repeated, split_holdou
 
 
 @dataclass(frozen=True)
-class Settings:
+class RunSettings:
     """The arguments of `DLPOTeleprompter`, with every default filled in; its documentation says what each means.
 
     Raises:
@@ -231,7 +231,7 @@ class Data:
     notes: tuple[str, ...] = ()
 
 
-def check_data(settings: Settings, trainset: Any, valset: Any) -> Data:
+def check_data(settings: RunSettings, trainset: Any, valset: Any) -> Data:
     """Check the examples, and hold some out if no validation set is given.
 
     Nothing that is learned from is held out, too: examples with the same inputs are the same.
@@ -275,7 +275,7 @@ def _without_seen(train: list[dspy.Example], val: list[dspy.Example]) -> Data:
     return Data(train, kept, "valset" if kept else "", notes)
 
 
-def _split(given: list[dspy.Example], settings: Settings) -> Data:
+def _split(given: list[dspy.Example], settings: RunSettings) -> Data:
     """The trainset in what is learned from and what is held out, at random, in the order given."""
     share, twice = settings.judging.holdout, repeated(given)
     train, val = split_holdout(given, share, settings.seed)

@@ -14,7 +14,7 @@ from dspy_dlpo.host.languages import keep_language
 from dspy_dlpo.host.program import with_prompts
 from dspy_dlpo.host.values import as_text
 from dspy_dlpo.run.preflight import Preflight
-from dspy_dlpo.run.settings import BATCH_SIZE, Data, Settings
+from dspy_dlpo.run.settings import BATCH_SIZE, Data, RunSettings
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Setup:
         languages: ISO 639 codes of the languages by whose rules sentences end.
     """
 
-    settings: Settings
+    settings: RunSettings
     student: dspy.Module
     data: Data
     preflight: Preflight
@@ -57,7 +57,7 @@ class Setup:
         return with_prompts(self.student, prompts, self.settings.parameters)
 
 
-def set_up(settings: Settings, student: dspy.Module, data: Data, preflight: Preflight) -> Setup:
+def set_up(settings: RunSettings, student: dspy.Module, data: Data, preflight: Preflight) -> Setup:
     """Put together what a run is given."""
     inputs = [" ".join(as_text(example.inputs()).values()) for example in data.train]
     labels = [" ".join(as_text(example.labels()).values()) for example in data.train]

@@ -29,7 +29,7 @@ class DashboardServer(socketserver.ThreadingMixIn, WSGIServer):
 
     def __init__(self, store: Store, *, port: int, read_only: bool) -> None:
         try:
-            super().__init__((HOST, port), _Handler)
+            super().__init__((HOST, port), _QuietHandler)
         except (OSError, OverflowError) as error:
             reasons = {errno.EADDRINUSE: "is taken by another program", errno.EACCES: "is not allowed to you"}
             reason = reasons.get(getattr(error, "errno", None) or 0, f"cannot be used ({error})")
@@ -48,7 +48,7 @@ class DashboardServer(socketserver.ThreadingMixIn, WSGIServer):
         logger.debug("a request failed", exc_info=True)
 
 
-class _Handler(WSGIRequestHandler):
+class _QuietHandler(WSGIRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         logger.debug(format, *args)
 

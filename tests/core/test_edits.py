@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from texts import edits, least_distance, ordinary_prompts, prompts_with_replies, replies, texts
 
-from dspy_dlpo.core.edits import OPERATIONS, Edit, apply, cost, diff, distance, fit, shortens, sound
+from dspy_dlpo.core.edits import OPERATIONS, Edit, apply, cost, diff, distance, fit, sound
 from dspy_dlpo.core.sentences import split
 
 PROMPT = "One. Two. Three."
@@ -215,21 +215,6 @@ def test_appending_is_sound_on_the_empty_prompt() -> None:
 )
 def test_an_edit_costs_the_sentences_of_its_text(edit: Edit, expected: int) -> None:
     assert cost(edit) == expected
-
-
-@pytest.mark.parametrize(
-    ("edit", "expected"),
-    [
-        (Edit("delete", 0), True),
-        (Edit("replace", 0, "Short."), True),
-        (Edit("replace", 0, "A much longer sentence."), False),
-        (Edit("replace", 0, "Same count of words."), False),
-        (Edit("add", 0, "Four."), False),
-        (Edit("move", 0, to=2), False),
-    ],
-)
-def test_shortening_means_fewer_words(edit: Edit, expected: bool) -> None:
-    assert shortens(edit, "Take all the words. Two.") is expected
 
 
 PIECES = ["Do it. ", "Rules:\n", "- a b\n", "* c\nd.\n", "1. x\n", "Use: ", "\n", "Stop.", "(a) q\n", "Note：\n", "* z"]

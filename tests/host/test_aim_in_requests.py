@@ -13,7 +13,7 @@ from dspy_dlpo.host.fitting import MOST_TOKENS, tokens
 from dspy_dlpo.host.forms import FORMS
 from dspy_dlpo.host.meter import Meter
 from dspy_dlpo.host.prompting import PromptModel
-from dspy_dlpo.host.writer import Writer
+from dspy_dlpo.host.writer import EditWriter
 
 PROMPT = "Say the class of the thing. Be brief."
 AIM = Aim("Wrong alarms cost more than missed ones.\n1. Never guess.", background="Nurses read it at night.")
@@ -26,7 +26,7 @@ def requests(aim, form="lines", text="case", asks=True):
     critic = Critic(model, "- tag: text -> label", ["tag"], asks=asks, aim=aim)
     call = TraceStep("tag", {"text": text}, {"label": "blue"})
     rows = [Row(i, 0.0, {"text": f"{i} {text}"}, {"label": "red"}, {"label": "blue"}, trace=(call,)) for i in range(8)]
-    writer = Writer(model, {"tag": "tag"}, {"tag": PROMPT}, evidence=critic.evidence, aim=aim)
+    writer = EditWriter(model, {"tag": "tag"}, {"tag": PROMPT}, evidence=critic.evidence, aim=aim)
     writer([Update("tag", PROMPT, tuple(critic({"tag": PROMPT}, rows, 1)), form=form)], 1)
     return engine(lm).asked
 

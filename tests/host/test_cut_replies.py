@@ -14,7 +14,7 @@ from dspy_dlpo.host.critic import Critic
 from dspy_dlpo.host.meter import Meter
 from dspy_dlpo.host.prompting import Answer, PromptModel
 from dspy_dlpo.host.replies import CUT_EDIT, CUT_EDITS, CUT_PROMPT
-from dspy_dlpo.host.writer import Writer
+from dspy_dlpo.host.writer import EditWriter
 
 PROMPT = "Answer the question. Be brief. Use digits."
 FIRST = '{"op": "add", "at": 3, "text": "Name the unit.", "why": "unit"}'
@@ -44,7 +44,7 @@ def model(text: str, finish: str = "length", tokens: int = 7, **options) -> tupl
 
 
 def reply_to(text: str, whole: bool = False, prompt: str = PROMPT, form: str = "edits", **how):
-    writer = Writer(model(text, **how)[0], {"solve": "solve"}, {"solve": prompt}, whole)
+    writer = EditWriter(model(text, **how)[0], {"solve": "solve"}, {"solve": prompt}, whole)
     gradients = (TextGradient("solve", "Units are missing."),)
     return writer([Update("solve", prompt, gradients, form="rewrite" if whole else form)], 1)[0]
 
@@ -140,7 +140,7 @@ def test_a_reply_that_was_used_up_before_it_said_anything_is_told():
 
 def test_a_warning_says_once_what_to_do(caplog):
     talk, _ = model(f"{HEAD}[{FIRST}, {HALF}", max_tokens=300)
-    writer = Writer(talk, {"solve": "solve"}, {"solve": PROMPT})
+    writer = EditWriter(talk, {"solve": "solve"}, {"solve": PROMPT})
     for step in range(3):
         writer([Update("solve", PROMPT)], step)
     told = [record.message for record in caplog.records if record.name.startswith("dspy_dlpo")]
@@ -151,8 +151,8 @@ def test_a_warning_says_once_what_to_do(caplog):
 
 def test_the_record_of_the_reply_says_that_it_was_cut():
     talk, answers = model(f"{HEAD}[{FIRST}, {HALF}")
-    Writer(talk, {"solve": "solve"}, {"solve": PROMPT})([Update("solve", PROMPT)], 1)
+    EditWriter(talk, {"solve": "solve"}, {"solve": PROMPT})([Update("solve", PROMPT)], 1)
     assert answers[0].to_dict()["cut"] is True
     talk, answers = model(fields(edits=f"[{FIRST}]"), finish="stop")
-    Writer(talk, {"solve": "solve"}, {"solve": PROMPT})([Update("solve", PROMPT)], 1)
+    EditWriter(talk, {"solve": "solve"}, {"solve": PROMPT})([Update("solve", PROMPT)], 1)
     assert answers[0].to_dict().keys() == {"fields"}

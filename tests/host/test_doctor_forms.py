@@ -3,7 +3,7 @@
 import pytest
 from scripted import fields, scripted_lm
 
-from dspy_dlpo.cli.checks.finding import FAIL, OK, WARNING
+from dspy_dlpo.cli.checks.checked import FAIL, OK, WARNING
 from dspy_dlpo.cli.checks.models import check_prompt_model
 
 EDITS = '[{"op": "add", "at": 1, "text": "Answer with the name of a city."}]'

@@ -13,7 +13,7 @@ from dspy_dlpo.host.forms import FORMS, forms_of
 from dspy_dlpo.host.meter import Meter
 from dspy_dlpo.host.prompting import PromptModel
 from dspy_dlpo.host.replies import read_lines, read_prompt
-from dspy_dlpo.host.writer import Writer
+from dspy_dlpo.host.writer import EditWriter
 
 PROMPT = "Name the intent. Be brief. Stop."
 
@@ -168,7 +168,9 @@ def test_an_excuse_is_no_prompt(text):
 
 
 def writer_of(lm, whole=False):
-    return Writer(PromptModel(lm, Meter()), {"solve": "solve: given message; answers intent"}, {"solve": PROMPT}, whole)
+    return EditWriter(
+        PromptModel(lm, Meter()), {"solve": "solve: given message; answers intent"}, {"solve": PROMPT}, whole
+    )
 
 
 def asked(lm, form, whole=False):

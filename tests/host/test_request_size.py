@@ -19,7 +19,7 @@ from dspy_dlpo.host.fitting import LEAST_TOKENS, MOST_TOKENS, clipped, most_toke
 from dspy_dlpo.host.lm_errors import is_too_long
 from dspy_dlpo.host.meter import Meter
 from dspy_dlpo.host.prompting import LOST_IN_A_ROW, PromptModel
-from dspy_dlpo.host.writer import Writer
+from dspy_dlpo.host.writer import EditWriter
 
 PROMPT = "Say the class of the thing."
 SCRIPTS = {
@@ -48,7 +48,7 @@ class Talk:
         self.lm = lm or scripted_lm(answer)
         self.model = PromptModel(self.lm, Meter(), log=log)
         self.critic = Critic(self.model, "- tag: text -> label", ["tag"], **how)
-        self.writer = Writer(self.model, {"tag": "tag"}, {"tag": PROMPT}, evidence=self.critic.evidence)
+        self.writer = EditWriter(self.model, {"tag": "tag"}, {"tag": PROMPT}, evidence=self.critic.evidence)
 
     def ask(self, rows, prompt=PROMPT, critique="", notes=(), form="edits"):
         """Ask both; `critique` stands in for what the critic said."""

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from texts import ordinary_prompts, prompts_with_replies
 
-from dspy_dlpo.core.edits import Edit, apply, shortens, sound
+from dspy_dlpo.core.edits import Edit, apply, sound
 from dspy_dlpo.core.freezing import FreezeText, fenced, free_words
 from dspy_dlpo.core.history import History, StepContext
 from dspy_dlpo.core.sentences import count_words, split
@@ -16,6 +16,13 @@ def test_the_proposal_is_never_longer_than_the_limit_or_the_prompt(case, max_wor
     prompt, edits = case
     kept, _ = LimitWords(max_words).admit(edits, prompt)
     assert count_words(apply(kept, prompt)) <= max(max_words, count_words(prompt))
+
+
+def shortens(edit: Edit, prompt: str) -> bool:
+    """Whether an edit alone takes words away."""
+    if edit.op == "replace":
+        return count_words(edit.text) < count_words(split(prompt)[edit.at])
+    return edit.op == "delete"
 
 
 @given(prompts_with_replies(), st.integers(1, 40))

@@ -9,7 +9,7 @@ from importlib import metadata
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from dspy_dlpo.cli.checks.finding import FAIL, OK, WARNING, Finding
+from dspy_dlpo.cli.checks.checked import FAIL, OK, WARNING, Checked
 
 PACKAGE = "dspy-dlpo"
 # The extras that a user may want, and what for.
@@ -21,30 +21,30 @@ EXTRAS = {
 }
 
 
-def check_installation() -> Iterator[Finding]:
+def check_installation() -> Iterator[Checked]:
     """Check the versions of Python and of all packages, and what extras lack."""
     info = metadata.metadata(PACKAGE)
     version, wanted = platform.python_version(), info["Requires-Python"] or ""
     if SpecifierSet(wanted).contains(version, prereleases=True):
-        yield Finding(OK, "Python", version)
+        yield Checked(OK, "Python", version)
     else:
-        yield Finding(FAIL, "Python", f"{version} is not {wanted}", "Install another version.")
+        yield Checked(FAIL, "Python", f"{version} is not {wanted}", "Install another version.")
     yield from _packages([Requirement(each) for each in metadata.requires(PACKAGE) or ()])
 
 
-def _packages(requirements: list[Requirement]) -> Iterator[Finding]:
+def _packages(requirements: list[Requirement]) -> Iterator[Checked]:
     needed = [each for each in requirements if each.marker is None or each.marker.evaluate({"extra": ""})]
     wrong = [text for text in map(fault, needed) if text]
     if wrong:
-        yield Finding(FAIL, "packages", ", ".join(wrong), f"pip install --upgrade {PACKAGE}")
+        yield Checked(FAIL, "packages", ", ".join(wrong), f"pip install --upgrade {PACKAGE}")
     else:
         names = ", ".join(f"{each.name} {metadata.version(each.name)}" for each in needed)
-        yield Finding(OK, "packages", f"{PACKAGE} {metadata.version(PACKAGE)} with {names}")
+        yield Checked(OK, "packages", f"{PACKAGE} {metadata.version(PACKAGE)} with {names}")
     for extra, purpose in EXTRAS.items():
         faults = [text for text in map(fault, _of_extra(requirements, extra)) if text]
         if faults:
             install = f'pip install "{PACKAGE}[{extra}]"'
-            yield Finding(WARNING, f"extra {extra}", f"{', '.join(faults)}: needed for {purpose} only", install)
+            yield Checked(WARNING, f"extra {extra}", f"{', '.join(faults)}: needed for {purpose} only", install)
 
 
 def _of_extra(requirements: list[Requirement], extra: str) -> list[Requirement]:

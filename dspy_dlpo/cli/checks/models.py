@@ -10,7 +10,7 @@ from typing import Any
 
 import dspy
 
-from dspy_dlpo.cli.checks.finding import FAIL, OK, WARNING, Finding
+from dspy_dlpo.cli.checks.checked import FAIL, OK, WARNING, Checked
 from dspy_dlpo.cli.free import is_free, is_simulated
 from dspy_dlpo.core.asking import written
 from dspy_dlpo.core.errors import ModelError
@@ -24,10 +24,10 @@ from dspy_dlpo.host.lm_errors import one_line
 from dspy_dlpo.host.meter import Meter
 from dspy_dlpo.host.parameters import read_prompts
 from dspy_dlpo.host.program import describe, fields_of
-from dspy_dlpo.host.prompting import Answer, Ask, PromptModel
+from dspy_dlpo.host.prompting import Answer, PromptModel, PromptRequest
 from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.host.values import as_text
-from dspy_dlpo.host.writer import Writer
+from dspy_dlpo.host.writer import EditWriter
 
 # Seconds without a sign of life after which a model does not answer, unless another number is given.
 PATIENCE = 60.0
@@ -67,27 +67,27 @@ class _Talk:
         return Answer(**done.answer)
 
 
-def check_task_model(lm: Any, patience: float = PATIENCE) -> Iterator[Finding]:
+def check_task_model(lm: Any, patience: float = PATIENCE) -> Iterator[Checked]:
     """Ask the task model one small question."""
     about, talk = f"task model {name_of(lm)}", _Talk(lm, patience)
     try:
-        [answer] = talk.model.ask([Ask("task", "doctor", 0, SmallQuestion, {"question": "Are you there?"})])
+        [answer] = talk.model.ask([PromptRequest("task", "doctor", 0, SmallQuestion, {"question": "Are you there?"})])
     except ModelError as error:
         yield dead(about, error)
         return
     if answer.error:
-        yield Finding(FAIL, about, f"does not answer: {one_line(answer.error)}", "Try again, or name another model.")
+        yield Checked(FAIL, about, f"does not answer: {one_line(answer.error)}", "Try again, or name another model.")
         return
     if answer.fields:
-        yield Finding(OK, about, "answers")
+        yield Checked(OK, about, "answers")
     else:
-        yield Finding(WARNING, about, "answers, but not in the form that DSPy asks for", "Try a stronger model.")
+        yield Checked(WARNING, about, "answers, but not in the form that DSPy asks for", "Try a stronger model.")
     yield cost(about, lm, talk.meter)
 
 
 def check_prompt_model(
     lm: Any, program: dspy.Module | None = None, example: Any = None, *, patience: float = PATIENCE
-) -> Iterator[Finding]:
+) -> Iterator[Checked]:
     """Ask for one critique, as a run with ``critic=True`` does, and for edits, as every run does.
 
     Args:
@@ -103,14 +103,14 @@ def check_prompt_model(
         critic = Critic(talk.model, describe(program), [name])
         gradients = critic({name: prompt}, [_failed(name, example)], 0)
         if not gradients and not talk.last.error:
-            yield Finding(WARNING, about, "does not write a critique that can be read", "Do not pass critic=True.")
+            yield Checked(WARNING, about, "does not write a critique that can be read", "Do not pass critic=True.")
             critic = Critic(talk.model, describe(program), [name], asks=False)
             gradients = critic({name: prompt}, [_failed(name, example)], 0)
         else:
             yield _form(about, "a critique", bool(gradients), talk.last)
         if not gradients:
             return
-        write = Writer(talk.model, {name: fields_of(program, name)}, {name: prompt}, evidence=critic.evidence)
+        write = EditWriter(talk.model, {name: fields_of(program, name)}, {name: prompt}, evidence=critic.evidence)
         yield from _edits(about, write, Update(name, prompt, tuple(gradients)), talk)
     except ModelError as error:
         yield dead(about, error)
@@ -118,13 +118,13 @@ def check_prompt_model(
     yield cost(about, lm, talk.meter)
 
 
-def _edits(about: str, write: Writer, update: Update, talk: _Talk) -> Iterator[Finding]:
+def _edits(about: str, write: EditWriter, update: Update, talk: _Talk) -> Iterator[Checked]:
     """Ask for edits in one form after the other, until a reply can be used, as a step does."""
     found = written(write, [update], write.forms, StepContext(0, 0.0, History()))
     usable = any(each.usable for each in found.asked)
     form = found.asked[-1].form
     if usable and form != write.forms[0]:
-        yield Finding(
+        yield Checked(
             WARNING,
             about,
             f"writes edits {_SAID[form]}, not in the form asked for first; a run finds that out",
@@ -141,39 +141,39 @@ def _failed(name: str, example: Any) -> Row:
     return Row(0, 0.0, inputs, expected, outputs, trace=(TraceStep(name, inputs, outputs),))
 
 
-def _form(about: str, what: str, usable: bool, answer: Answer) -> Finding:
+def _form(about: str, what: str, usable: bool, answer: Answer) -> Checked:
     """Whether a reply has the form asked for, or can be used at all."""
     if usable and answer.fields:
-        return Finding(OK, about, f"writes {what} in the form asked for")
+        return Checked(OK, about, f"writes {what} in the form asked for")
     if usable:
-        return Finding(WARNING, about, f"writes {what} in another form, which could be read", "Try a stronger model.")
+        return Checked(WARNING, about, f"writes {what} in another form, which could be read", "Try a stronger model.")
     if answer.error:
-        return Finding(FAIL, about, f"does not answer: {one_line(answer.error)}", "Try again, or name another model.")
-    return Finding(FAIL, about, f"does not write {what} that can be read", "Name a stronger --prompt-model.")
+        return Checked(FAIL, about, f"does not answer: {one_line(answer.error)}", "Try again, or name another model.")
+    return Checked(FAIL, about, f"does not write {what} that can be read", "Name a stronger --prompt-model.")
 
 
-def cost(about: str, lm: Any, meter: Meter) -> Finding:
+def cost(about: str, lm: Any, meter: Meter) -> Checked:
     """What a call cost."""
     total = meter.total()
     calls = max(1, total.calls)
     tokens = f"{total.input_tokens // calls} tokens in and {total.output_tokens // calls} out"
     many = f"{total.calls} call{'s' * (total.calls != 1)} of {tokens}"
     if is_simulated(lm):
-        return Finding(OK, about, f"{many}; simulated, so free")
+        return Checked(OK, about, f"{many}; simulated, so free")
     if total.unreported:
-        return Finding(WARNING, about, "tells no tokens: a budget of tokens or money cannot be kept", "Use --budget.")
+        return Checked(WARNING, about, "tells no tokens: a budget of tokens or money cannot be kept", "Use --budget.")
     if not total.unpriced:
-        return Finding(OK, about, f"{many}: ${total.usd:.6f} in all")
+        return Checked(OK, about, f"{many}: ${total.usd:.6f} in all")
     if is_free(lm):
-        return Finding(OK, about, f"{many}; on this machine, no price known")
+        return Checked(OK, about, f"{many}; on this machine, no price known")
     way_out = f"To limit money, pass Budget(usd=..., prices={{{name_of(lm)!r}: (in, out)}}) in a script."
-    return Finding(WARNING, about, f"{many}; the price is unknown, so --max-usd is refused", way_out)
+    return Checked(WARNING, about, f"{many}; the price is unknown, so --max-usd is refused", way_out)
 
 
-def dead(about: str, error: Exception) -> Finding:
+def dead(about: str, error: Exception) -> Checked:
     """A model that will never answer, with the way out that fits."""
     said = one_line(Redactor().error(error)).split("cannot be used: ", 1)[-1]
-    return Finding(FAIL, about, f"cannot be used: {said[:200]}", _way_out(said.lower()))
+    return Checked(FAIL, about, f"cannot be used: {said[:200]}", _way_out(said.lower()))
 
 
 def _way_out(said: str) -> str:
@@ -191,7 +191,7 @@ def name_of(lm: Any) -> str:
     return str(getattr(lm, "model", type(lm).__name__))
 
 
-def check_cache(models: Sequence[Any]) -> Finding:
+def check_cache(models: Sequence[Any]) -> Checked:
     """The state of DSPy's cache."""
     cache = dspy.cache
     uncached = [name_of(lm) for lm in models if not getattr(lm, "cache", True)]
@@ -201,10 +201,10 @@ def check_cache(models: Sequence[Any]) -> Finding:
     folder = getattr(cache, "disk_cache_dir", None) if getattr(cache, "enable_disk_cache", False) else None
     if folder:
         if not os.access(folder, os.W_OK):
-            return Finding(WARNING, "cache", f"{folder} cannot be written", "Set DSPY_CACHEDIR to another directory.")
+            return Checked(WARNING, "cache", f"{folder} cannot be written", "Set DSPY_CACHEDIR to another directory.")
         size = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file()) / 1e6
         where.append(f"in {folder} ({size:,.0f} MB)")
     if not where:
-        return Finding(OK, "cache", "off: a call that is made again is paid again")
+        return Checked(OK, "cache", "off: a call that is made again is paid again")
     without = f"; not for {', '.join(dict.fromkeys(uncached))}" if uncached else ""
-    return Finding(OK, "cache", f"on, {' and '.join(where)}{without}: a call that is made again is free")
+    return Checked(OK, "cache", f"on, {' and '.join(where)}{without}: a call that is made again is free")

@@ -7,34 +7,34 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dspy_dlpo.cli.checks.finding import FAIL, OK, Finding
+from dspy_dlpo.cli.checks.checked import FAIL, OK, Checked
 
 VARIABLE = "DLPO_STORAGE"
 SECONDS = 10
 
 
-def check_storage() -> Iterator[Finding]:
+def check_storage() -> Iterator[Checked]:
     """Check the storage that the environment names, if it names one."""
     if not os.environ.get(VARIABLE):
         return
     try:
         from dspy_dlpo.tuning.address import read_address
     except ImportError:
-        yield Finding(FAIL, VARIABLE, "is set, and tuning is not installed", 'pip install "dspy-dlpo[tune]"')
+        yield Checked(FAIL, VARIABLE, "is set, and tuning is not installed", 'pip install "dspy-dlpo[tune]"')
         return
     try:
         address = read_address(None)
     except ValueError as error:
-        yield Finding(FAIL, VARIABLE, str(error))
+        yield Checked(FAIL, VARIABLE, str(error))
         return
     try:
         _reach(address)
     except Exception as error:  # noqa: BLE001 - whatever a driver raises; told without the password
         said = address.redact(str(error)).strip().splitlines()
         text = f"{address.shown} cannot be reached: {said[0] if said else type(error).__name__}"
-        yield Finding(FAIL, VARIABLE, text, f"Start it, or set {VARIABLE} to another one.")
+        yield Checked(FAIL, VARIABLE, text, f"Start it, or set {VARIABLE} to another one.")
         return
-    yield Finding(OK, VARIABLE, f"{address.shown} can be reached")
+    yield Checked(OK, VARIABLE, f"{address.shown} can be reached")
 
 
 def _reach(address: Any) -> None:

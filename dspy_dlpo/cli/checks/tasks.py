@@ -8,7 +8,7 @@ from typing import Any
 import dspy
 
 from dspy_dlpo import Task
-from dspy_dlpo.cli.checks.finding import FAIL, OK, WARNING, Finding
+from dspy_dlpo.cli.checks.checked import FAIL, OK, WARNING, Checked
 from dspy_dlpo.core.errors import DLPOError, MetricError
 from dspy_dlpo.host.lm_errors import one_line
 from dspy_dlpo.host.meter import Meter
@@ -26,38 +26,38 @@ MOST_CALLS = 2
 LOOPS = (dspy.ReAct, dspy.ReActV2, dspy.BestOfN, dspy.Refine)
 
 
-def check_program(task: Task) -> Finding:
+def check_program(task: Task) -> Checked:
     """Whether the program has instructions to optimize."""
     try:
         names = list(read_prompts(task.program))
     except (DLPOError, ValueError, TypeError, AttributeError) as error:
-        return Finding(FAIL, "program", one_line(str(error)), "Pass a dspy.Module with predictors.")
-    return Finding(OK, "program", f"{len(names)} predictor{'s' * (len(names) != 1)}: {', '.join(names)}")
+        return Checked(FAIL, "program", one_line(str(error)), "Pass a dspy.Module with predictors.")
+    return Checked(OK, "program", f"{len(names)} predictor{'s' * (len(names) != 1)}: {', '.join(names)}")
 
 
-def check_data(task: Task) -> Iterator[Finding]:
+def check_data(task: Task) -> Iterator[Checked]:
     """Whether there are enough examples, with marked inputs, and none is in two sets."""
     try:
         data = _checked(task)
     except (ValueError, TypeError) as error:
-        yield Finding(FAIL, "data", one_line(str(error)))
+        yield Checked(FAIL, "data", one_line(str(error)))
         return
     n_train, n_val, n_test = len(data.train), len(data.val), len(task.testset or ())
     said = f"{n_train} examples to learn from, {n_val} to choose on, {n_test} for the final claim"
-    yield Finding(OK, "data", said)
+    yield Checked(OK, "data", said)
     if n_train < FEW:
-        yield Finding(WARNING, "trainset", f"{n_train} examples are few to learn from", f"Pass {FEW} or more.")
+        yield Checked(WARNING, "trainset", f"{n_train} examples are few to learn from", f"Pass {FEW} or more.")
     if n_val < TOO_FEW:
-        yield Finding(
+        yield Checked(
             WARNING,
             "valset",
             f"{n_val} examples are too few to tell whether a gain is real",
             f"Pass {TOO_FEW} or more.",
         )
     if not n_test:
-        yield Finding(WARNING, "testset", "none: there will be no final claim", "Pass Task(testset=) to have one.")
+        yield Checked(WARNING, "testset", "none: there will be no final claim", "Pass Task(testset=) to have one.")
     for note in data.notes:
-        yield Finding(WARNING, "data", note)
+        yield Checked(WARNING, "data", note)
     sets = {"trainset": data.train, "valset": data.val, "testset": task.testset or ()}
     yield from _shared(sets)
 
@@ -68,16 +68,16 @@ def _checked(task: Task) -> Any:
     return checked(DLPOTeleprompter(task.metric).settings, task.trainset, task.valset)
 
 
-def _shared(sets: dict[str, Sequence[Any]]) -> Iterator[Finding]:
+def _shared(sets: dict[str, Sequence[Any]]) -> Iterator[Checked]:
     keys = {name: input_keys(found) for name, found in sets.items()}
     repeated = len(keys["trainset"]) - len(set(keys["trainset"]))
     if repeated:
-        yield Finding(WARNING, "trainset", f"{repeated} examples stand there twice", "Take each once.")
+        yield Checked(WARNING, "trainset", f"{repeated} examples stand there twice", "Take each once.")
     for first, second in (("trainset", "testset"), ("valset", "testset")):
         shared = len(set(keys[first]) & set(keys[second]))
         if shared:
             said = f"{shared} of {len(keys[second])} inputs of the {second} are in the {first} too"
-            yield Finding(WARNING, "data", f"{said}: its score flatters", "Take them out of one of the two.")
+            yield Checked(WARNING, "data", f"{said}: its score flatters", "Take them out of one of the two.")
 
 
 def calls_of(program: dspy.Module) -> int | None:
@@ -87,7 +87,7 @@ def calls_of(program: dspy.Module) -> int | None:
     return len(list(program.named_predictors()))
 
 
-def check_metric(task: Task, lm: Any, score_range: tuple[float, float] = (0.0, 1.0)) -> Iterator[Finding]:
+def check_metric(task: Task, lm: Any, score_range: tuple[float, float] = (0.0, 1.0)) -> Iterator[Checked]:
     """Run the program and the metric on one example.
 
     Args:
@@ -103,17 +103,17 @@ def check_metric(task: Task, lm: Any, score_range: tuple[float, float] = (0.0, 1
             scope.note_usage(prediction)
         except Exception as error:  # noqa: BLE001 - whatever a user's program raises is what is looked for
             said = f"failed on the first example: {type(error).__name__}: {one_line(redact.error(error))[:300]}"
-            yield Finding(FAIL, "program", said, "Run it on trainset[0] yourself.")
+            yield Checked(FAIL, "program", said, "Run it on trainset[0] yourself.")
             return
     try:
         with meter.role("metric", trace=[]):
             verdict = MetricAdapter(task.metric, score_range)(example, prediction)
     except MetricError as error:
-        yield Finding(FAIL, "metric", one_line(redact.error(error)), "On the command line: --score-range LOW HIGH.")
+        yield Checked(FAIL, "metric", one_line(redact.error(error)), "On the command line: --score-range LOW HIGH.")
         return
     except Exception as error:  # noqa: BLE001 - the metric is the user's, too
         said = f"failed on the first example: {type(error).__name__}: {one_line(redact.error(error))[:300]}"
-        yield Finding(FAIL, "metric", said, "Call metric(trainset[0], program(...)) yourself.")
+        yield Checked(FAIL, "metric", said, "Call metric(trainset[0], program(...)) yourself.")
         return
     if verdict.score is None:
         yield _tried_alone(task, example, prediction)
@@ -121,13 +121,13 @@ def check_metric(task: Task, lm: Any, score_range: tuple[float, float] = (0.0, 1
     words = ", with feedback" if verdict.feedback else ""
     asked = meter.totals().get("metric", {}).get("calls", 0)
     models = f"; it asks a model ({asked} calls)" if asked else ""
-    yield Finding(OK, "metric", f"gives the first example a score of {verdict.score:g}{words}{models}")
+    yield Checked(OK, "metric", f"gives the first example a score of {verdict.score:g}{words}{models}")
 
 
-def _tried_alone(task: Task, example: Any, prediction: Any) -> Finding:
+def _tried_alone(task: Task, example: Any, prediction: Any) -> Checked:
     """What a `CorpusMetric` says of the first example alone, of which it need not know anything."""
     try:
         said = f"scores the first example alone {float(task.metric([example], [prediction])):g}"
     except Exception as error:  # noqa: BLE001 - of one example it may well be undefined
         said = f"cannot score the first example alone ({type(error).__name__}), which it need not"
-    return Finding(OK, "metric", f"scores whole sets; it {said}")
+    return Checked(OK, "metric", f"scores whole sets; it {said}")

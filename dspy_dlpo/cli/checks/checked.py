@@ -8,7 +8,7 @@ OK, WARNING, FAIL = "ok", "warning", "fail"
 
 
 @dataclass(frozen=True)
-class Finding:
+class Checked:
     """What a check found.
 
     Args:
