@@ -149,6 +149,7 @@ def test_only_the_suite_of_small_models_takes_an_endpoint(arguments, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.slow
 def test_headroom_is_stored_by_task_and_goes_on_after_a_stop(server, tmp_path):
     def run(*tasks):
         given = [part for task in tasks for part in ("--task", task)]

@@ -14,7 +14,7 @@ from dspy_dlpo.core.roles import Row
 from dspy_dlpo.host.corpus_metric import CorpusMetric
 from dspy_dlpo.host.lm_errors import one_line
 from dspy_dlpo.host.meter import Meter
-from dspy_dlpo.host.metric import ROUNDING
+from dspy_dlpo.host.metric import in_range
 from dspy_dlpo.host.secrets import Redactor
 
 
@@ -140,16 +140,8 @@ class CorpusScorer:
             raise MetricError(said) from error
         if not math.isfinite(value):
             raise MetricError(said)
-        if self._range is None:
-            return value
-        low, high = self._range
-        inside = min(max(value, low), high)
-        if abs(value - inside) > ROUNDING * (high - low):
-            raise RangeError(
-                f"The f of the CorpusMetric returned {value:g}, outside score_range=({low:g}, {high:g}). Pass the "
-                "range of f as score_range=."
-            )
-        return float(inside)
+        way_out = "Pass the range of f as score_range=."
+        return in_range(value, self._range, "The f of the CorpusMetric", way_out)
 
 
 _WAY_OUT = (

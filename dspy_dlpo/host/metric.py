@@ -165,19 +165,31 @@ class MetricAdapter:
             raise MetricError(f"The metric returned {result!r}, which is no score. Return a number.") from error
         if not math.isfinite(value):
             raise MetricError(f"The metric returned {value!r}. Return a finite number.")
-        return Verdict(self._in_range(value), feedback)
+        return Verdict(in_range(value, self._range, "The metric", _RANGE_WANTED), feedback)
 
-    def _in_range(self, value: float) -> float:
-        if self._range is None:
-            return value
-        low, high = self._range
-        inside = min(max(value, low), high)
-        if abs(value - inside) > ROUNDING * (high - low):
-            raise RangeError(
-                f"The metric returned {value:g}, outside score_range=({low:g}, {high:g}). Pass the range of your "
-                "metric as score_range=, or None if it is unknown."
-            )
-        return float(inside)
+
+_RANGE_WANTED = "Pass the range of your metric as score_range=, or None if it is unknown."
+
+
+def in_range(value: float, score_range: tuple[float, float] | None, who: str, way_out: str) -> float:
+    """A score, rounded into its range where it leaves that by rounding alone.
+
+    Args:
+        value: A finite number.
+        score_range: Lowest and highest legal score; None if they are unknown.
+        who: What returned it, for the error.
+        way_out: What to do about it, for the error.
+
+    Raises:
+        RangeError: If it lies outside.
+    """
+    if score_range is None:
+        return value
+    low, high = score_range
+    inside = min(max(value, low), high)
+    if abs(value - inside) > ROUNDING * (high - low):
+        raise RangeError(f"{who} returned {value:g}, outside score_range=({low:g}, {high:g}). {way_out}")
+    return float(inside)
 
 
 def _field(result: Any, name: str, without: Any = None) -> Any:

@@ -102,6 +102,7 @@ def test_the_patch_of_a_run_that_did_not_come_to_its_end_says_so_beside_it(tmp_p
     assert outcome("diff", tmp_path / "run.json")["complete"] is False
 
 
+@pytest.mark.slow
 def test_a_patch_has_colours_on_terminals_alone(tmp_path):
     result({"solve": START}, {"solve": BEST}).save(tmp_path / "run.json")
     path = str(tmp_path / "run.json")

@@ -283,6 +283,7 @@ def test_a_program_may_import_from_the_working_directory_as_it_runs(here):
     assert json.loads(done.stdout)["testset"]["start"] > 0
 
 
+@pytest.mark.slow
 def test_an_aim_in_words_belongs_to_the_run(here):
     arguments = ("compile", "my_module:task", "--budget", "60", "--log-dir", "run", "--quiet")
     done = dlpo(*arguments, "--aim", "Clerks read the answers.")
@@ -294,6 +295,7 @@ def test_an_aim_in_words_belongs_to_the_run(here):
     assert "settings.aim" in other.stderr
 
 
+@pytest.mark.slow
 def test_an_aim_that_is_too_long_costs_nothing(here):
     for command in ("compile", "estimate"):
         done = dlpo(command, "my_module:task", "--aim", "word " * 301)
@@ -303,6 +305,7 @@ def test_an_aim_that_is_too_long_costs_nothing(here):
     assert not (here / "runs").exists()
 
 
+@pytest.mark.slow
 def test_a_preferred_finalist_needs_what_it_is_preferred_by(here):
     arguments = ("compile", "my_module:task", "--budget", "60", "--json", "--log-dir", "run", "--prefer")
     refused = dlpo(*arguments, "cheapest")

@@ -88,6 +88,7 @@ def test_a_wrong_port_is_told(real):
     assert "api_base" in failure["way_out"]
 
 
+@pytest.mark.slow
 def test_patience_that_is_no_time_is_refused(here):
     done = dlpo("doctor", "--offline", "--patience=0")
     assert done.returncode == 2
@@ -181,6 +182,7 @@ def test_packages_that_are_missing_or_too_old_are_named():
     assert fault(Requirement("click>=8")) == ""
 
 
+@pytest.mark.slow
 def test_a_terminal_is_asked_before_a_model_is_called(here):
     (here / "paid.py").write_text("import dspy\nfrom my_module import *\ndspy.configure(lm=dspy.LM('openai/none'))\n")
     terminal = Terminal("doctor", "paid:task")

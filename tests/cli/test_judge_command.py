@@ -54,6 +54,7 @@ def test_labels_are_scored_and_too_little_agreement_ends_with_3(module):
     assert dlpo(*arguments, "--min-agreement", "0.4").returncode == 0
 
 
+@pytest.mark.slow
 def test_quiet_prints_the_report_alone(module):
     done = dlpo("judge", "my_module:task", "--examples", "4", "--quiet")
     assert done.stdout.startswith("4 outputs, each scored twice")
@@ -82,6 +83,7 @@ def test_it_asks_before_a_model_that_the_metric_names_is_paid(module, monkeypatc
         assert asked not in done.output, name
 
 
+@pytest.mark.slow
 def test_what_it_says_of_noise_goes_into_the_verdict_of_a_run(here):
     with open(here / "my_module.py", "a") as file:
         file.write(
