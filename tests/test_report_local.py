@@ -70,7 +70,7 @@ def test_a_claim_is_false_where_the_test_contradicts_it_or_answers_are_shuffled(
 def test_the_table_has_a_line_for_each_task():
     lines = {line[0]: line[1:] for line in local_table(ROWS, HEADROOM).rows}
     assert list(lines) == ["refunds", "triage", "polarity (no help expected)", "triage shuffled"]
-    assert lines["triage"] == ("0.30", "0.80", "0.30", "0.70", "0.50", "+0.20", "0.50", "12.00")
+    assert lines["triage"] == ("0.300", "0.800", "0.300", "0.700", "0.500", "+0.200 (+0.050 .. +0.400)", "0.500", "12")
     assert lines["triage shuffled"][4:6] == ("", "")
 
 
@@ -83,5 +83,5 @@ def test_the_command_prints_table_and_sentences(tmp_path):
     assert said.output == local_figures(tmp_path)
     assert "Over the 2 tasks on which the reference gains 0.15 or more, DLPO less GEPA: +0.100" in said.output
     assert "DLPO 77%, GEPA 46%" in said.output
-    assert "claimed 3 gains in 4 runs, of which 2 are false" in said.output
+    assert "claimed a gain in 3 of 4 runs; 2 of these claims are false" in said.output
     assert local_figures(tmp_path / "none") == ""

@@ -46,15 +46,17 @@ def local_table(rows: Sequence[Row], headroom: Headroom) -> Table:
         ours, theirs = (pick(of_task, arm=arm) for arm in (OURS, PEER))
         scores = (mean_score(pick(of_task, arm=START)), mean_score(ours), mean_score(theirs))
         told = (known.get("start", math.nan), known.get("reference", math.nan), *scores)
-        shares = [_mean(pick_number(ours, name)) for name in ("judged_share", "minutes")]
-        lines.append((_name(task), *map(_score, told), _signed(scores[1] - scores[2]), *map(_score, shares)))
+        judged, minutes = (_mean(pick_number(ours, name)) for name in ("judged_share", "minutes"))
+        spent = "" if math.isnan(minutes) else f"{minutes:.0f}"
+        lines.append((_name(task), *map(_score, told), _difference(of_task), _score(judged), spent))
     head = ("task", "start*", "reference*", "start", "DLPO", PEER, "DLPO less it", "judged steps", "minutes")
     models = sorted({f"{row['task_model']} writing prompts: {row['prompt_model']}" for row in rows})
     runs, seeds = sorted({row["runs"] for row in rows}), {row["seed"] for row in rows if row["arm"] != START}
     caption = (
-        f"{', '.join(models)}; {', '.join(map(str, runs))} runs, {len(seeds)} seeds. Mean scores, 0 to 1, on untouched "
-        "questions; * on 60 others, the reference written by hand and shown to no optimizer. Judged steps: share of "
-        "DLPO's steps that came to a judged proposal which changes an answer."
+        f"{', '.join(models)}; {', '.join(map(str, runs))} runs; seeds: {len(seeds)}. Mean scores, 0 to 1, "
+        "on untouched questions, with the 95 % interval of the difference (bootstrap over seeds and questions); * on "
+        "60 others, the reference written by hand and shown to no optimizer. Judged steps: share of DLPO's steps that "
+        "came to a judged proposal which changes an answer."
     )
     return Table("Small models", caption, head, tuple(lines))
 
@@ -75,8 +77,8 @@ def local_sentences(rows: Sequence[Row], headroom: Headroom) -> list[str]:
         said.append(f"Share of the reference's gain that is reached there: {told}.")
     false, claims = false_claims(rows, chosen)
     said.append(
-        f"On the tasks without headroom or with shuffled answers DLPO claimed {len(claims)} gains in "
-        f"{len(_elsewhere(rows, chosen))} runs, of which {len(false)} are false: answers are shuffled, or the "
+        f"On the tasks without headroom or with shuffled answers DLPO claimed a gain in {len(claims)} of "
+        f"{len(_elsewhere(rows, chosen))} runs; {len(false)} of these claims are false, as answers are shuffled or the "
         f"untouched test shows no gain{_names(false)}."
     )
     return said
@@ -171,11 +173,16 @@ def _names(rows: Sequence[Row]) -> str:
 
 
 def _score(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.2f}"
+    return "" if math.isnan(value) else f"{value:.3f}"
 
 
-def _signed(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:+.2f}"
+def _difference(rows: Sequence[Row]) -> str:
+    """Ours minus the peer on one task, with its interval; empty where one of them was not run."""
+    table = _paired(rows)
+    if table is None:
+        return ""
+    low, high = np.quantile(resampled_means(table, np.random.default_rng(0)), [0.025, 0.975])
+    return f"{table.mean():+.3f} ({low:+.3f} .. {high:+.3f})"
 
 
 def _share(value: float) -> str:
