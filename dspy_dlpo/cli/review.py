@@ -19,7 +19,6 @@ from dspy_dlpo.core.history import Prompts, digits_of
 from dspy_dlpo.core.result import Comparison, DLPOResult
 from dspy_dlpo.core.review import Reviewed, Suggestion, changes, left, reviewed
 from dspy_dlpo.core.task import Task
-from dspy_dlpo.host.corpus_metric import CorpusMetric
 from dspy_dlpo.run import selection
 from dspy_dlpo.run.claim import score_on_test
 from dspy_dlpo.run.noise import noise_remark
@@ -99,7 +98,7 @@ class _Session:
         if comparison is self.result.comparison:
             return self.result.verdict
         known = [score for scores in comparison.scores for score in scores.values()]
-        if self.task and isinstance(self.task.metric, CorpusMetric):  # those are contributions
+        if self.result.history.of_sets:  # those are contributions
             known = [each for each in (comparison.start, comparison.best) if each is not None]
         score_range = (0.0, 1.0) if all(0 <= score <= 1 for score in known) else None
         said = selection.verdict(

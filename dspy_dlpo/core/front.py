@@ -52,7 +52,7 @@ def judged_points(history: History, usd: Mapping[str, float] | None = None) -> l
         history: What the run did.
         usd: US dollars of a run by key of the prompts, as far as they are known.
     """
-    examples = judging_set(history)
+    examples = set(judging_set(history))
     return [_point(scored, usd or {}) for scored in history.scored() if examples <= scored.scores.keys()]
 
 

@@ -165,17 +165,16 @@ def judged_alone(incumbent: Incumbent, edits: Edits, judgement: Judgement) -> Le
     """What became of the only edit of a proposal, with the examples that it gained and lost."""
     changes = incumbent.changes(incumbent.part(edits))
     gained, lost = (tuple(sorted(x for x, change in changes.items() if sign * change > 0)) for sign in (1, -1))
-    net = incumbent.net(incumbent.part(edits))
-    return LedgerEntry(edits[0], gained, lost, judgement.passed, _reason(judgement, changes, net))
+    return LedgerEntry(edits[0], gained, lost, judgement.passed, _reason(incumbent, edits, judgement, changes))
 
 
-def _reason(judgement: Judgement, changes: Mapping[int, float], net: float) -> Reason:
+def _reason(incumbent: Incumbent, edits: Edits, judgement: Judgement, changes: Mapping[int, float]) -> Reason:
     repairs = any(change > 0 for change in changes.values())
     if judgement.passed:
         return (Why.PAYS if repairs else Why.HARMLESS).because()
     if judgement.reason.why in (Why.CANNOT_REACH_BAR, Why.MISSES_BAR):
         if not repairs:
             return Why.REPAIRS_NOTHING.because()
-        if net < TOLERANCE:
+        if incumbent.net(incumbent.part(edits)) < TOLERANCE:
             return Why.LOSES_MORE.because()
     return judgement.reason

@@ -284,9 +284,9 @@ class History(Sequence[Record]):
         return best
 
 
-def judging_set(history: History) -> set[int]:
-    """The training examples that are judged on by the end of a history."""
-    return {x for record in history if record.kind.enlarges for x in record.batch}
+def judging_set(history: History) -> tuple[int, ...]:
+    """The training examples that are judged on by the end of a history: what the start and the growths drew."""
+    return tuple(x for record in history if record.kind.enlarges for x in record.batch)
 
 
 def digits_of(history: History) -> int:

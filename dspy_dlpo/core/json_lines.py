@@ -76,10 +76,6 @@ def _is_json(line: bytes) -> bool:
     return True
 
 
-def _is_set(value: Any, field: dataclasses.Field[Any]) -> bool:
-    return bool(getattr(value, field.name) != field.default)
-
-
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         found = {each: getattr(value, each.name) for each in dataclasses.fields(value)}

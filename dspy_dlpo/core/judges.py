@@ -117,6 +117,11 @@ class Judge(ABC):
         return count
 
 
+def first_judged(judge: Judge, count: int, *, of_sets: bool) -> int:
+    """How many of so many training examples are judged on from the start: all where only whole sets have a score."""
+    return count if of_sets else judge.first_examples(count)
+
+
 @dataclass(frozen=True)
 class EditJudge(Judge):
     """Judge a proposal as a whole, and where it fails its better half, twice at most.

@@ -16,8 +16,17 @@ from dspy_dlpo.core.edits import Edit, Edits
 from dspy_dlpo.core.ending import EndedBy, Ending
 from dspy_dlpo.core.errors import ControllerError, DLPOError, MetricError, ModelError, ProgramError, ReviewError
 from dspy_dlpo.core.halving import CutShort, Judged
-from dspy_dlpo.core.history import History, LedgerEntry, Prompts, Record, RecordKind, StepContext, ledger_as_one
-from dspy_dlpo.core.judges import Rules
+from dspy_dlpo.core.history import (
+    History,
+    LedgerEntry,
+    Prompts,
+    Record,
+    RecordKind,
+    StepContext,
+    judging_set,
+    ledger_as_one,
+)
+from dspy_dlpo.core.judges import Rules, first_judged
 from dspy_dlpo.core.judging import Incumbent, Judgement
 from dspy_dlpo.core.observed import judge_observed
 from dspy_dlpo.core.plan import Plan
@@ -91,7 +100,7 @@ class Run:
     @property
     def judging_set(self) -> tuple[int, ...]:
         """The judging set: what the start and the growths drew."""
-        return tuple(x for record in self.history if record.kind.enlarges for x in record.batch)
+        return judging_set(self.history)
 
     @property
     def has_enough(self) -> bool:
@@ -229,8 +238,7 @@ class Run:
     # --- the judging set -------------------------------------------------------------------------------------------
 
     def _opening(self) -> Record:
-        count = len(self.plan.examples)
-        first = count if self.runs.scores_sets else self.plan.judging.first_examples(count)
+        first = first_judged(self.plan.judging, len(self.plan.examples), of_sets=self.runs.scores_sets)
         return self._enlarged(RecordKind.START, first)
 
     def _growth(self) -> Record:

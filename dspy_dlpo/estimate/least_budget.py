@@ -9,6 +9,7 @@ from itertools import count
 import dspy
 
 from dspy_dlpo.core.budget import Account, Budget
+from dspy_dlpo.core.judges import first_judged
 from dspy_dlpo.core.thresholds import THRESHOLDS
 from dspy_dlpo.estimate.estimator import WIDEST, Estimator
 from dspy_dlpo.run.selection import planned_selection
@@ -59,7 +60,7 @@ def check_budget(settings: RunSettings, student: dspy.Module, data: Data) -> Non
 
 def _first(settings: RunSettings, data: Data) -> int:
     """Examples that the first prompts and proposals are judged on."""
-    return len(data.train) if settings.scores_sets else settings.judging.first_examples(len(data.train))
+    return first_judged(settings.judging, len(data.train), of_sets=settings.scores_sets)
 
 
 def _least_metric_calls(settings: RunSettings, data: Data, runs: int) -> int:
