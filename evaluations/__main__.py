@@ -129,15 +129,22 @@ def report(folder: Path | None, out: Path | None) -> None:
 @click.option("--task-model", required=True, help="The model there, as openai/NAME.")
 @click.option("--task", "tasks", multiple=True, help="Only this task; may be given several times.")
 @click.option("--max-tokens", default=LOCAL_TOKENS, show_default=True, help="Of a reply.")
+@click.option("--threads", default=1, show_default=True, help="Calls in parallel.")
 @click.option("--data-dir", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Local data files.")
 @click.option("--out", type=click.Path(path_type=Path), default=RESULTS / "local", help="Directory of headroom.jsonl.")
 def headroom(
-    api_base: str, task_model: str, tasks: Sequence[str], max_tokens: int, data_dir: Path | None, out: Path
+    api_base: str,
+    task_model: str,
+    tasks: Sequence[str],
+    max_tokens: int,
+    threads: int,
+    data_dir: Path | None,
+    out: Path,
 ) -> None:
     """Measure start and reference instructions on questions kept for that, or go on with it."""
     from evaluations.headroom import Measurement, measure_all
 
-    how = Measurement(task_model, max_tokens, Endpoint(api_base, out), data_dir)
+    how = Measurement(task_model, max_tokens, Endpoint(api_base, out), data_dir, threads)
     try:
         for row in measure_all(out, tasks or local_names(), how):
             console.print(f"{row['task']}: start {row['start']:.2f}, reference {row['reference']:.2f}")

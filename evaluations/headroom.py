@@ -29,12 +29,14 @@ class Measurement:
         max_tokens: Of a reply, at most.
         endpoint: Where it is, and the directory of the results.
         data_dir: Where the local data files are; None for the hub.
+        num_threads: Calls in parallel.
     """
 
     model: str
     max_tokens: int
     endpoint: Endpoint
     data_dir: Path | None = None
+    num_threads: int = 1
 
 
 def measured(folder: Path) -> list[dict[str, Any]]:
@@ -74,7 +76,7 @@ def _measure(name: str, how: Measurement) -> dict[str, Any]:
     lm = local_task_lm(how.model, how.endpoint.api_base, how.max_tokens, Gauge(ends_when_lost=True))
     means = {}
     for what, program in (("start", task.program), ("reference", _instructed(task.program, REFERENCES[name]))):
-        means[what] = round(statistics.fmean(scores(program, task, task.headroom, lm, 1)), 4)
+        means[what] = round(statistics.fmean(scores(program, task, task.headroom, lm, how.num_threads)), 4)
     check_answered(lm)
     date = datetime.now(timezone.utc).isoformat(timespec="seconds")
     return {
