@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow test-all docs bench lowest versions lint clean
+.PHONY: demo test pytest test-slow test-all docs bench lowest versions lint clean
 
 $(VENV)/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -19,7 +19,11 @@ $(VENV)/.installed-dev: pyproject.toml
 demo: $(VENV)/.installed
 	$(BIN)/dlpo demo $(DEMO)
 
-test: $(VENV)/.installed-dev lint
+# Types and style are checked beside the tests: they take one core for a minute, the tests two for four.
+test: $(VENV)/.installed-dev
+	$(MAKE) --no-print-directory --jobs=2 lint pytest
+
+pytest: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 # What `make test` leaves out: killed processes, many workers, whole grids, browsers, database servers.

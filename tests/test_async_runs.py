@@ -62,6 +62,7 @@ def test_what_the_run_raises_is_raised_where_it_is_awaited():
 
 
 # In the opening, in a step, and in the comparison at the end.
+@pytest.mark.few(2)
 @pytest.mark.parametrize("after", [5, 40, 120])
 @pytest.mark.parametrize("threads", [1, 4])
 def test_a_cancelled_run_sends_nothing_more_and_goes_on_later(after, threads, whole, tmp_path):

@@ -77,6 +77,7 @@ def test_every_arm_ends_at_or_under_its_cap_counted_at_the_engine(arm):
     assert row["prompts"]["solve"]
 
 
+@pytest.mark.few(1)
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("arm", ["default", "GEPA", "COPRO"])
 def test_two_predictors_are_capped_by_runs_of_the_program(arm):

@@ -40,6 +40,7 @@ def used(*counts):
     return {"lm_calls": sum(each.calls for each in counts), "tokens": tokens_in + tokens_out, "usd": usd}
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("threads", [1, 8, 32])
 @pytest.mark.parametrize("name", ["object_counting", "support_desk"])
 @pytest.mark.parametrize(("resource", "limit"), [("lm_calls", 300), ("tokens", 90_000), ("usd", 0.1)])

@@ -78,6 +78,7 @@ def test_a_short_prompt_may_be_dear_and_a_long_one_cheap(tmp_path):
     assert DLPOResult.load(tmp_path).cost_front == found.cost_front, "of a run that has not ended, too"
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("after", ["StepsEnded", "SelectionPlanned", "RunDone"])
 def test_a_run_that_was_killed_chooses_the_same(after, tmp_path):
     whole = compiled(log_dir=tmp_path / "whole")

@@ -122,6 +122,7 @@ def test_another_seed_gives_another_run():
     assert without_clock(runs[0].detailed_results) != without_clock(runs[1].detailed_results)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("calls", [60, 123, 400])
 @pytest.mark.parametrize("threads", [1, 32])
 def test_the_budget_is_never_exceeded_counted_at_the_engine(calls, threads):

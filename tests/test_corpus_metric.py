@@ -125,6 +125,7 @@ def mcc(golds, preds) -> float:
     return (tp * tn - fp * fn) / math.sqrt(below) if below else 0.0
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "settings",
     [
@@ -467,6 +468,7 @@ def test_a_review_compares_what_is_left_by_the_whole_set():
     assert nothing.best_prompts == nothing.start_prompts
 
 
+@pytest.mark.slow
 def test_the_report_says_how_scores_are_to_be_read(whole, tmp_path):
     folder, result = whole
     pytest.importorskip("matplotlib")

@@ -50,7 +50,7 @@ def faulty(seed, kinds, total=0.2):
     return lm
 
 
-@pytest.mark.few(9)
+@pytest.mark.few(3)
 @pytest.mark.parametrize("kinds", [KINDS, *((kind,) for kind in KINDS)], ids="+".join)
 @pytest.mark.parametrize("where", ["both", "task", "prompt"])
 def test_a_fifth_of_all_calls_may_fail(kinds, where, tmp_path):

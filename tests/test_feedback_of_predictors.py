@@ -100,6 +100,7 @@ def test_critic_and_writer_are_shown_what_the_metric_says_of_their_predictor(tas
         assert all(any(head in text for head in heads) for text in told)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("limit", [0, 1, 5, 16])
 def test_calls_for_feedback_are_limited_and_the_run_goes_on(task, limit, caplog):
     found = []
@@ -140,7 +141,7 @@ class WithNote(dspy.Module):
         return dspy.Prediction(**dict(found.items()), note=note)
 
 
-@pytest.mark.few(5)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("keep", [0.2, 0.4, 0.6, 0.8, 0.95])
 @pytest.mark.parametrize("holds", ["object", "values", "nothing"])
 def test_a_run_that_was_killed_shows_its_critics_the_same_and_asks_nothing_twice(task, tmp_path, holds, keep):

@@ -109,6 +109,7 @@ def test_wherever_the_budget_ends_the_best_that_is_complete_is_compared(tmp_path
     assert kept
 
 
+@pytest.mark.slow
 def test_what_the_budget_cut_short_is_the_same_after_a_kill(tmp_path):
     folder = tmp_path / "whole"
     result = compiled(folder, CALLS)

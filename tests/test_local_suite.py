@@ -72,7 +72,7 @@ def cell(arm, **more):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("arm", ["start prompt", "default", "GEPA"])
 def test_a_cell_runs_end_to_end(arm, server, tmp_path):
     row = measure(cell(arm), endpoint=Endpoint(server.api_base, tmp_path))
@@ -96,6 +96,7 @@ def test_a_cell_runs_end_to_end(arm, server, tmp_path):
         assert row["steps"] is row["judged_share"] is row["claimed"] is None
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_going_on_with_a_cell_asks_nothing_twice_and_counts_the_same(server, tmp_path):
     first = measure(cell("default"), endpoint=Endpoint(server.api_base, tmp_path))

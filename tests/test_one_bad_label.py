@@ -34,6 +34,7 @@ def compiled(metric, calls=300, lm=None, **settings):
         return optimizer.compile(TASK.program, trainset=TASK.trainset, valset=TASK.valset).detailed_results
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("what", ["raises", None, float("nan"), 7.0, "n/a"])
 @pytest.mark.parametrize("where", ["train", "val"])
 def test_one_bad_value_costs_one_example_and_is_told_once(what, where, caplog):
@@ -47,6 +48,7 @@ def test_one_bad_value_costs_one_example_and_is_told_once(what, where, caplog):
     assert f"the metric gave no score in {result.spent['unscored']} of" in warnings[1]
 
 
+@pytest.mark.slow
 def test_the_same_prompts_come_of_each_kind_of_bad_value():
     found = {str(compiled(spoiled(what, "train")).best_prompts) for what in ("raises", None, float("nan"), -1.0)}
     assert len(found) == 1

@@ -195,6 +195,7 @@ def heads_of(text):
     return [line for line in lines if line and not line.startswith("    ")]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("where", ["question", "label", "feedback", "answer", "critique", "edit"])
 def test_data_cannot_break_out_of_its_place_in_a_request(where):
     """Whatever stands in examples, answers, feedback or replies: every request has its own fields, once, in order."""

@@ -199,6 +199,7 @@ TOLD = table()
 NOT_ON_THE_COMMAND_LINE = {"a controller's illegal choice"}
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("name", TOLD)
 def test_what_compile_gives_is_what_the_page_says(name, tmp_path, monkeypatch, caplog):
     exception, warning, said, by, _, directory = TOLD[name]
@@ -259,6 +260,7 @@ def check_directory(directory, folder, result, options):
     assert again.best_prompts != again.start_prompts
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("name", [name for name in TOLD if name not in NOT_ON_THE_COMMAND_LINE])
 def test_the_exit_code_is_what_the_page_says(name, tmp_path, monkeypatch):
     folder = tmp_path / "run"

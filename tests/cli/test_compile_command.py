@@ -38,6 +38,7 @@ def test_a_run_is_told_line_by_line_and_leaves_program_and_directory(here):
     assert DLPOResult.load(here / "run" / "program.json").verdict in done.stdout, "the program knows its run"
 
 
+@pytest.mark.slow
 def test_the_same_command_goes_on_and_pays_for_nothing_twice(here):
     arguments = ("compile", "my_module:task", "--budget", "150", "--log-dir", "run", "--json")
     first = json.loads(dlpo(*arguments).stdout)
@@ -82,7 +83,7 @@ def test_a_gain_that_is_required_and_not_there_is_an_exit_code(here):
     assert dlpo(*arguments).returncode == 3
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

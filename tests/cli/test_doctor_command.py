@@ -73,6 +73,7 @@ def test_a_model_behind_an_address_is_called_at_most_twice_in_each_role(real, ad
     assert any("metric: gives the first example a score" in each for each in told)
 
 
+@pytest.mark.slow
 def test_offline_calls_no_model(real):
     code, found = findings("real:task", "--offline", ADDRESS="http://127.0.0.1:1/v1")
     assert code == 0
@@ -146,6 +147,7 @@ def test_a_metric_that_gives_no_score_and_a_program_that_takes_many_calls_are_to
     assert any("may take more than 2 calls" in each for each in said(found, "warning"))
 
 
+@pytest.mark.slow
 def test_a_module_that_cannot_be_imported_is_told_with_its_place(here):
     (here / "bad.py").write_text("import dspy\n1 / 0\n")
     code, found = findings("bad:task")

@@ -41,6 +41,7 @@ def test_it_tells_the_price_and_then_of_the_metric(module):
     assert done.stdout.index("Estimate") < done.stdout.index("outputs, each")
 
 
+@pytest.mark.slow
 def test_labels_are_scored_and_too_little_agreement_ends_with_3(module):
     arguments = ("judge", "my_module:task", "--labels", "labels.jsonl", "--json")
     done = dlpo(*arguments, "--min-agreement", "0.6")
@@ -61,6 +62,7 @@ def test_quiet_prints_the_report_alone(module):
     assert "Estimate" not in done.stdout
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("arguments", [("--labels", "nowhere.jsonl"), ("--examples", "1")])
 def test_misuse_is_told_in_a_line(module, arguments):
     done = dlpo("judge", "my_module:task", *arguments)

@@ -110,6 +110,7 @@ CASES = [
 ]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("kind", "seed"), CASES)
 def test_wherever_the_budget_ends_nothing_better_was_paid_for(kind: str, seed: int) -> None:
     full = run_with(seed, 180, **KINDS[kind]).runs.account.spent
@@ -122,6 +123,7 @@ def test_wherever_the_budget_ends_nothing_better_was_paid_for(kind: str, seed: i
             assert paired_difference(best.scores, other.scores)[0] > -1e-9, (limit, other.prompts)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("kind", KINDS)
 def test_wherever_the_budget_ends_the_best_is_among_the_finalists(kind: str) -> None:
     for limit in range(EXAMPLES, 240, 9):

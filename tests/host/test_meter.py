@@ -55,6 +55,7 @@ def test_the_users_own_callbacks_stay():
     assert len(seen) == 1
 
 
+@pytest.mark.few(3)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("disable_history", [False, True])

@@ -59,6 +59,7 @@ def together(task, strategy, **optimizers):
     return together.compile(task.program, strategy=strategy, **args)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("strategy", ["p -> b", "b -> p"])
 def test_it_is_a_step_of_better_together(task, strategy):
     start = instructions(task.program)

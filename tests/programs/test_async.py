@@ -94,6 +94,7 @@ def agent(client):
     return dspy.ReAct("question -> answer", tools=[look_up])
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("allowed", [False, True])
 @pytest.mark.parametrize("threads", [1, 4])
 def test_async_tools_of_an_agent_are_awaited(allowed, threads):

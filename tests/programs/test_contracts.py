@@ -57,6 +57,7 @@ def answers(program, lm):
         return [program(**example.inputs()).answer for example in VAL]
 
 
+@pytest.mark.few(2)
 def test_saved_and_loaded_into_a_fresh_program_it_answers_the_same(case, tmp_path):
     make, lm, better = case
     better.save(tmp_path / "better.json")
@@ -69,6 +70,7 @@ def test_saved_and_loaded_into_a_fresh_program_it_answers_the_same(case, tmp_pat
     assert scores(fresh, lm) == scores(better, lm) == 1.0
 
 
+@pytest.mark.few(2)
 def test_it_runs_under_parallel_and_in_a_batch(case):
     _, lm, better = case
     with dspy.context(lm=lm):
@@ -80,6 +82,7 @@ def test_it_runs_under_parallel_and_in_a_batch(case):
     assert evaluated.score == 100.0
 
 
+@pytest.mark.few(2)
 def test_it_can_be_copied_and_compiled_again(case):
     _, lm, better = case
     for again in (copy.deepcopy(better), better.deepcopy()):

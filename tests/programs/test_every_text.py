@@ -305,6 +305,7 @@ def test_each_text_of_a_tool_stands_once_in_a_prompt():
     assert "One of 'main', 'old'." not in read_prompts(agent(), ("tools",))["react"]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("kind", "heading"),
     [("tools", "## Tool `look_up`"), ("arguments", "## Argument `look_up.number`")],

@@ -172,6 +172,7 @@ SHAPES = {
 }
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("kind", SHAPES, ids=lambda kind: kind.__name__)
 def test_a_program_of_this_shape_learns_where_the_rule_is_lacking(kind):
     lm = lm_for(kind)
@@ -181,6 +182,7 @@ def test_a_program_of_this_shape_learns_where_the_rule_is_lacking(kind):
     assert scores(kind(), lm) < 0.5
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("kind", [*SHAPES, Nested], ids=lambda kind: kind.__name__)
 def test_a_program_of_this_shape_improves_with_the_settings_as_they_come(kind):
     lm = lm_for(kind)

@@ -32,6 +32,7 @@ def cut_history(run: Path, records: int) -> None:
     (run / "events.jsonl").write_text("".join(lines[: places(run, "Recorded")[records]]))
 
 
+@pytest.mark.slow
 def test_a_result_is_the_same_from_its_directory_and_from_a_saved_file(one, two, without_gain, empty, tmp_path) -> None:
     for result in (one, two, without_gain, empty):
         assert DLPOResult.load(result.log_dir).to_dict() == result.to_dict()

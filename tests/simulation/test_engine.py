@@ -72,6 +72,7 @@ def test_the_rollout_reaches_the_engine_under_threads() -> None:
         assert TASK.program.solve(question=TASK.testset[0].question).answer == alone[3]
 
 
+@pytest.mark.slow
 def test_two_processes_with_other_hash_seeds_agree() -> None:
     script = (
         "import dspy\nfrom dspy_dlpo.simulation import *\nt = simulated_task('support_desk', n_test=20)\n"

@@ -69,6 +69,7 @@ def test_the_price_is_told_as_json_alone(here) -> None:
     assert len(found["estimates"]) == 1
 
 
+@pytest.mark.slow
 def test_the_dashboard_tells_its_address_in_one_line_of_json(here) -> None:
     command = [sys.executable, "-m", "dspy_dlpo.cli", "dashboard", "--storage", "new.db", "--port", "0", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as serving:

@@ -48,6 +48,7 @@ def test_trial_0_is_the_shipped_settings(storage) -> None:
     assert chosen == {name: getattr(settings, name) for name in chosen}
 
 
+@pytest.mark.slow
 def test_the_result_is_a_ready_optimizer_and_the_line_that_makes_it(storage) -> None:
     result = found(storage, pruning="none")
     names: dict = {"metric": small_task().metric}
@@ -164,6 +165,7 @@ def test_the_price_is_told_first_and_not_exceeded(storage) -> None:
     assert result.spent["runs"] <= 3 * 80
 
 
+@pytest.mark.slow
 def test_a_trial_that_was_taken_away_ends_at_its_next_record_and_is_gone_on_with(storage, monkeypatch) -> None:
     tell, taken = Attempt._tell_spending, []
 
@@ -231,6 +233,7 @@ def test_a_technique_of_ones_own_is_searched_too(storage) -> None:
     assert names[:2] == ["Shout", "Shout.volume"]
 
 
+@pytest.mark.slow
 def test_nothing_of_optuna_is_told_to_the_user(storage, capsys) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", optuna.exceptions.ExperimentalWarning)

@@ -134,6 +134,7 @@ def test_of_two_trials_of_one_slot_the_first_has_it(study, store) -> None:
     assert [IDLE in each.user_attrs for each in study.trials] == [False, False, True]
 
 
+@pytest.mark.slow
 def test_workers_at_the_same_time_do_each_slot_once(tmp_path) -> None:
     done, patient = [], Pulse(poll=0.05)
 

@@ -32,7 +32,7 @@ def marked(names):
 PEERS = sorted(set(arms()) - set(ours.arms()))
 
 
-@pytest.mark.few(2)  # of GEPA in the test of the command; the others with `make test-all`
+@pytest.mark.few(1)  # of GEPA in the test of the command; the others with `make test-all`
 @pytest.mark.parametrize(
     ("arm", "seed"), [("default", SHORT), ("default", LONG), ("paper settings", LONG), *((arm, LONG) for arm in PEERS)]
 )
@@ -90,6 +90,7 @@ def test_the_page_is_printed():
     assert generator_hash() in shown.output
 
 
+@pytest.mark.slow
 def test_worlds_run_goes_on_where_it_stopped(tmp_path):
     command = ["worlds-run", "--from", "9", "--runs", "60", "--arm", "start prompt", "--arm", "GEPA"]
     out = ["--out", str(tmp_path)]
