@@ -17,7 +17,7 @@ from dspy_dlpo.cli.failing import Stopped
 from dspy_dlpo.cli.free import is_simulated
 from dspy_dlpo.cli.options import UserPath, json_option, model_options, quiet_option
 from dspy_dlpo.cli.outcome import Outcome
-from dspy_dlpo.cli.showing import called, console, named_models, show_estimate, show_next, told_shortly
+from dspy_dlpo.cli.showing import called, console, named_models, show_estimate, show_next
 from dspy_dlpo.cli.streams import stdout_kept
 from dspy_dlpo.core.budget import Budget
 from dspy_dlpo.progress import ProgressBar
@@ -55,21 +55,20 @@ def demo(
     if name not in task_names():
         raise click.BadParameter(f"no task {name!r}. Pass one of {', '.join(task_names())}.", param_hint="--task")
     is_real = bool(task_model and prompt_model)
-    with told_shortly():
-        with stdout_kept(quiet or as_json):
-            task = simulated_task(name, data=data, seed=seed)
-            models = _models(seed, task_model, prompt_model)
-            told = None if quiet or as_json else ProgressBar(budget, edits=True, console=console)
-            if told:
-                _introduce(task, is_real, budget)
-            log_dir = log_dir or tempfile.mkdtemp(prefix="dlpo-demo-")
-            outcome = _outcome(task, models, budget, seed, log_dir, told)
-        if as_json:
-            click.echo(json.dumps(outcome.to_dict(), indent=2))
-        elif quiet:
-            click.echo(outcome.result.verdict if is_real else f"{outcome.result.verdict} (the model is simulated)")
-        else:
-            _conclude(outcome, simulated=not is_real)
+    with stdout_kept(quiet or as_json):
+        task = simulated_task(name, data=data, seed=seed)
+        models = _models(seed, task_model, prompt_model)
+        told = None if quiet or as_json else ProgressBar(budget, edits=True, console=console)
+        if told:
+            _introduce(task, is_real, budget)
+        log_dir = log_dir or tempfile.mkdtemp(prefix="dlpo-demo-")
+        outcome = _outcome(task, models, budget, seed, log_dir, told)
+    if as_json:
+        click.echo(json.dumps(outcome.to_dict(), indent=2))
+    elif quiet:
+        click.echo(outcome.result.verdict if is_real else f"{outcome.result.verdict} (the model is simulated)")
+    else:
+        _conclude(outcome, simulated=not is_real)
     if outcome.is_interrupted:
         raise Stopped("interrupted.")
     if outcome.failed:

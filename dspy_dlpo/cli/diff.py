@@ -7,7 +7,7 @@ import json
 import click
 
 from dspy_dlpo.cli.options import json_option, run_argument
-from dspy_dlpo.cli.showing import console, told_shortly
+from dspy_dlpo.cli.showing import console
 from dspy_dlpo.core.result import DLPOResult
 from dspy_dlpo.report.patches import patch
 
@@ -24,9 +24,8 @@ def diff(run: str, as_json: bool) -> None:
     you brought to what the run found, with a file for every predictor; it is empty if the run kept yours. Redirect it
     into a file, or into a pull request.
     """
-    with told_shortly():
-        result = DLPOResult.load(run)
-        changes = patch(result.start_prompts, result.best_prompts)
+    result = DLPOResult.load(run)
+    changes = patch(result.start_prompts, result.best_prompts)
     if as_json:
         click.echo(json.dumps(_as_data(result, changes), indent=2))
         return
