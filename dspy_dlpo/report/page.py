@@ -18,7 +18,7 @@ from dspy_dlpo.report.fronts import FrontTable, front_tables
 from dspy_dlpo.report.headline import Headline, headline
 from dspy_dlpo.report.interval import draw_interval
 from dspy_dlpo.report.prompts import PromptPair, prompt_pairs
-from dspy_dlpo.report.record_views import RecordView, TriedEdit, ledger, record_views
+from dspy_dlpo.report.record_views import RecordView, TriedEdit, record_views
 from dspy_dlpo.report.svg import STAND_INS, chart
 
 # Width and height in pixels, and columns of the legend, by the screens that a chart is for.
@@ -81,7 +81,7 @@ def make_page(result: DLPOResult) -> Page:
         prompts=prompt_pairs(result.start_prompts, result.best_prompts),
         returned=next((each.index for each in result.history if each.proposal == result.best_prompts), None),
         records=tuple(told),
-        ledger=tuple(ledger(told)),
+        ledger=tuple(edit for record in told for edit in record.edits),
         examples=tuple(changed_examples(result.history, log)),
         spending=spending(result.spent),
         settings=tuple(setting_groups(settings)),
