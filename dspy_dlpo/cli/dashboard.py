@@ -8,7 +8,6 @@ from contextlib import suppress
 import click
 
 from dspy_dlpo.cli.options import address_option
-from dspy_dlpo.cli.passwords import refuse_shown_password
 
 
 @click.command()
@@ -23,6 +22,7 @@ def dashboard(
 ) -> None:
     """Show what tuning has tried: every trial with its prompts, scores and spending. Ctrl-C ends it."""
     with suppress(KeyboardInterrupt):  # Ctrl-C while it starts
+        from dspy_dlpo.tuning.address import refuse_shown_password
         from dspy_dlpo.tuning.dashboard import serve_dashboard
         from dspy_dlpo.tuning.storage import open_store
 
