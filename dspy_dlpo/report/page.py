@@ -11,7 +11,7 @@ from typing import Any
 from dspy_dlpo.core.errors import RunDirectoryError
 from dspy_dlpo.core.result import DLPOResult
 from dspy_dlpo.report.curve import draw_curve
-from dspy_dlpo.report.directory import LogView, read_log, read_settings
+from dspy_dlpo.report.directory import LogView, argument, read_log, read_settings
 from dspy_dlpo.report.examples import ChangedExample, changed_examples
 from dspy_dlpo.report.facts import Group, Spending, money, setting_groups, spending
 from dspy_dlpo.report.fronts import FrontTable, front_tables
@@ -73,7 +73,6 @@ def make_page(result: DLPOResult) -> Page:
     """
     log, settings, notes = _directory(result)
     told, shown = record_views(result.history), headline(result, settings)
-    arguments = settings.get("settings")
     return Page(
         result=result,
         headline=shown,
@@ -85,7 +84,7 @@ def make_page(result: DLPOResult) -> Page:
         examples=tuple(changed_examples(result.history, log)),
         spending=spending(result.spent),
         settings=tuple(setting_groups(settings)),
-        seed=arguments.get("seed") if isinstance(arguments, Mapping) else None,
+        seed=argument(settings, "seed"),
         fronts=front_tables(result),
         charts={**_curves(result), **_intervals(shown)},
         money=money(result.spent.get("usd")),
