@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 
 import click
 
 from dspy_dlpo.cli.options import json_option, run_argument
 from dspy_dlpo.cli.showing import console
+from dspy_dlpo.core.history import Prompts
 from dspy_dlpo.core.result import DLPOResult
-from dspy_dlpo.report.patches import patch
 
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
@@ -37,6 +38,22 @@ def diff(run: str, as_json: bool) -> None:
     click.echo(_coloured(changes) if _has_colours() else changes, nl=False, color=True)
 
 
+def patch(before: Prompts, after: Prompts) -> str:
+    """The unified diff of two sets of prompts, from ``a/<predictor>.txt`` to ``b/<predictor>.txt``.
+
+    Returns:
+        The diff, which ends with a line break; empty where nothing differs. Files end with a line break as well, so
+        that none of them lacks it.
+    """
+    lines: list[str] = []
+    for name in before:
+        file = f"{name.replace('/', '_')}.txt"
+        # Not `splitlines`: for a patch a line ends at a line feed alone.
+        old, new = before[name].split("\n"), after[name].split("\n")
+        lines += difflib.unified_diff(old, new, f"a/{file}", f"b/{file}", lineterm="")
+    return "".join(f"{line}\n" for line in lines)
+
+
 def _as_data(result: DLPOResult, changes: str) -> dict[str, object]:
     return {
         "verdict": result.verdict,
@@ -53,7 +70,7 @@ def _has_colours() -> bool:
     return console.is_terminal and not console.no_color and not console.is_dumb_terminal
 
 
-def _coloured(patch: str) -> str:
+def _coloured(text: str) -> str:
     """A patch with lines in colour."""
-    lines = patch.split("\n")
+    lines = text.split("\n")
     return "\n".join(click.style(line, fg=_COLOURS[line[0]]) if line[:1] in _COLOURS else line for line in lines)
