@@ -155,15 +155,11 @@ class _Job:
         """The examples to learn from and to choose on."""
         return {"trainset": self.task.trainset, "valset": self.task.valset}
 
-    @property
-    def is_simulated(self) -> bool:
-        """Whether a simulated model takes part."""
-        return any(map(is_simulated, Preflight(self.optimizer().settings, self.task.program).models))
-
     def outcome(self, result: DLPOResult, estimate: Estimate) -> Outcome:
         """A result, with what is needed to show it."""
         unit = tuple(self._settings["score_range"]) == (0.0, 1.0)  # scores are told in percent
-        return Outcome(result, estimate=estimate, unit=unit, simulated=self.is_simulated)
+        models = Preflight(self.optimizer().settings, self.task.program).models
+        return Outcome(result, estimate=estimate, unit=unit, simulated=any(map(is_simulated, models)))
 
 
 def _check_output(output: str | None) -> None:
