@@ -36,7 +36,7 @@ from dspy_dlpo.core.roles import Row, RunRequest
 from dspy_dlpo.core.runs import RunCache
 from dspy_dlpo.core.schedule import Schedule
 from dspy_dlpo.core.sentences import count_words, split
-from dspy_dlpo.core.space import Choice, Dimension, Range, search_space, with_params
+from dspy_dlpo.core.space import Choice, Dimension, search_space, with_params
 from dspy_dlpo.core.technique import Technique
 from dspy_dlpo.core.update import Constraint, Note, TextGradient, Update
 from dspy_dlpo.presets import default_settings
@@ -173,14 +173,9 @@ def _check_fields(node: Any, kind: type) -> None:
     _require(isinstance(node, kind), f"{name} is no subclass of {kind.__name__}")
     _require(getattr(getattr(node, "__dataclass_params__", None), "frozen", False), f"{name} is no frozen dataclass")
     _require(dataclasses.replace(node) == node, f"{name} differs from its own copy: its fields do not say all it knows")
-    plain = {each.name: value for each in dataclasses.fields(node) if _is_plain(value := getattr(node, each.name))}
-    told = dataclasses.asdict(node)
-    for field, value in {key: told[key] for key in plain}.items():
-        _require(_through_json(value) == value, f"{name}.{field}={value!r} does not survive JSON")
-
-
-def _is_plain(value: Any) -> bool:
-    return value is None or isinstance(value, (bool, int, float, str, Schedule))
+    for field, value in dataclasses.asdict(node).items():
+        if isinstance(getattr(node, field), (int, float, str, Schedule)):
+            _require(_through_json(value) == value, f"{name}.{field}={value!r} does not survive JSON")
 
 
 def _through_json(value: Any) -> Any:
@@ -204,10 +199,6 @@ def _tuned(node: T) -> Iterator[T]:
 def _values(dimension: Dimension, where: str) -> tuple[Any, ...]:
     if isinstance(dimension, Choice):
         return dimension.options
-    return _range_values(dimension, where)
-
-
-def _range_values(dimension: Range, where: str) -> tuple[float, ...]:
     low, high = dimension.low, dimension.high
     _require(low < high, f"{where}: the range from {low!r} to {high!r} is empty")
     _require(low > 0 or not dimension.log, f"{where}: a logarithmic range cannot begin at {low!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,28 +57,24 @@ def agreement(first: Sequence[float], second: Sequence[float]) -> Agreement:
         first: A score for each output, at least one.
         second: Another, in the same order.
     """
-    n = len(first)
+    same = sum(map(operator.eq, first, second)) / len(first)
     return Agreement(
-        n,
-        sum(a == b for a, b in zip(first, second, strict=True)) / n,
-        _kappa(first, second),
+        len(first),
+        same,
+        _kappa(first, second, same),
         _concordance(first, second),
         fmean(abs(a - b) for a, b in zip(first, second, strict=True)),
         fmean(second) - fmean(first),
     )
 
 
-def _kappa(first: Sequence[float], second: Sequence[float]) -> float | None:
-    n, counts = len(first), (Counter(first), Counter(second))
+def _kappa(first: Sequence[float], second: Sequence[float], same: float) -> float | None:
+    counts = Counter(first), Counter(second)
     values = counts[0].keys() | counts[1].keys()
     if not 1 < len(values) <= FEW:
         return None
-    by_chance = sum(counts[0][value] * counts[1][value] for value in values) / n**2
-    return (sum(map(_equal, first, second)) / n - by_chance) / (1 - by_chance)
-
-
-def _equal(a: float, b: float) -> bool:
-    return a == b
+    by_chance = sum(counts[0][value] * counts[1][value] for value in values) / len(first) ** 2
+    return (same - by_chance) / (1 - by_chance)
 
 
 def _concordance(first: Sequence[float], second: Sequence[float]) -> float | None:

@@ -9,7 +9,6 @@ import click
 
 from dspy_dlpo.cli.loading import load_task
 from dspy_dlpo.cli.options import UserPath, json_option, run_argument
-from dspy_dlpo.cli.showing import told_shortly
 from dspy_dlpo.cli.streams import stdout_kept
 from dspy_dlpo.core.result import DLPOResult
 from dspy_dlpo.host.parameters import INSTRUCTIONS
@@ -36,14 +35,13 @@ def apply_run(run: str, program: str, revert: bool, force: bool, task: str | Non
     wrote: its instructions are replaced, whole or not at all, and the rest stays. Where they have been edited since the
     run, nothing is written without --force.
     """
-    with told_shortly():
-        result, saved = DLPOResult.load(run), SavedProgram(program)
-        with stdout_kept():
-            texts = _texts(saved, result, task)
-            done = _applied(texts, result, program, revert, force)
-        if done["changed"]:
-            saved.note(None if revert else result, str(run_path(run)))
-            saved.write()
+    result, saved = DLPOResult.load(run), SavedProgram(program)
+    with stdout_kept():
+        texts = _texts(saved, result, task)
+        done = _applied(texts, result, program, revert, force)
+    if done["changed"]:
+        saved.note(None if revert else result, str(run_path(run)))
+        saved.write()
     click.echo(json.dumps(done, indent=2) if as_json else _sentences(done))
 
 

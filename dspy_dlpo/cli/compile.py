@@ -33,7 +33,7 @@ from dspy_dlpo.cli.options import (
 )
 from dspy_dlpo.cli.outcome import Outcome
 from dspy_dlpo.cli.rates import rate_option
-from dspy_dlpo.cli.showing import console, named_models, show_estimate, show_next, told_shortly
+from dspy_dlpo.cli.showing import console, named_models, show_estimate, show_next
 from dspy_dlpo.cli.streams import can_ask, stdout_kept
 from dspy_dlpo.core.budget import AUTO, Budget
 from dspy_dlpo.core.ending import EndedBy, Ending
@@ -120,18 +120,17 @@ def compile_task(
     second one at once.
     """
     _check_output(output)
-    with told_shortly():
-        with stdout_kept(quiet or as_json):
-            settings.update(named_models(task_model, prompt_model))
-            judging = {"width": width, "prefer": prefer, "metric_noise": metric_noise}
-            settings["judging"] = replace(default_settings()["judging"], **judging)
-            found = load_task(task)
-            limits = Budget(metric_calls=AUTO[auto] if budget is None else budget, usd=max_usd)
-            log_dir = log_dir or _new_directory(found.name or task)
-            job = _Job(found, limits, settings, log_dir, output or str(Path(log_dir) / "program.json"))
-            estimate = _estimated(job, ask=not yes, show=not (quiet or as_json))
-            outcome = _compiled(job, estimate, quiet, as_json)
-        _tell(outcome, quiet, as_json)
+    with stdout_kept(quiet or as_json):
+        settings.update(named_models(task_model, prompt_model))
+        judging = {"width": width, "prefer": prefer, "metric_noise": metric_noise}
+        settings["judging"] = replace(default_settings()["judging"], **judging)
+        found = load_task(task)
+        limits = Budget(metric_calls=AUTO[auto] if budget is None else budget, usd=max_usd)
+        log_dir = log_dir or _new_directory(found.name or task)
+        job = _Job(found, limits, settings, log_dir, output or str(Path(log_dir) / "program.json"))
+        estimate = _estimated(job, ask=not yes, show=not (quiet or as_json))
+        outcome = _compiled(job, estimate, quiet, as_json)
+    _tell(outcome, quiet, as_json)
     _end(outcome, require_gain, log_dir)
 
 
@@ -156,15 +155,11 @@ class _Job:
         """The examples to learn from and to choose on."""
         return {"trainset": self.task.trainset, "valset": self.task.valset}
 
-    @property
-    def is_simulated(self) -> bool:
-        """Whether a simulated model takes part."""
-        return any(map(is_simulated, Preflight(self.optimizer().settings, self.task.program).models))
-
     def outcome(self, result: DLPOResult, estimate: Estimate) -> Outcome:
         """A result, with what is needed to show it."""
         unit = tuple(self._settings["score_range"]) == (0.0, 1.0)  # scores are told in percent
-        return Outcome(result, estimate=estimate, unit=unit, simulated=self.is_simulated)
+        models = Preflight(self.optimizer().settings, self.task.program).models
+        return Outcome(result, estimate=estimate, unit=unit, simulated=any(map(is_simulated, models)))
 
 
 def _check_output(output: str | None) -> None:

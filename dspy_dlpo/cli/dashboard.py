@@ -8,8 +8,6 @@ from contextlib import suppress
 import click
 
 from dspy_dlpo.cli.options import address_option
-from dspy_dlpo.cli.passwords import refuse_shown_password
-from dspy_dlpo.cli.showing import told_shortly
 
 
 @click.command()
@@ -23,7 +21,8 @@ def dashboard(
     storage: str | None, artifacts: str | None, port: int, writable: bool, open_browser: bool, as_json: bool
 ) -> None:
     """Show what tuning has tried: every trial with its prompts, scores and spending. Ctrl-C ends it."""
-    with told_shortly(), suppress(KeyboardInterrupt):  # Ctrl-C while it starts
+    with suppress(KeyboardInterrupt):  # Ctrl-C while it starts
+        from dspy_dlpo.tuning.address import refuse_shown_password
         from dspy_dlpo.tuning.dashboard import serve_dashboard
         from dspy_dlpo.tuning.storage import open_store
 

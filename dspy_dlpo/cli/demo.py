@@ -17,7 +17,7 @@ from dspy_dlpo.cli.failing import Stopped
 from dspy_dlpo.cli.free import is_simulated
 from dspy_dlpo.cli.options import UserPath, json_option, model_options, quiet_option
 from dspy_dlpo.cli.outcome import Outcome
-from dspy_dlpo.cli.showing import called, console, named_models, show_estimate, show_next, told_shortly
+from dspy_dlpo.cli.showing import called, console, named_models, show_estimate, show_next
 from dspy_dlpo.cli.streams import stdout_kept
 from dspy_dlpo.core.budget import Budget
 from dspy_dlpo.progress import ProgressBar
@@ -55,21 +55,22 @@ def demo(
     if name not in task_names():
         raise click.BadParameter(f"no task {name!r}. Pass one of {', '.join(task_names())}.", param_hint="--task")
     is_real = bool(task_model and prompt_model)
-    with told_shortly():
-        with stdout_kept(quiet or as_json):
-            task = simulated_task(name, data=data, seed=seed)
-            models = _models(seed, task_model, prompt_model)
-            told = None if quiet or as_json else ProgressBar(budget, edits=True, console=console)
-            if told:
-                _introduce(task, is_real, budget)
-            log_dir = log_dir or tempfile.mkdtemp(prefix="dlpo-demo-")
-            outcome = _outcome(task, models, budget, seed, log_dir, told)
-        if as_json:
-            click.echo(json.dumps(outcome.to_dict(), indent=2))
-        elif quiet:
-            click.echo(outcome.result.verdict if is_real else f"{outcome.result.verdict} (the model is simulated)")
-        else:
-            _conclude(outcome, simulated=not is_real)
+    with stdout_kept(quiet or as_json):
+        task = simulated_task(name, data=data, seed=seed)
+        simulated = simulated_lm(seed)
+        named = named_models(task_model, prompt_model)
+        models = {"task_model": simulated, "prompt_model": simulated, **named}
+        told = None if quiet or as_json else ProgressBar(budget, edits=True, console=console)
+        if told:
+            _introduce(task, is_real, budget)
+        log_dir = log_dir or tempfile.mkdtemp(prefix="dlpo-demo-")
+        outcome = _outcome(task, models, budget, seed, log_dir, told)
+    if as_json:
+        click.echo(json.dumps(outcome.to_dict(), indent=2))
+    elif quiet:
+        click.echo(outcome.result.verdict if is_real else f"{outcome.result.verdict} (the model is simulated)")
+    else:
+        _conclude(outcome, simulated=not is_real)
     if outcome.is_interrupted:
         raise Stopped("interrupted.")
     if outcome.failed:
@@ -79,21 +80,30 @@ def demo(
 def _outcome(
     task: Any, models: dict[str, dspy.LM], budget: int, seed: int, log_dir: str, told: ProgressBar | None
 ) -> Outcome:
+    optimizer = DLPOTeleprompter(
+        task.metric,
+        budget=Budget(metric_calls=budget),
+        seed=seed,
+        log_dir=log_dir,
+        on_record=told,
+        verbose=False,
+        **models,
+    )
+    data = {"trainset": task.trainset, "valset": task.valset}
+    if told:
+        console.print("[bold]Estimate[/bold] of what this run will cost: ", end="")
+        show_estimate(optimizer.estimate(task.program, **data))
+        console.print(f"and at most {2 * len(task.testset)} runs of the program for the final claim on the testset\n")
     try:
-        result = _compile(task, models, budget, seed, log_dir, told)
+        with told or nullcontext():
+            result: DLPOResult = optimizer.compile(task.program, **data).detailed_results
     except Interrupted as stopped:
         result = stopped.result
-    simulated = any(map(is_simulated, models.values()))
-    outcome = Outcome(result, simulated=simulated)
+    outcome = Outcome(result, simulated=any(map(is_simulated, models.values())))
     if outcome.is_interrupted or outcome.failed:
         return outcome
     with dspy.context(lm=models["task_model"]):
         return replace(outcome, test=score_on_test(task.program, result, task.metric, task.testset))
-
-
-def _models(seed: int, task_model: str | None, prompt_model: str | None) -> dict[str, dspy.LM]:
-    simulated = simulated_lm(seed)
-    return {"task_model": simulated, "prompt_model": simulated, **named_models(task_model, prompt_model)}
 
 
 def _introduce(task: Any, real: bool, budget: int) -> None:
@@ -112,27 +122,6 @@ def _introduce(task: Any, real: bool, budget: int) -> None:
             "[yellow]The language model is simulated: this shows how it works, not what your model would gain.[/yellow]"
         )
     console.print()
-
-
-def _compile(
-    task: Any, models: dict[str, dspy.LM], budget: int, seed: int, log_dir: str, told: ProgressBar | None
-) -> DLPOResult:
-    optimizer = DLPOTeleprompter(
-        task.metric,
-        budget=Budget(metric_calls=budget),
-        seed=seed,
-        log_dir=log_dir,
-        on_record=told,
-        verbose=False,
-        **models,
-    )
-    if told:
-        console.print("[bold]Estimate[/bold] of what this run will cost: ", end="")
-        show_estimate(optimizer.estimate(task.program, trainset=task.trainset, valset=task.valset))
-        console.print(f"and at most {2 * len(task.testset)} runs of the program for the final claim on the testset\n")
-    with told or nullcontext():
-        program = optimizer.compile(task.program, trainset=task.trainset, valset=task.valset)
-    return program.detailed_results  # type: ignore[no-any-return]
 
 
 def _conclude(outcome: Outcome, *, simulated: bool) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 
 import click
 
 from dspy_dlpo.cli.options import json_option, run_argument
-from dspy_dlpo.cli.showing import console, told_shortly
+from dspy_dlpo.cli.showing import console
+from dspy_dlpo.core.history import Prompts
 from dspy_dlpo.core.result import DLPOResult
-from dspy_dlpo.report.patches import patch
 
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
@@ -24,9 +25,8 @@ def diff(run: str, as_json: bool) -> None:
     you brought to what the run found, with a file for every predictor; it is empty if the run kept yours. Redirect it
     into a file, or into a pull request.
     """
-    with told_shortly():
-        result = DLPOResult.load(run)
-        changes = patch(result.start_prompts, result.best_prompts)
+    result = DLPOResult.load(run)
+    changes = patch(result.start_prompts, result.best_prompts)
     if as_json:
         click.echo(json.dumps(_as_data(result, changes), indent=2))
         return
@@ -36,6 +36,22 @@ def diff(run: str, as_json: bool) -> None:
         click.echo("The run kept your instructions.", err=True)
     # Rich would expand tabs, and a patch is to be applied as it is.
     click.echo(_coloured(changes) if _has_colours() else changes, nl=False, color=True)
+
+
+def patch(before: Prompts, after: Prompts) -> str:
+    """The unified diff of two sets of prompts, from ``a/<predictor>.txt`` to ``b/<predictor>.txt``.
+
+    Returns:
+        The diff, which ends with a line break; empty where nothing differs. Files end with a line break as well, so
+        that none of them lacks it.
+    """
+    lines: list[str] = []
+    for name in before:
+        file = f"{name.replace('/', '_')}.txt"
+        # Not `splitlines`: for a patch a line ends at a line feed alone.
+        old, new = before[name].split("\n"), after[name].split("\n")
+        lines += difflib.unified_diff(old, new, f"a/{file}", f"b/{file}", lineterm="")
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _as_data(result: DLPOResult, changes: str) -> dict[str, object]:
@@ -54,7 +70,7 @@ def _has_colours() -> bool:
     return console.is_terminal and not console.no_color and not console.is_dumb_terminal
 
 
-def _coloured(patch: str) -> str:
+def _coloured(text: str) -> str:
     """A patch with lines in colour."""
-    lines = patch.split("\n")
+    lines = text.split("\n")
     return "\n".join(click.style(line, fg=_COLOURS[line[0]]) if line[:1] in _COLOURS else line for line in lines)

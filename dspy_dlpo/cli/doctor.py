@@ -21,7 +21,7 @@ from dspy_dlpo.cli.failing import FAILED, described
 from dspy_dlpo.cli.free import is_free
 from dspy_dlpo.cli.loading import load_task
 from dspy_dlpo.cli.options import json_option, model_options
-from dspy_dlpo.cli.showing import console, named_models, told_shortly
+from dspy_dlpo.cli.showing import console, named_models
 from dspy_dlpo.cli.streams import can_ask, stdout_kept
 
 _COLOURS = {OK: "green", WARNING: "yellow", FAIL: "red"}
@@ -54,19 +54,18 @@ def doctor(
     Each model is called at most twice, with small requests. With MODULE:TASK the task is checked too, and the models
     that it or its module sets up. Ends with 1 if something fails.
     """
-    with told_shortly():
-        found: list[Checked] = []
-        with stdout_kept(as_json):
-            named = named_models(task_model, prompt_model)
-            for finding in _findings(task, named, offline, patience, ask=not yes and can_ask()):
-                found.append(finding)
-                if not as_json:
-                    _show(finding)
-        counts = {level: sum(each.level == level for each in found) for level in _COLOURS}
-        if as_json:
-            click.echo(json.dumps([asdict(each) for each in found], indent=2))
-        else:
-            console.print(f"{counts[OK]} ok, {counts[WARNING]} warnings, {counts[FAIL]} failed")
+    found: list[Checked] = []
+    with stdout_kept(as_json):
+        named = named_models(task_model, prompt_model)
+        for finding in _findings(task, named, offline, patience, ask=not yes and can_ask()):
+            found.append(finding)
+            if not as_json:
+                _show(finding)
+    counts = {level: sum(each.level == level for each in found) for level in _COLOURS}
+    if as_json:
+        click.echo(json.dumps([asdict(each) for each in found], indent=2))
+    else:
+        console.print(f"{counts[OK]} ok, {counts[WARNING]} warnings, {counts[FAIL]} failed")
     click.get_current_context().exit(FAILED if counts[FAIL] else 0)
 
 

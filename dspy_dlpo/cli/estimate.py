@@ -9,7 +9,7 @@ import click
 from dspy_dlpo.cli.loading import load_task
 from dspy_dlpo.cli.options import aim_option, auto_option, budget_option, json_option, model_options, task_argument
 from dspy_dlpo.cli.rates import rate_option
-from dspy_dlpo.cli.showing import named_models, show_estimate, told_shortly
+from dspy_dlpo.cli.showing import named_models, show_estimate
 from dspy_dlpo.cli.streams import stdout_kept
 from dspy_dlpo.core.budget import Budget
 from dspy_dlpo.core.rates import Rates
@@ -46,7 +46,7 @@ def estimate(
 
     MODULE:TASK is the import path of a dspy_dlpo.Task, or of a function that returns one.
     """
-    with told_shortly(), stdout_kept(as_json):
+    with stdout_kept(as_json):
         found = load_task(task)
         optimizer = DLPOTeleprompter(
             found.metric,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -35,18 +33,11 @@ class Stopped(click.ClickException):
     exit_code = INTERRUPTED
 
 
-@contextmanager
-def told_shortly() -> Iterator[None]:
-    """Errors are told in a line or two; the traceback comes with ``--debug`` alone."""
-    try:
-        yield
-    except (click.ClickException, click.exceptions.Exit, click.Abort):
-        raise
-    except Exception as error:
-        if is_debugging():
-            text = "".join(traceback.format_exception(error))
-            sys.stderr.write(Redactor().error(text))
-        raise click.ClickException(described(error)) from error
+def told_shortly(error: Exception) -> click.ClickException:
+    """An error that is told in a line or two; its traceback is shown with ``--debug`` alone."""
+    if is_debugging():
+        sys.stderr.write(Redactor().error("".join(traceback.format_exception(error))))
+    return click.ClickException(described(error))
 
 
 def is_debugging() -> bool:

@@ -19,7 +19,7 @@ from dspy_dlpo.cli import failing
 from dspy_dlpo.cli.free import is_free, is_simulated
 from dspy_dlpo.cli.loading import load_task
 from dspy_dlpo.cli.options import UserPath, json_option, quiet_option, task_argument
-from dspy_dlpo.cli.showing import called, console, named_models, show_estimate, told_shortly
+from dspy_dlpo.cli.showing import called, console, named_models, show_estimate
 from dspy_dlpo.cli.streams import can_ask, stdout_kept
 from dspy_dlpo.estimate.estimate import Span
 from dspy_dlpo.estimate.estimator import Estimator
@@ -68,16 +68,15 @@ def judge(
     The program runs once on some examples, and the metric scores the outputs twice: how it agrees with itself and with
     people's labels, how large a gain can be noise, and whether longer outputs score higher. The price is told first.
     """
-    with told_shortly():
-        with stdout_kept(quiet or as_json):
-            found = load_task(task)
-            refuse_sets(found.metric)
-            given = None if labels is None else read_labels(labels)
-            named = named_models(task_model, None)
-            _estimated(found, examples, given, named, ask=not yes, show=not (quiet or as_json))
-            report = judge_metric(found, examples=examples, labels=given, **named, **options)
-        simulated = any(map(is_simulated, _models(found, given, named)))
-        _tell(report, task, simulated, quiet, as_json)
+    with stdout_kept(quiet or as_json):
+        found = load_task(task)
+        refuse_sets(found.metric)
+        given = None if labels is None else read_labels(labels)
+        named = named_models(task_model, None)
+        _estimated(found, examples, given, named, ask=not yes, show=not (quiet or as_json))
+        report = judge_metric(found, examples=examples, labels=given, **named, **options)
+    simulated = any(map(is_simulated, _models(found, given, named)))
+    _tell(report, task, simulated, quiet, as_json)
     if min_agreement is not None and (report.agreement is None or report.agreement < min_agreement):
         click.get_current_context().exit(failing.NO_GAIN)
 

@@ -10,7 +10,6 @@ import click
 
 from dspy_dlpo.cli.options import UserPath, json_option, run_argument
 from dspy_dlpo.cli.outcome import fronts
-from dspy_dlpo.cli.showing import told_shortly
 from dspy_dlpo.core.errors import RunDirectoryError
 from dspy_dlpo.core.result import DLPOResult
 
@@ -26,15 +25,14 @@ def report(run: str, output: str | None, open_browser: bool, as_json: bool) -> N
     RUN is a run directory (log_dir), of a run that has ended, goes on or was killed; a file that result.save() wrote;
     or a program that dlpo compile or save_program() saved.
     """
-    with told_shortly():
-        result = DLPOResult.load(run)
-        path = Path(output) if output else _beside(Path(run))
-        try:
-            result.to_html(path)
-        except OSError as error:
-            raise RunDirectoryError(
-                f"{path} cannot be written: {error.strerror or error}. Pass another file as --output."
-            ) from error
+    result = DLPOResult.load(run)
+    path = Path(output) if output else _beside(Path(run))
+    try:
+        result.to_html(path)
+    except OSError as error:
+        raise RunDirectoryError(
+            f"{path} cannot be written: {error.strerror or error}. Pass another file as --output."
+        ) from error
     if as_json:
         shown = {"verdict": result.verdict, "report": str(path), "complete": result.complete, "log_dir": result.log_dir}
         click.echo(json.dumps({**shown, **fronts(result)}, indent=2))

@@ -14,7 +14,6 @@ from dspy_dlpo.cli.claiming import cost_of_claim
 from dspy_dlpo.cli.loading import load_task
 from dspy_dlpo.cli.options import UserPath, address_option, run_argument
 from dspy_dlpo.cli.review_server import Answers, ReviewServer, as_data
-from dspy_dlpo.cli.showing import told_shortly
 from dspy_dlpo.core.history import Prompts, digits_of
 from dspy_dlpo.core.result import Comparison, DLPOResult
 from dspy_dlpo.core.review import Reviewed, Suggestion, changes, left, reviewed
@@ -126,32 +125,31 @@ def review(run: str, task_path: str | None, output: str | None, port: int, no_br
     RUN is a run directory (log_dir), or a file that result.save() wrote. Scoring runs the program and is paid for; its
     price stands on the page. What is saved is a result, for `dlpo diff`, `dlpo apply` and `dlpo report`.
     """
-    with told_shortly():
-        result = DLPOResult.load(run)
-        suggestions = changes(result.start_prompts, result.best_prompts, result.history)
-        if not suggestions:
-            raise ValueError(f"{run} changed nothing, so there is nothing to review. Pass another run.")
-        task = None if task_path is None else load_task(task_path)
-        session = _Session(result, suggestions, task, Path(output) if output else _beside(Path(run)))
-        content = {
-            "verdict": result.verdict,
-            "price": session.price(),
-            "edits": [as_data(suggestion) for suggestion in suggestions],
-        }
-        try:
-            server = ReviewServer(port, content, session.score if session.examples() else None, session.save)
-        except OSError as error:
-            raise ValueError(f"port {port} cannot be used: {error.strerror}. Pass another one as --port.") from error
-        with server:
-            if as_json:
-                click.echo(json.dumps({"url": server.address, "output": str(session.target)}))
-            else:
-                click.echo(f"The page is at {server.address} until you save (Ctrl-C ends it).", err=True)
-            if not no_browser:
-                webbrowser.open(server.address)
-            saved = server.run()
-        if not as_json:
-            click.echo(saved)
+    result = DLPOResult.load(run)
+    suggestions = changes(result.start_prompts, result.best_prompts, result.history)
+    if not suggestions:
+        raise ValueError(f"{run} changed nothing, so there is nothing to review. Pass another run.")
+    task = None if task_path is None else load_task(task_path)
+    session = _Session(result, suggestions, task, Path(output) if output else _beside(Path(run)))
+    content = {
+        "verdict": result.verdict,
+        "price": session.price(),
+        "edits": [as_data(suggestion) for suggestion in suggestions],
+    }
+    try:
+        server = ReviewServer(port, content, session.score if session.examples() else None, session.save)
+    except OSError as error:
+        raise ValueError(f"port {port} cannot be used: {error.strerror}. Pass another one as --port.") from error
+    with server:
+        if as_json:
+            click.echo(json.dumps({"url": server.address, "output": str(session.target)}))
+        else:
+            click.echo(f"The page is at {server.address} until you save (Ctrl-C ends it).", err=True)
+        if not no_browser:
+            webbrowser.open(server.address)
+        saved = server.run()
+    if not as_json:
+        click.echo(saved)
 
 
 def _beside(run: Path) -> Path:

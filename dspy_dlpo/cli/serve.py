@@ -7,7 +7,6 @@ import json
 import click
 
 from dspy_dlpo.cli.options import address_option
-from dspy_dlpo.cli.showing import told_shortly
 from dspy_dlpo.simulation import Faults, Settings
 from dspy_dlpo.simulation import serve as serve_simulation
 
@@ -24,10 +23,9 @@ def serve(
     host: str, port: int, seed: int, latency: float, rate_limit: float, server_error: float, as_json: bool
 ) -> None:
     """Serve the simulated model behind an OpenAI-compatible endpoint, until Ctrl-C."""
-    with told_shortly():
-        faults = Faults(rate_limit=rate_limit, server_error=server_error)
-        engine = Settings(seed=seed, latency=latency, faults=faults)
-        serve_simulation(host, port, engine=engine, on_ready=_show_address if as_json else None)
+    faults = Faults(rate_limit=rate_limit, server_error=server_error)
+    engine = Settings(seed=seed, latency=latency, faults=faults)
+    serve_simulation(host, port, engine=engine, on_ready=_show_address if as_json else None)
 
 
 def _show_address(url: str) -> None:

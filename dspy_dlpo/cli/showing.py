@@ -14,10 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from dspy_dlpo.cli.failing import told_shortly
 from dspy_dlpo.estimate.estimate import Estimate
-
-__all__ = ["called", "console", "named_models", "show_estimate", "show_next", "told_shortly"]
 
 console = Console(highlight=False, soft_wrap=True)
 _NUMBERS = ("calls", "tokens in", "tokens out", "US dollars")

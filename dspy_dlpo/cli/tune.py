@@ -17,9 +17,8 @@ from rich.markup import escape
 from dspy_dlpo.cli.failing import Stopped
 from dspy_dlpo.cli.loading import load_tasks
 from dspy_dlpo.cli.options import json_option
-from dspy_dlpo.cli.passwords import refuse_shown_password
 from dspy_dlpo.cli.rates import rate_option, shared_rates
-from dspy_dlpo.cli.showing import console, named_models, show_estimate, told_shortly
+from dspy_dlpo.cli.showing import console, named_models, show_estimate
 from dspy_dlpo.cli.streams import stdout_kept
 from dspy_dlpo.core.rates import Rates
 
@@ -70,8 +69,9 @@ def tune(
     MODULE:TASK is the import path of a dspy_dlpo.Task (or several), or of a function that returns one. The same command
     on another machine, with the same storage and study, helps; the same command again goes on where it stopped.
     """
-    with told_shortly(), _can_go_on(), stdout_kept(as_json):
+    with _can_go_on(), stdout_kept(as_json):
         from dspy_dlpo.tuning import search
+        from dspy_dlpo.tuning.address import refuse_shown_password
 
         refuse_shown_password(storage)
         arguments = {name: value for name, value in arguments.items() if value is not None}

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from dspy_dlpo.core.budget import Budget, resolve_budget
 from dspy_dlpo.core.history import Record
-from dspy_dlpo.progress.pace import Pace, amounts, clock, in_words
+from dspy_dlpo.progress.pace import Pace, clock, in_words
 from dspy_dlpo.progress.streams import pass_on, whole_lines
 from dspy_dlpo.progress.telling import edit_lines, news, worth_telling
 
@@ -72,7 +72,8 @@ class ProgressBar:
             if self._shows_edits and not record.kind.enlarges:
                 self._indented(edit_lines(record))
         if self._progress is not None:
-            self._show(f"{self._score}  {doing}")
+            said, spent = f"{self._score}  {doing}", self._pace.amounts
+            self._progress.update(self._bar, completed=self._pace.share, description=said, spent=spent)
 
     def on_end(self, result: Any = None) -> None:
         """Show the end of a run.
@@ -143,15 +144,8 @@ class ProgressBar:
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        self._bar = progress.add_task("starting", total=1.0, spent=self._spent())
+        self._bar = progress.add_task("starting", total=1.0, spent=self._pace.amounts)
         return progress
-
-    def _show(self, description: str) -> None:
-        assert self._progress is not None
-        self._progress.update(self._bar, completed=self._pace.share, description=description, spent=self._spent())
-
-    def _spent(self) -> str:
-        return amounts(self._pace, self._budget, self._pace.nearest)
 
     def _line(self, kind: str, step: int | None, text: str) -> None:
         number = "" if step is None or kind == "start" else f"{step:3d}"
@@ -173,10 +167,6 @@ class ProgressBar:
         """Since the run began."""
         return time.monotonic() - self._began
 
-    def _time_left(self) -> str:
-        left = self._pace.left(time.monotonic())
-        return "" if left is None else in_words(left)
-
     def _pass(self, line: str, stream: Any) -> None:
         """Show a line that somebody else printed."""
         if self._progress is not None and _is_terminal(stream):
@@ -193,8 +183,8 @@ class _Clock(ProgressColumn):
         self._shown = bar
 
     def render(self, task: Task) -> Text:
-        left = self._shown._time_left()
-        return Text(clock(self._shown.seconds) + (f", {left}" if left else ""))
+        left = self._shown._pace.left(time.monotonic())
+        return Text(clock(self._shown.seconds) + ("" if left is None else f", {in_words(left)}"))
 
 
 def _is_live(console: Console) -> bool:

@@ -38,6 +38,17 @@ class Pace:
         """The limit that is nearest to its end: runs of the program, where they are limited and nothing was spent."""
         return max(self._limits, key=lambda name: self.spent[name] / self._limits[name])
 
+    @property
+    def amounts(self) -> str:
+        """Spent of that limit, such as ``120/600 runs`` or ``$0.12/$5.00``."""
+        spent, limit = self.spent[self.nearest], self._limits[self.nearest]
+        if self.nearest == "usd":
+            return f"${spent:.2f}/${limit:.2f}"
+        if self.nearest == "seconds":
+            return f"{clock(spent)}/{clock(limit)}"
+        unit = {"metric_calls": "runs", "lm_calls": "calls", "tokens": "tokens"}[self.nearest]
+        return f"{spent:,.0f}/{limit:,.0f} {unit}"
+
     def add(self, spent: Mapping[str, float], now: float, *, fresh: bool) -> None:
         """Take a record's totals in.
 
@@ -86,14 +97,3 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def amounts(pace: Pace, budget: Budget, name: str) -> str:
-    """Spent of a limit, such as ``120/600 runs`` or ``$0.12/$5.00``."""
-    spent, limit = pace.spent[name], budget.limits[name]
-    if name == "usd":
-        return f"${spent:.2f}/${limit:.2f}"
-    if name == "seconds":
-        return f"{clock(spent)}/{clock(limit)}"
-    unit = {"metric_calls": "runs", "lm_calls": "calls", "tokens": "tokens"}[name]
-    return f"{spent:,.0f}/{limit:,.0f} {unit}"

@@ -96,6 +96,12 @@ def read_settings(log_dir: str | os.PathLike[str]) -> dict[str, Any]:
     return read_object(path) if path.exists() else {}
 
 
+def argument(settings: Mapping[str, Any], name: str) -> Any:
+    """An argument of the optimizer, as ``run.json`` tells it; None if it does not."""
+    arguments = settings.get("settings")
+    return arguments.get(name) if isinstance(arguments, dict) else None
+
+
 def read_object(path: Path) -> dict[str, Any]:
     """The object that a JSON file holds.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dspy_dlpo.core.result import DLPOResult
+from dspy_dlpo.report.directory import argument
 
 # With fewer held-out examples the verdict claims nothing.
 TOO_FEW = 30
@@ -40,7 +41,7 @@ def headline(result: DLPOResult, settings: Mapping[str, Any]) -> Headline:
     compared = result.comparison
     if compared.start is None or compared.best is None:
         return Headline()
-    in_points = _score_range(settings) == [0.0, 1.0]
+    in_points = argument(settings, "score_range") == [0.0, 1.0]
     scale, unit = (100.0, "points") if in_points else (1.0, "")
     gain = f"{compared.difference * scale:+.1f} points" if in_points else f"{compared.difference:+.3g}"
     start, best = f"{compared.start:.2f}", f"{compared.best:.2f}"
@@ -49,11 +50,6 @@ def headline(result: DLPOResult, settings: Mapping[str, Any]) -> Headline:
     low, high = (each * scale for each in compared.interval)
     meaning = _meaning(result, low, high, unit)
     return Headline(start, best, gain, meaning, compared.difference * scale, (low, high), unit)
-
-
-def _score_range(settings: Mapping[str, Any]) -> Any:
-    arguments = settings.get("settings")
-    return arguments.get("score_range") if isinstance(arguments, dict) else None
 
 
 def _meaning(result: DLPOResult, low: float, high: float, unit: str) -> str:

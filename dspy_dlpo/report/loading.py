@@ -22,7 +22,7 @@ from dspy_dlpo.core.sentences import ENGLISH
 from dspy_dlpo.core.state import RunState
 from dspy_dlpo.core.storage import RESULT
 from dspy_dlpo.core.tally import bill
-from dspy_dlpo.report.directory import check_directory, read_log, read_object, read_settings
+from dspy_dlpo.report.directory import argument, check_directory, read_log, read_object, read_settings
 
 # Why a run has "ended" that has not.
 NOT_ENDED = "not ended: it is still running, or was stopped in the middle"
@@ -76,10 +76,9 @@ def _from_data(data: Mapping[str, Any], path: Path) -> DLPOResult:
         fields["comparison"] = Comparison(**compared)
         fields["history"] = History([record_from_data(each) for each in data["history"]])
         fields["ended_by"] = EndedBy(data.get("ended_by", EndedBy.NOT_ENDED))  # older versions did not say
-        if "parameters" in fields:
-            fields["parameters"] = tuple(fields["parameters"])
-        if "languages" in fields:
-            fields["languages"] = tuple(fields["languages"])
+        for name in ("parameters", "languages"):
+            if name in fields:
+                fields[name] = tuple(fields[name])
         if "declined" in fields:
             fields["declined"] = tuple(Edit(**each) for each in fields["declined"])
         return DLPOResult(**fields)
@@ -126,8 +125,7 @@ def _so_far(history: History, metric_calls: int) -> str:
 
 def _parameters(settings: Mapping[str, Any]) -> tuple[str, ...]:
     """The kinds of text that the prompts of a run hold."""
-    arguments = settings.get("settings")
-    kinds = arguments.get("parameters") if isinstance(arguments, dict) else None
+    kinds = argument(settings, "parameters")
     return tuple(map(str, kinds)) if isinstance(kinds, list) else ("instructions",)
 
 

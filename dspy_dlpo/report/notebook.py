@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dspy_dlpo.core.result import DLPOResult
 from dspy_dlpo.report.diffs import folded, sentence_diff
-from dspy_dlpo.report.templates import environment
+from dspy_dlpo.report.templating import environment
 
 # Characters of a text, changed sentences of a prompt, and prompts that are shown.
 MOST_TEXT, MOST_LINES, MOST_PROMPTS = 600, 40, 8

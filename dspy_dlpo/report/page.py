@@ -11,14 +11,14 @@ from typing import Any
 from dspy_dlpo.core.errors import RunDirectoryError
 from dspy_dlpo.core.result import DLPOResult
 from dspy_dlpo.report.curve import draw_curve
-from dspy_dlpo.report.directory import LogView, read_log, read_settings
+from dspy_dlpo.report.directory import LogView, argument, read_log, read_settings
 from dspy_dlpo.report.examples import ChangedExample, changed_examples
 from dspy_dlpo.report.facts import Group, Spending, money, setting_groups, spending
 from dspy_dlpo.report.fronts import FrontTable, front_tables
 from dspy_dlpo.report.headline import Headline, headline
 from dspy_dlpo.report.interval import draw_interval
 from dspy_dlpo.report.prompts import PromptPair, prompt_pairs
-from dspy_dlpo.report.record_views import RecordView, TriedEdit, ledger, record_views
+from dspy_dlpo.report.record_views import RecordView, TriedEdit, record_views
 from dspy_dlpo.report.svg import STAND_INS, chart
 
 # Width and height in pixels, and columns of the legend, by the screens that a chart is for.
@@ -73,7 +73,6 @@ def make_page(result: DLPOResult) -> Page:
     """
     log, settings, notes = _directory(result)
     told, shown = record_views(result.history), headline(result, settings)
-    arguments = settings.get("settings")
     return Page(
         result=result,
         headline=shown,
@@ -81,11 +80,11 @@ def make_page(result: DLPOResult) -> Page:
         prompts=prompt_pairs(result.start_prompts, result.best_prompts),
         returned=next((each.index for each in result.history if each.proposal == result.best_prompts), None),
         records=tuple(told),
-        ledger=tuple(ledger(told)),
+        ledger=tuple(edit for record in told for edit in record.edits),
         examples=tuple(changed_examples(result.history, log)),
         spending=spending(result.spent),
         settings=tuple(setting_groups(settings)),
-        seed=arguments.get("seed") if isinstance(arguments, Mapping) else None,
+        seed=argument(settings, "seed"),
         fronts=front_tables(result),
         charts={**_curves(result), **_intervals(shown)},
         money=money(result.spent.get("usd")),

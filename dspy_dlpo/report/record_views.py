@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dspy_dlpo.core.edits import Dropped, Edit
+from dspy_dlpo.core.edits import Edit
 from dspy_dlpo.core.history import History, LedgerEntry, Record, RecordKind
 from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.sentences import split
@@ -162,7 +162,7 @@ def _view(record: Record, cost: int, whole: tuple[tuple[int, ...], tuple[int, ..
         others=tuple(edit for edit in judged if edit not in shown),
         edits=judged,
         unjudged=tuple(tried(edit, record) for edit in record.edits if edit not in in_ledger),
-        dropped=tuple(_dropped(each, record) for each in record.dropped),
+        dropped=tuple(tried(each.edit, record, reason=each.reason) for each in record.dropped),
         notes={name: notes for name, notes in record.notes.items() if notes},
         asked=_asked(record),
         chosen=record.chosen,
@@ -256,25 +256,16 @@ def _is_told_apart(entry: LedgerEntry, record: Record) -> bool:
     return entry.reason.why not in JUDGED_TOGETHER
 
 
-def _dropped(dropped: Dropped, record: Record) -> TriedEdit:
-    return tried(dropped.edit, record, reason=dropped.reason)
-
-
 def tried(edit: Edit, record: Record, **found: object) -> TriedEdit:
     """An edit with the sentences that it takes and brings."""
     sentences = split(record.prompts.get(edit.predictor, ""))
     old = sentences[edit.at] if edit.op != "add" and 0 <= edit.at < len(sentences) else ""
-    fields: dict[str, object] = {
-        "step": record.index,
-        "operation": OPERATIONS.get(edit.op, edit.op),
-        "predictor": edit.predictor,
-        "deleted": old.strip(),
-        "added": edit.text.strip(),
-        "why": edit.why if record.kind == RecordKind.STEP else "",  # a trial's is no writer's
-    }
-    return TriedEdit(**{**fields, **found})  # type: ignore[arg-type]
-
-
-def ledger(records: Sequence[RecordView]) -> list[TriedEdit]:
-    """Every edit that was judged, in order."""
-    return [edit for record in records for edit in record.edits]
+    return TriedEdit(
+        step=record.index,
+        operation=OPERATIONS.get(edit.op, edit.op),
+        predictor=edit.predictor,
+        deleted=old.strip(),
+        added=edit.text.strip(),
+        why=edit.why if record.kind == RecordKind.STEP else "",  # a trial's is no writer's
+        **found,  # type: ignore[arg-type]
+    )

@@ -11,7 +11,7 @@ from typing import Any
 
 from dspy_dlpo.core.result import DLPOResult
 from dspy_dlpo.report.page import Page, make_page
-from dspy_dlpo.report.templates import environment, read_asset
+from dspy_dlpo.report.templating import TEMPLATES, environment
 
 # Bytes of a page; what is shown of each text, and how many of each kind, is halved until it fits.
 LARGEST = 950_000
@@ -51,10 +51,8 @@ def write_page(result: DLPOResult, path: str | os.PathLike[str]) -> Path:
         ImportError: If the extra "report" is not installed.
         OSError: If the file cannot be written.
     """
-    text = render(make_page(result))
-    target = Path(path).expanduser()
-    with open(target, "w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
+    text, target = render(make_page(result)), Path(path).expanduser()
+    target.write_text(text, encoding="utf-8", newline="\n")
     return target
 
 
@@ -64,7 +62,7 @@ def render(page: Page) -> str:
     Raises:
         ImportError: If jinja2 is not installed.
     """
-    style, script = read_asset("page.css"), read_asset("page.js")
+    style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     template, policy = environment().get_template("page.html"), _policy(style, script)
     limits, text = Limits(), ""
     for _ in range(MOST_TIMES):

@@ -6,7 +6,6 @@ Starlette and uvicorn are an optional extra, imported only when a server is made
 import asyncio
 import importlib
 import ipaddress
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -36,24 +35,6 @@ def _extra(module: str) -> Any:
         ) from missing
 
 
-class _Failures:
-    """How often each request failed since it was last answered, so that a retry draws its faults anew."""
-
-    def __init__(self) -> None:
-        self._counts: OrderedDict[str, int] = OrderedDict()
-
-    def of(self, key: str) -> int:
-        return self._counts.get(key, 0)
-
-    def add(self, key: str) -> None:
-        self._counts[key] = self._counts.pop(key, 0) + 1
-        if len(self._counts) > _REMEMBERED:
-            self._counts.popitem(last=False)
-
-    def forget(self, key: str) -> None:
-        self._counts.pop(key, None)
-
-
 class _Cut:
     """A reply that begins and never ends: the server closes the connection."""
 
@@ -68,7 +49,8 @@ class _Endpoint:
 
     def __init__(self, engine: SimulatedEngine) -> None:
         self._engine = engine
-        self._failures = _Failures()
+        # How often each request failed since it was last answered, so that a retry draws its faults anew.
+        self._failures: dict[str, int] = {}
         self._json = _extra("starlette.responses").JSONResponse
 
     async def chat(self, request: "Request") -> "Reply | _Cut":
@@ -84,7 +66,7 @@ class _Endpoint:
             answers = self._answers(asked, key)
         except LM15Error as fault:
             return self._failed(fault, key)
-        self._failures.forget(key)
+        self._failures.pop(key, None)
         return self._reply(completion(asked, answers, key), 200)
 
     async def models(self, request: "Request") -> "Reply":
@@ -106,12 +88,15 @@ class _Endpoint:
         return reply
 
     def _answers(self, asked: ChatRequest, key: str) -> list[Response]:
-        with opened(Call(failures=self._failures.of(key))):
+        with opened(Call(failures=self._failures.get(key, 0))):
             return [self._engine.answer(asked.request()) for _ in range(asked.n or 1)]
 
     def _failed(self, fault: LM15Error, key: str) -> "Reply | _Cut":
-        luck = chance(self._engine.settings.seed, "status", key, self._failures.of(key))
-        self._failures.add(key)
+        failures = self._failures.pop(key, 0)
+        luck = chance(self._engine.settings.seed, "status", key, failures)
+        self._failures[key] = failures + 1
+        if len(self._failures) > _REMEMBERED:
+            del self._failures[next(iter(self._failures))]  # the one that failed longest ago
         if isinstance(fault, TimeoutError):
             return _Cut()
         now = {"Retry-After": "0"}

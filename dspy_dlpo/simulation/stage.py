@@ -68,9 +68,15 @@ class Stage:
         """The skill of that name."""
         return next(skill for skill in self.skills if skill.name == name)
 
+    @lru_cache(maxsize=16384)  # noqa: B019
     def parse(self, text: str) -> Case | None:
         """The case when the whole text is one question of this stage, else None."""
-        return _parse(self, text)
+        bare = text.strip().strip("\"'").strip()
+        if self.question.fullmatch(bare) is None:
+            return None
+        question = " ".join(bare.replace("\\n", " ").split())
+        data = self.read(question)
+        return None if data is None else Case(question, data)
 
     def find(self, text: str) -> tuple[Found, ...]:
         """Every case that stands anywhere in the text, in order."""
@@ -85,48 +91,25 @@ class Stage:
         """Everything in the text that has the form of an answer to this case."""
         return list(self.answer.finditer(text))
 
+    @lru_cache(maxsize=16384)  # noqa: B019
     def truth(self, case: Case) -> str:
         """The right answer."""
-        return _truth(self, case)
+        return self.solve(case.data, lambda name: True)
 
+    @lru_cache(maxsize=65536)  # noqa: B019
     def without(self, case: Case, missing: frozenset[str]) -> str:
         """The answer of one who knows every skill but those named."""
-        return _without(self, case, missing)
+        return self.solve(case.data, lambda name: name not in missing)
 
+    @lru_cache(maxsize=16384)  # noqa: B019
     def relevant(self, case: Case) -> tuple[str, ...]:
         """The skills whose absence alone changes the answer of this case."""
-        return _relevant(self, case)
+        truth = self.truth(case)
+        return tuple(s.name for s in self.skills if self.without(case, frozenset({s.name})) != truth)
 
-    # Stages are module constants: identity is equality, and cheap for the caches below.
+    # Stages are module constants: identity is equality, cheap for the caches above, which keep them alive.
     def __hash__(self) -> int:
         return hash(self.name)
 
     def __eq__(self, other: object) -> bool:
         return self is other
-
-
-@lru_cache(maxsize=16384)
-def _parse(stage: Stage, text: str) -> Case | None:
-    bare = text.strip().strip("\"'").strip()
-    match = stage.question.fullmatch(bare)
-    if match is None:
-        return None
-    question = " ".join(bare.replace("\\n", " ").split())
-    data = stage.read(question)
-    return None if data is None else Case(question, data)
-
-
-@lru_cache(maxsize=16384)
-def _truth(stage: Stage, case: Case) -> str:
-    return stage.solve(case.data, lambda name: True)
-
-
-@lru_cache(maxsize=65536)
-def _without(stage: Stage, case: Case, missing: frozenset[str]) -> str:
-    return stage.solve(case.data, lambda name: name not in missing)
-
-
-@lru_cache(maxsize=16384)
-def _relevant(stage: Stage, case: Case) -> tuple[str, ...]:
-    truth = stage.truth(case)
-    return tuple(s.name for s in stage.skills if stage.without(case, frozenset({s.name})) != truth)

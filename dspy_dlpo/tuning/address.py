@@ -44,6 +44,19 @@ class Address:
         return text
 
 
+def refuse_shown_password(storage: str | None) -> None:
+    """Refuse an address of a command line that holds a password: every user of the machine can read it there.
+
+    Raises:
+        ValueError: If it does.
+    """
+    if storage and read_address(storage).secrets:
+        raise ValueError(
+            f"A password on the command line shows in the list of processes. Set {STORAGE_VARIABLE} in the environment "
+            "instead."
+        )
+
+
 def read_address(storage: str | None) -> Address:
     """Read an address; None is the one in the environment variable ``DLPO_STORAGE``, else ``dlpo-tuning.db``.
 

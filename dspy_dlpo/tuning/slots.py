@@ -96,14 +96,8 @@ def try_again(study: optuna.Study, trial: FrozenTrial) -> None:
         RetryHeartbeatStaleTrialCallback()(study, copy.deepcopy(trial))  # it adds to what the trial holds
 
 
-@dataclass(frozen=True)
-class Retry:
-    """What Optuna calls with a trial whose worker died: it is tried again, unless it has failed too often."""
-
-    retries: int
-
-    def __call__(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        """Queue the trial again."""
-        if IDLE not in trial.user_attrs and slot_of(study, trial.number).is_lost(self.retries):
-            logger.warning("the worker of trial %d is gone; it is queued again", trial.number)
-            try_again(study, trial)
+def retry(retries: int, study: optuna.Study, trial: FrozenTrial) -> None:
+    """Queue a trial again whose worker died, unless its slot has failed too often."""
+    if IDLE not in trial.user_attrs and slot_of(study, trial.number).is_lost(retries):
+        logger.warning("the worker of trial %d is gone; it is queued again", trial.number)
+        try_again(study, trial)

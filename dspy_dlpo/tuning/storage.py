@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,7 +22,7 @@ from dspy_dlpo.core.errors import DLPOError
 from dspy_dlpo.core.paths import absolute_path
 from dspy_dlpo.tuning.address import ARTIFACTS_VARIABLE, STORAGE_VARIABLE, Address, read_address
 from dspy_dlpo.tuning.gaps import Database, open_database
-from dspy_dlpo.tuning.slots import Pulse, Retry
+from dspy_dlpo.tuning.slots import Pulse, retry
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ def open_store(storage: str | None = None, artifacts: str | None = None, pulse: 
         if address.file is not None:
             Path(address.file).parent.mkdir(parents=True, exist_ok=True)
         beats = {"heartbeat_interval": pulse.every, "grace_period": pulse.grace}
-        stale = {"heartbeat_stale_trial_callback": Retry(pulse.retries)}
+        stale = {"heartbeat_stale_trial_callback": partial(retry, pulse.retries)}
         database = open_database(address.url, folder / "workers", **beats, **stale)
     except ImportError as error:
         raise ImportError(

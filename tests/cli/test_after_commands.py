@@ -14,8 +14,8 @@ from shell import dlpo, environment
 
 from dspy_dlpo import DLPOResult, History, load_program, text_paths
 from dspy_dlpo.cli import main
+from dspy_dlpo.cli.diff import patch
 from dspy_dlpo.core.result import Comparison
-from dspy_dlpo.report.patches import patch
 
 START = "Answer the question.\nBe brief."
 BEST = "Answer the question.\n\tUse digits: 3, not three.\nBe brief: [bold] and :smile: stay.\u2028So does this."

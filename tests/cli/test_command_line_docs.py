@@ -12,14 +12,14 @@ from waiting import PATIENCE
 
 from dspy_dlpo.cli import main
 from dspy_dlpo.cli.failing import EXIT_CODES
-from dspy_dlpo.cli.reference import written
+from scripts.command_line import written
 
 PAGE = Path(__file__).parents[2] / "docs" / "command_line.md"
 
 
 def test_the_tables_are_those_of_the_commands():
     text = PAGE.read_text(encoding="utf-8")
-    assert written(text) == text, "run: python -m dspy_dlpo.cli.reference docs/command_line.md"
+    assert written(text) == text, "run: python scripts/command_line.py docs/command_line.md"
 
 
 def test_every_command_has_its_section_with_an_example():

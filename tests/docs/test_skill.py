@@ -10,8 +10,8 @@ from reading import DOCS, text_of
 from dspy_dlpo import DLPOResult, History
 from dspy_dlpo.cli import main
 from dspy_dlpo.cli.outcome import Outcome
-from dspy_dlpo.cli.reference import written
 from dspy_dlpo.core.result import Comparison
+from scripts.command_line import written
 
 SKILL = DOCS / "skills" / "dspy-dlpo" / "SKILL.md"
 TEXT = text_of(SKILL)
@@ -57,7 +57,7 @@ def test_every_command_and_option_that_is_named_exists():
 
 
 def test_the_exit_codes_are_those_of_the_commands():
-    assert written(TEXT) == TEXT, f"run: python -m dspy_dlpo.cli.reference {SKILL}"
+    assert written(TEXT) == TEXT, f"run: python scripts/command_line.py {SKILL}"
     assert "| 130 |" in TEXT
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dspy_dlpo.simulation.tables import filled, main, parameters, tables
+from scripts.simulation_tables import filled, main, parameters, tables
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "simulation.md"
@@ -24,7 +24,7 @@ def test_the_page_holds_every_table_as_computed(page: str) -> None:
     named = set(re.findall(r"<!-- table: (.+) -->", page))
     assert named == {*found, "real"}
     stale = [name for name, table in found.items() if f"<!-- table: {name} -->\n{table}\n<!-- end -->" not in page]
-    assert not stale, "run: python -m dspy_dlpo.simulation.tables --data BBH --write docs/simulation.md"
+    assert not stale, "run: python scripts/simulation_tables.py --data BBH --write docs/simulation.md"
 
 
 def test_the_examples_of_the_page_run(page: str) -> None:
@@ -50,7 +50,7 @@ def test_a_parameter_without_a_word_of_explanation_is_refused() -> None:
 def test_tables_are_printed_or_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dspy_dlpo.simulation.tables.tables", lambda data: {"x": "| 1 |"})
+    monkeypatch.setattr("scripts.simulation_tables.tables", lambda data: {"x": "| 1 |"})
     main([])
     assert "## x\n\n| 1 |" in capsys.readouterr().out
     path = tmp_path / "page.md"

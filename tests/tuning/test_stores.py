@@ -5,8 +5,7 @@ import traceback
 
 import pytest
 
-from dspy_dlpo.cli.passwords import refuse_shown_password
-from dspy_dlpo.tuning.address import read_address
+from dspy_dlpo.tuning.address import read_address, refuse_shown_password
 from dspy_dlpo.tuning.storage import StorageError, open_store
 
 SECRET = "gehe!m/%"

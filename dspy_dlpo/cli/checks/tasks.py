@@ -10,12 +10,14 @@ import dspy
 from dspy_dlpo import Task
 from dspy_dlpo.cli.checks.checked import FAIL, OK, WARNING, Checked
 from dspy_dlpo.core.errors import DLPOError, MetricError
+from dspy_dlpo.estimate.estimator import LOOPS
 from dspy_dlpo.host.lm_errors import one_line
 from dspy_dlpo.host.meter import Meter
 from dspy_dlpo.host.metric import MetricAdapter
 from dspy_dlpo.host.parameters import read_prompts
 from dspy_dlpo.host.program import call, copy_program
 from dspy_dlpo.host.secrets import Redactor
+from dspy_dlpo.run import settings
 from dspy_dlpo.run.examples import input_keys
 from dspy_dlpo.run.selection import TOO_FEW
 from dspy_dlpo.teleprompter import DLPOTeleprompter
@@ -23,7 +25,6 @@ from dspy_dlpo.teleprompter import DLPOTeleprompter
 # With fewer examples to learn from, rules are fitted to them by chance.
 FEW = 20
 MOST_CALLS = 2
-LOOPS = (dspy.ReAct, dspy.ReActV2, dspy.BestOfN, dspy.Refine)
 
 
 def check_program(task: Task) -> Checked:
@@ -38,7 +39,7 @@ def check_program(task: Task) -> Checked:
 def check_data(task: Task) -> Iterator[Checked]:
     """Whether there are enough examples, with marked inputs, and none is in two sets."""
     try:
-        data = _checked(task)
+        data = settings.check_data(DLPOTeleprompter(task.metric).settings, task.trainset, task.valset)
     except (ValueError, TypeError) as error:
         yield Checked(FAIL, "data", one_line(str(error)))
         return
@@ -62,12 +63,6 @@ def check_data(task: Task) -> Iterator[Checked]:
     yield from _shared(sets)
 
 
-def _checked(task: Task) -> Any:
-    from dspy_dlpo.run.settings import check_data as checked
-
-    return checked(DLPOTeleprompter(task.metric).settings, task.trainset, task.valset)
-
-
 def _shared(sets: dict[str, Sequence[Any]]) -> Iterator[Checked]:
     keys = {name: input_keys(found) for name, found in sets.items()}
     repeated = len(keys["trainset"]) - len(set(keys["trainset"]))
@@ -87,33 +82,30 @@ def calls_of(program: dspy.Module) -> int | None:
     return len(list(program.named_predictors()))
 
 
-def check_metric(task: Task, lm: Any, score_range: tuple[float, float] = (0.0, 1.0)) -> Iterator[Checked]:
+def check_metric(task: Task, lm: Any) -> Iterator[Checked]:
     """Run the program and the metric on one example.
 
     Args:
         task: The task; its program takes few calls.
         lm: Runs the predictors without a model of their own; None for the one that DSPy's settings name.
-        score_range: Lowest and highest legal score.
     """
-    example, meter, redact = task.trainset[0], Meter(), Redactor()
+    example, meter = task.trainset[0], Meter()
     general = {} if lm is None else {"lm": lm}
     with meter.role("task", trace=[], **general) as scope:
         try:
             prediction = call(copy_program(task.program), example.inputs())
             scope.note_usage(prediction)
         except Exception as error:  # noqa: BLE001 - whatever a user's program raises is what is looked for
-            said = f"failed on the first example: {type(error).__name__}: {one_line(redact.error(error))[:300]}"
-            yield Checked(FAIL, "program", said, "Run it on trainset[0] yourself.")
+            yield Checked(FAIL, "program", _failed(error), "Run it on trainset[0] yourself.")
             return
     try:
         with meter.role("metric", trace=[]):
-            verdict = MetricAdapter(task.metric, score_range)(example, prediction)
+            verdict = MetricAdapter(task.metric, (0.0, 1.0))(example, prediction)
     except MetricError as error:
-        yield Checked(FAIL, "metric", one_line(redact.error(error)), "On the command line: --score-range LOW HIGH.")
+        yield Checked(FAIL, "metric", one_line(Redactor().error(error)), "On the command line: --score-range LOW HIGH.")
         return
     except Exception as error:  # noqa: BLE001 - the metric is the user's, too
-        said = f"failed on the first example: {type(error).__name__}: {one_line(redact.error(error))[:300]}"
-        yield Checked(FAIL, "metric", said, "Call metric(trainset[0], program(...)) yourself.")
+        yield Checked(FAIL, "metric", _failed(error), "Call metric(trainset[0], program(...)) yourself.")
         return
     if verdict.score is None:
         yield _tried_alone(task, example, prediction)
@@ -122,6 +114,10 @@ def check_metric(task: Task, lm: Any, score_range: tuple[float, float] = (0.0, 1
     asked = meter.totals().get("metric", {}).get("calls", 0)
     models = f"; it asks a model ({asked} calls)" if asked else ""
     yield Checked(OK, "metric", f"gives the first example a score of {verdict.score:g}{words}{models}")
+
+
+def _failed(error: Exception) -> str:
+    return f"failed on the first example: {type(error).__name__}: {one_line(Redactor().error(error))[:300]}"
 
 
 def _tried_alone(task: Task, example: Any, prediction: Any) -> Checked:

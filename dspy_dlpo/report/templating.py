@@ -7,11 +7,12 @@ from typing import Any
 
 from dspy_dlpo.report.extras import extra
 
-FOLDER = Path(__file__).parent
+# The templates of the page and of the summary, and the page's style and script.
+TEMPLATES = Path(__file__).with_name("templates")
 
 
 def environment() -> Any:
-    """The environment of all templates here.
+    """The environment of all templates.
 
     Raises:
         ImportError: If jinja2 is not installed.
@@ -20,7 +21,7 @@ def environment() -> Any:
     from dspy_dlpo.report.texts import clean, cut, exact
 
     made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER),
+        loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -29,15 +30,3 @@ def environment() -> Any:
     )
     made.filters.update(cut=cut, exact=exact)
     return made
-
-
-def read_asset(name: str) -> Any:
-    """A style or a script of the page as it stands; ours, so it is not escaped.
-
-    Raises:
-        ImportError: If jinja2 is not installed.
-    """
-    extra("jinja2", "The report")
-    from markupsafe import Markup
-
-    return Markup((FOLDER / name).read_text(encoding="utf-8"))

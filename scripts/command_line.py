@@ -1,6 +1,6 @@
 """The tables of options in ``docs/command_line.md``, from the commands themselves.
 
-``python -m dspy_dlpo.cli.reference docs/command_line.md`` writes them anew.
+``python scripts/command_line.py docs/command_line.md`` writes them anew.
 """
 
 from __future__ import annotations

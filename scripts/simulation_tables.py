@@ -1,4 +1,4 @@
-"""The tables of ``docs/simulation.md``, computed: ``python -m dspy_dlpo.simulation.tables`` prints them as Markdown."""
+"""The tables of ``docs/simulation.md``, computed: ``python scripts/simulation_tables.py`` prints them as Markdown."""
 
 import argparse
 import inspect
