@@ -41,7 +41,7 @@ def outcome(seed: int, graded: bool, judge: Judge) -> tuple[bool, bool]:
     count, n_val = selection.plan_selection(CALLS, VAL, 3)
     runs.account.reserve((count + 1) * n_val)
     run = Run(plan, {"solve": "Start."}, runs, lambda prompts, rows, step: [TextGradient("solve", "no")], write)
-    run.go()
+    list(run.records())
     candidates = selection.finalists(run, count)
     scored = selection.compare(run.start, candidates, runs_of(score("val")), range(n_val))
     chosen, comparison = selection.choose(scored, seed)

@@ -139,12 +139,6 @@ class Run:
         """What techniques may know of the step at hand."""
         return StepContext(len(self.history), self.progress, self.history, self.plan.seed, self.plan.examples)
 
-    def go(self) -> History:
-        """Run to the end of the budget; see `records`."""
-        for _ in self.records():
-            pass
-        return self.history
-
     def records(self) -> Iterator[Record]:
         """Make one record after the other, to the end of the budget, and say in `ended` why it ended.
 
