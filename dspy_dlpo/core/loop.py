@@ -471,8 +471,8 @@ class Run:
         """The edits of some prompts that a person lets pass, if one is to be asked, and the ledger of the others."""
         if self.approve is None:
             return edits, ()
-        found = reviewed([Suggestion(edit, prompts[edit.predictor]) for edit in edits], self.approve)
-        return found.edits, ledger_as_one(found.declined, Why.DECLINED, kept=False)
+        kept, declined = reviewed([Suggestion(edit, prompts[edit.predictor]) for edit in edits], self.approve)
+        return kept, ledger_as_one(declined, Why.DECLINED, kept=False)
 
     def _gradients(self, examples: Sequence[int], ctx: StepContext) -> Sequence[TextGradient]:
         """What a critic, if there is one, says of failed examples."""
