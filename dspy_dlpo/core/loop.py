@@ -181,7 +181,7 @@ class Run:
         elif self._is_idle():
             self.ended = idle_ending(self.history[-THRESHOLDS.idle :], self.history.steps())
         elif (seen := self._observed()) is not None:
-            self._add(lambda: self._observing(seen))
+            self._add(lambda: self._trial((seen.edit,), seen))
         elif self._growth_is_due(incumbent):
             self._add(self._growth)
         elif self._trials_are_due(incumbent) and (deletions := self._deletions(self.prompts)):
@@ -319,29 +319,28 @@ class Run:
         own = len(self.judging_set) >= THRESHOLDS.enough_for_own
         return next_deletions(prompts, self.history, self.plan.constraints, own=own, since=since)
 
-    def _trial(self, deletions: Edits) -> Record:
-        edits, declined = self._approved(deletions, self.prompts)
-        if not edits:
-            return self._record(RecordKind.TRIAL, reason=Why.DECLINED.because(), ledger=declined)
-        return self._decided(lambda incumbent: self._without(incumbent, edits), declined)
-
     def _without(self, incumbent: Incumbent, deletions: Edits) -> Judged:
         """Try prompts without sentences: what is no worse is kept."""
         return self.plan.judging.judge(incumbent, deletions, Bar(incumbent.mean, strict=False), Rules())
 
-    def _decided(
-        self, make: Callable[[Incumbent], Judged], declined: Sequence[LedgerEntry] = (), **known: object
-    ) -> Record:
-        """A trial that is over once it is judged.
+    def _trial(self, offered: Edits, seen: Observation | None = None) -> Record:
+        """Try edits that no writer was asked for, as far as a person lets them pass.
 
         Args:
-            make: Judges it.
-            declined: What a person did not let pass.
-            known: Fields of its record.
+            offered: Deletions, or the edit of an observation.
+            seen: The observation.
         """
+        edits, declined = self._approved(offered, self.prompts)
+        known: dict[str, object] = {} if seen is None else {"gradients": (seen.gradient,)}
+        if not edits:
+            return self._record(RecordKind.TRIAL, reason=Why.DECLINED.because(), ledger=declined, **known)
         incumbent, began = self.incumbent(), self.progress
         bar = Bar(incumbent.mean, strict=False)
-        prompts, judgement, ledger = make(incumbent)
+        if seen is None:
+            prompts, judgement, ledger = self._without(incumbent, edits)
+        else:
+            prompts, judgement, ledger = judge_observed(incumbent, replace(seen, edit=edits[0]))
+            known["edits"] = edits
         known |= {"progress": began, "base": incumbent.mean, "ledger": (*ledger, *declined)}
         return self._judged(RecordKind.TRIAL, prompts, judgement, bar, **known)
 
@@ -365,17 +364,6 @@ class Run:
         tried = {(entry.edit.predictor, entry.edit.text) for record in self.history for entry in record.ledger}
         fresh = (seen for seen in offered if (seen.edit.predictor, seen.edit.text) not in tried)
         return next((seen for seen in fresh if self._admitted((seen.edit,))), None)
-
-    def _observing(self, seen: Observation) -> Record:
-        edits, declined = self._approved((seen.edit,), self.prompts)
-        if not edits:
-            return self._record(
-                RecordKind.TRIAL, reason=Why.DECLINED.because(), ledger=declined, gradients=(seen.gradient,)
-            )
-        passed = replace(seen, edit=edits[0])
-        return self._decided(
-            lambda incumbent: judge_observed(incumbent, passed), declined, gradients=(seen.gradient,), edits=edits
-        )
 
     def prune_one(self, prompts: Prompts, began: int) -> Prompts | None:
         """Try to delete sentences of finished prompts that were not tried since record `began`.
