@@ -127,13 +127,10 @@ class Run:
         """All runs of the prompts in force on the judging set."""
         return self.runs.told(self.prompts, sorted(self.judging_set), self.judging_set)
 
-    def incumbent(self) -> Incumbent:
-        """What a proposal is compared with now."""
-        return self._incumbent(self.prompts)
-
-    def _incumbent(self, prompts: Prompts) -> Incumbent:
-        plan = self.plan
-        return Incumbent(self.runs, prompts, self.judging_set, plan.high, plan.low)
+    def incumbent(self, prompts: Prompts | None = None) -> Incumbent:
+        """What a proposal is compared with: the prompts in force, or others."""
+        in_force = self.prompts if prompts is None else prompts
+        return Incumbent(self.runs, in_force, self.judging_set, self.plan.high, self.plan.low)
 
     def context(self) -> StepContext:
         """What techniques may know of the step at hand."""
@@ -253,7 +250,8 @@ class Run:
         self.runs.ensure([(prompts, x) for prompts in kept for x in batch])
         means = self.runs.means(self.prompts, judging_set)
         if not means:
-            raise ModelError(f"No call of the task model was answered: {self._last_error(batch)}")
+            errors = [row.error for row in self._rows(batch)] or ["nothing was asked"]
+            raise ModelError(f"No call of the task model was answered: {errors[-1]}")
         score = math.fsum(means.values()) / max(1, len(means))
         scores = self.runs.all_scores(self.prompts, judging_set)
         silent = len(self._unanswered(judging_set))
@@ -270,25 +268,22 @@ class Run:
         """
         self.runs.ensure([(self.prompts, batch[0])])
         self.runs.try_metric(self.prompts, batch[0])
-        mistakes = self._mistakes(batch)
-        if not (mistakes and self.plan.stopping.broken_program):
+        if not (any(row.mistake for row in self._rows(batch)) and self.plan.stopping.broken_program):
             return
-        self.runs.ensure([(self.prompts, x) for x in batch[: THRESHOLDS.broken]])
-        rows = [row for x in batch[: THRESHOLDS.broken] for row in self.runs.rows(self.prompts, x) if row.is_answered]
-        mistakes = self._mistakes(batch)
-        if len(mistakes) == len(rows) >= min(THRESHOLDS.broken, len(batch)) and len(set(mistakes)) == 1:
+        first = batch[: THRESHOLDS.broken]
+        self.runs.ensure([(self.prompts, x) for x in first])
+        rows = [row for row in self._rows(first) if row.is_answered]
+        mistakes = {row.mistake for row in rows}
+        if len(rows) >= len(first) and len(mistakes) == 1 and all(mistakes):
             raise ProgramError(
                 f"The program failed on all of its first {len(rows)} examples by the same mistake, which no "
-                f"instructions could mend: {mistakes[0]}: {rows[0].error}. Mend the program, or pass "
+                f"instructions could mend: {rows[0].mistake}: {rows[0].error}. Mend the program, or pass "
                 "Stopping(broken_program=False) to go on all the same."
             )
 
-    def _mistakes(self, batch: Sequence[int]) -> list[str]:
-        return [row.mistake for x in batch for row in self.runs.rows(self.prompts, x) if row.mistake]
-
-    def _last_error(self, batch: Sequence[int]) -> str:
-        rows = [row for x in batch for row in self.runs.rows(self.prompts, x)]
-        return rows[-1].error if rows else "nothing was asked"
+    def _rows(self, examples: Sequence[int]) -> list[Row]:
+        """The runs of the prompts in force on some examples."""
+        return [row for x in examples for row in self.runs.rows(self.prompts, x)]
 
     def _growth_is_due(self, incumbent: Incumbent) -> bool:
         if len(incumbent.examples) >= len(self.plan.examples):
@@ -304,13 +299,10 @@ class Run:
 
     # --- trials ----------------------------------------------------------------------------------------------------
 
-    def _trials_may_run(self) -> bool:
-        enough = min(THRESHOLDS.enough_for_trials, len(self.plan.examples))
-        return self.plan.judging.trials and len(self.judging_set) >= enough
-
     def _trials_are_due(self, incumbent: Incumbent) -> bool:
         """Whether the first gains have slowed down; while examples still fail, steps and trials take turns."""
-        if not self._trials_may_run():
+        enough = min(THRESHOLDS.enough_for_trials, len(self.plan.examples))
+        if not self.plan.judging.trials or len(self.judging_set) < enough:
             return False
         slow = sum(not record.gained for record in self.history.steps()[-3:]) >= THRESHOLDS.slow
         return not incumbent.failing() or (slow and self.history[-1].kind != RecordKind.TRIAL)
@@ -379,7 +371,7 @@ class Run:
             pruning = self._record(RecordKind.PRUNE, reason=Why.DECLINED.because(), ledger=declined)
             self._add(lambda: replace(pruning, prompts=prompts, proposal=prompts))
             return prompts
-        incumbent, began_at = self._incumbent(prompts), self.progress
+        incumbent, began_at = self.incumbent(prompts), self.progress
         shorter, judgement, entries = self._without(incumbent, edits)
         bar, ledger = Bar(incumbent.mean, strict=False), (*entries, *declined)
         record = self._judged(
