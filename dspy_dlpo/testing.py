@@ -36,7 +36,7 @@ from dspy_dlpo.core.roles import Row, RunRequest
 from dspy_dlpo.core.runs import RunCache
 from dspy_dlpo.core.schedule import Schedule
 from dspy_dlpo.core.sentences import count_words, split
-from dspy_dlpo.core.space import Choice, Dimension, Range, search_space, with_params
+from dspy_dlpo.core.space import Choice, Dimension, search_space, with_params
 from dspy_dlpo.core.technique import Technique
 from dspy_dlpo.core.update import Constraint, Note, TextGradient, Update
 from dspy_dlpo.presets import default_settings
@@ -204,10 +204,6 @@ def _tuned(node: T) -> Iterator[T]:
 def _values(dimension: Dimension, where: str) -> tuple[Any, ...]:
     if isinstance(dimension, Choice):
         return dimension.options
-    return _range_values(dimension, where)
-
-
-def _range_values(dimension: Range, where: str) -> tuple[float, ...]:
     low, high = dimension.low, dimension.high
     _require(low < high, f"{where}: the range from {low!r} to {high!r} is empty")
     _require(low > 0 or not dimension.log, f"{where}: a logarithmic range cannot begin at {low!r}")
