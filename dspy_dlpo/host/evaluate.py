@@ -79,7 +79,7 @@ class Evaluator:
         self._redact, self._may_start = redact or Redactor(), may_start
         self._log, self._which = RunLog() if log is None else log, which
         self._task_model, self._repeating = task_model, dict[int, Any]()
-        self._blanks: dict[int, Row] = {}
+        self._given: dict[int, tuple[Mapping[str, Any], Row]] = {}
         self._lost = 0
         self._advice = ""  # on a metric that has failed and never worked
 
@@ -158,11 +158,10 @@ class Evaluator:
             return self._scored(*job)
 
     def _scored(self, program: dspy.Module, request: RunRequest) -> tuple[Row, Tallies]:
-        # The texts first: the program may change what it is given.
-        example, blank = self._examples[request.example], self._blank(request)
+        example, (inputs, blank) = self._examples[request.example], self._given_to(request)
         with self._meter.run("task", trace=Trace(), lm=self._general_model(request.rollout)) as task:
             try:
-                prediction = call(program, dict(example.inputs()))
+                prediction = call(program, inputs)
             except Exception as error:  # noqa: BLE001 - one example may fail; the error is kept in its row
                 row = replace(blank, trace=self._trace(program))
                 return self._failed(row, Failure.PROGRAM, behind(error, task.error, task.handled)), {"task": task.tally}
@@ -200,17 +199,18 @@ class Evaluator:
             self._repeating[rollout] = repeating(self._task_model or dspy.settings.lm, rollout)
         return self._repeating[rollout]
 
-    def _blank(self, request: RunRequest) -> Row:
-        """A run of the example of a request, of which nothing is known but the example; its texts are made once."""
+    def _given_to(self, request: RunRequest) -> tuple[Mapping[str, Any], Row]:
+        """The inputs of the example of a request, and the row of a run of which no more is known; made once."""
         x = request.example
-        if x not in self._blanks:
+        if x not in self._given:
             inputs, labels = self._examples[x].inputs(), self._examples[x].labels()
-            self._blanks[x] = Row(x, None, as_text(inputs, self._redact), as_text(labels, self._redact))
-        return self._blanks[x]
+            row = Row(x, None, as_text(inputs, self._redact), as_text(labels, self._redact))
+            self._given[x] = dict(inputs), row
+        return self._given[x]
 
     def _abandoned(self, request: RunRequest, error: AbandonedError) -> tuple[Row, Tallies]:
         """The row of a run that hung, which says nothing of the prompts, and what it had used by then."""
-        row = replace(self._blank(request), failure=Failure.TRANSPORT, error=f"abandoned: {error}")
+        row = replace(self._given_to(request)[1], failure=Failure.TRANSPORT, error=f"abandoned: {error}")
         return row, {role: replace(tally) for role, tally in error.heartbeat.spent}
 
     def _trace(self, program: dspy.Module) -> tuple[TraceStep, ...]:
