@@ -8,7 +8,7 @@ from paying import pay
 from scripted import engine, fields, scripted_lm
 
 from dspy_dlpo import Budget, DLPOTeleprompter
-from dspy_dlpo.core.budget import Account, BudgetSpent, StopRequested, Used
+from dspy_dlpo.core.budget import Account, BudgetSpent, RunEnds, Used
 from dspy_dlpo.core.events import Resumed, RunDone, Sent, What
 from dspy_dlpo.core.log import RunLog
 from dspy_dlpo.core.roles import Row
@@ -199,6 +199,6 @@ def test_a_request_to_stop_ends_what_is_not_recorded():
     account = Account(Budget(metric_calls=20), log=log, stop=lambda: "enough")
     assert log.take(("run", "train", "a", 0, 0))
     assert account.spent == 1
-    with pytest.raises(StopRequested, match="enough"):
+    with pytest.raises(RunEnds, match="enough"):
         pay(account, 1)
     assert not account.may_start(0)

@@ -453,10 +453,10 @@ def test_the_test_is_scored_by_the_whole_set(whole):
     lm = scripted_lm(skewed.reply)
     found = score_on_test(student(), result, METRIC, skewed.examples(400), task_model=lm)
     assert (found.start, found.best, found.difference) == (0.0, 0.5, 0.5)
-    tables = score_prompts(
+    scored = score_prompts(
         student(), [result.start_prompts, result.best_prompts], METRIC, skewed.examples(400), task_model=lm
     )
-    assert [math.fsum(each.values()) / 40 for each in tables] == pytest.approx([0.0, 0.5])
+    assert [math.fsum(each.scores.values()) / 40 for each in scored] == pytest.approx([0.0, 0.5])
 
 
 def test_a_review_compares_what_is_left_by_the_whole_set():

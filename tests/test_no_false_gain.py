@@ -14,6 +14,7 @@ from dspy_dlpo.core.edits import Edit
 from dspy_dlpo.core.loop import Run
 from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.roles import Reply
+from dspy_dlpo.core.thresholds import THRESHOLDS
 from dspy_dlpo.core.update import TextGradient
 from dspy_dlpo.presets import default_settings
 from dspy_dlpo.run import selection
@@ -38,10 +39,10 @@ def outcome(seed: int, graded: bool, judge: Judge) -> tuple[bool, bool]:
     settings = {**default_settings(), "judging": judge}
     plan = Plan(**settings, seed=seed, constraints={"solve": ()}, examples=[str(x) for x in range(TRAIN)])
     runs = runs_of(score("train"), limit=CALLS)
-    count, n_val = selection.plan_selection(CALLS, VAL, 3)
+    count, n_val = selection.within(CALLS * THRESHOLDS.selection_share, VAL, 3)
     runs.account.reserve((count + 1) * n_val)
     run = Run(plan, {"solve": "Start."}, runs, lambda prompts, rows, step: [TextGradient("solve", "no")], write)
-    run.go()
+    list(run.records())
     candidates = selection.finalists(run, count)
     scored = selection.compare(run.start, candidates, runs_of(score("val")), range(n_val))
     chosen, comparison = selection.choose(scored, seed)

@@ -14,9 +14,10 @@ from dspy_dlpo.cli.claiming import cost_of_claim
 from dspy_dlpo.cli.loading import load_task
 from dspy_dlpo.cli.options import UserPath, address_option, run_argument
 from dspy_dlpo.cli.review_server import Answers, ReviewServer, as_data
+from dspy_dlpo.core.edits import Edits
 from dspy_dlpo.core.history import Prompts, digits_of
 from dspy_dlpo.core.result import Comparison, DLPOResult
-from dspy_dlpo.core.review import Reviewed, Suggestion, changes, left, reviewed
+from dspy_dlpo.core.review import Suggestion, changes, left, reviewed
 from dspy_dlpo.core.task import Task
 from dspy_dlpo.run import selection
 from dspy_dlpo.run.claim import score_on_test
@@ -42,15 +43,15 @@ class _Session:
     target: Path
     scored: tuple[Prompts, Comparison] | None = None
 
-    def answered(self, answers: Answers) -> Reviewed:
-        """What the answers make of the edits."""
+    def answered(self, answers: Answers) -> tuple[Edits, Edits]:
+        """The edits that the answers leave, and those that they decline."""
         given = dict(zip((suggestion.key for suggestion in self.suggestions), answers, strict=True))
         return reviewed(self.suggestions, lambda suggestion: given[suggestion.key])
 
     def left(self, answers: Answers) -> Prompts:
         """The prompts that the answers leave."""
-        found = self.answered(answers)
-        return left(self.result.start_prompts, found.edits) if found.declined else dict(self.result.best_prompts)
+        kept, declined = self.answered(answers)
+        return left(self.result.start_prompts, kept) if declined else dict(self.result.best_prompts)
 
     def examples(self) -> list[dspy.Example]:
         """What is scored on."""
@@ -81,7 +82,7 @@ class _Session:
             best_prompts=prompts,
             comparison=self._comparison(prompts),
             verdict=f"{self._verdict(prompts)} (reviewed by hand)",
-            declined=(*self.result.declined, *self.answered(answers).declined),
+            declined=(*self.result.declined, *self.answered(answers)[1]),
         )
         result.save(self.target)
         return str(self.target)

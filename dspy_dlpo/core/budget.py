@@ -117,10 +117,6 @@ class BudgetSpent(RunEnds):
         super().__init__(Ending(EndedBy.BUDGET, "" if resource == "metric_calls" else resource))
 
 
-class StopRequested(RunEnds):
-    """The user asks the run to end."""
-
-
 @dataclass(frozen=True)
 class Used:
     """What was used so far of the resources other than program runs.
@@ -208,13 +204,13 @@ class Account:
 
         Raises:
             BudgetSpent: If they cannot, or a resource other than program runs is used up.
-            StopRequested: If the user asks the run to end.
+            RunEnds: If the user asks the run to end.
             RunCancelled: If nobody waits for it any more.
         """
         check_cancelled()
         asked = self._stop()
         if asked is not None:
-            raise StopRequested(asked)
+            raise RunEnds(asked)
         spent = self._spent_up(0)
         if spent:
             raise BudgetSpent(spent)

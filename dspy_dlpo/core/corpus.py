@@ -103,7 +103,8 @@ class CorpusRuns(RunCache):
 
     def scored(self, prompts: Prompts, examples: Sequence[int]) -> Scored:
         """Prompts with their contributions, and with what scores other sets of these examples."""
-        return Scored(prompts, self.means(prompts, examples), _Sets(self, prompts), of_set=True)
+        sets = _Sets(self, prompts, self._score.resamples)
+        return Scored(prompts, self.means(prompts, examples), sets, of_set=True)
 
     def try_metric(self, prompts: Prompts, example: int) -> None:
         """Have the metric called once, with the first run.
@@ -130,11 +131,6 @@ class CorpusRuns(RunCache):
         key = prompts_key(prompts)
         return self._sets.part([self._answers[key, x] for x in examples])
 
-    @property
-    def resamples(self) -> int:
-        """Resamples of a bootstrap."""
-        return self._score.resamples
-
     def _set(self, prompts: Prompts, examples: Sequence[int]) -> PromptSet:
         """The examples that have run."""
         key = prompts_key(prompts)
@@ -159,11 +155,7 @@ class _Sets:
 
     runs: CorpusRuns
     prompts: Prompts
-
-    @property
-    def resamples(self) -> int:
-        """Resamples of a bootstrap."""
-        return self.runs.resamples
+    resamples: int
 
     def contributions(self, examples: Sequence[int]) -> Mapping[int, float]:
         """What each of these examples contributes to the score of all of these."""

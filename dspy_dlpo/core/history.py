@@ -277,11 +277,7 @@ class History(Sequence[Record]):
 
     def best(self) -> Scored | None:
         """The best prompts judged so far; None before anything was judged."""
-        best: Scored | None = None
-        for scored in self.scored():
-            if best is None or _compare(scored, best) < 0:
-                best = scored
-        return best
+        return min(self.scored(), key=cmp_to_key(_compare), default=None)
 
 
 def judging_set(history: History) -> tuple[int, ...]:

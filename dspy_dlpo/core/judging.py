@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from dspy_dlpo.core.acceptance import TOLERANCE, Bar
 from dspy_dlpo.core.edits import Edit
-from dspy_dlpo.core.history import Prompts
+from dspy_dlpo.core.history import Prompts, paired_difference
 from dspy_dlpo.core.proposal import proposal
 from dspy_dlpo.core.reasons import Reason, Why
 from dspy_dlpo.core.runs import RunCache
@@ -112,7 +112,8 @@ def judge(incumbent: Incumbent, prompts: Prompts, bar: Bar, order: Sequence[int]
         BudgetSpent: When a wave cannot be paid for.
     """
     order = [*incumbent.failing(), *incumbent.passing()] if order is None else order
-    margin, shorter = _margin(incumbent, bar), is_shorter(prompts, incumbent.prompts)
+    margin = bar.lowest - incumbent.mean  # what is asked for beyond the incumbent's score, as it stands now
+    shorter = is_shorter(prompts, incumbent.prompts)
     for start in range(0, len(order), incumbent.runs.wave):
         done = start + incumbent.runs.wave
         incumbent.ensure(prompts, order[start:done])
@@ -123,18 +124,14 @@ def judge(incumbent: Incumbent, prompts: Prompts, bar: Bar, order: Sequence[int]
     return _concluded(incumbent, prompts, bar, margin)
 
 
-def _margin(incumbent: Incumbent, bar: Bar) -> float:
-    """What the bar asks for beyond the incumbent's score."""
-    return bar.lowest - incumbent.mean
-
-
 def _concluded(incumbent: Incumbent, prompts: Prompts, bar: Bar, margin: float) -> Judgement:
     """The judgement of prompts that were tried on the whole judging set."""
     answered = [x for x in incumbent.examples if incumbent.runs.has_score(incumbent.prompts, x)]
     present = [x for x in answered if incumbent.runs.has_score(prompts, x)]
     if len(present) < len(answered) * (1 - THRESHOLDS.missing):
         return judgement_of(incumbent, prompts, False, Why.VOID.because())
-    difference = _mean_difference(incumbent, prompts, present)
+    new, old = (incumbent.runs.means(each, present) for each in (prompts, incumbent.prompts))
+    difference, _ = paired_difference(new, old)
     passed = Bar(margin, bar.strict).passes(difference, shorter=is_shorter(prompts, incumbent.prompts))
     score = incumbent.mean + difference
     why = Why.REACHES_BAR if passed else Why.MISSES_BAR
@@ -144,11 +141,6 @@ def _concluded(incumbent: Incumbent, prompts: Prompts, bar: Bar, margin: float) 
 def is_shorter(prompts: Prompts, than: Prompts) -> bool:
     """Whether prompts have fewer words in all."""
     return words_of(prompts.values()) < words_of(than.values())
-
-
-def _mean_difference(incumbent: Incumbent, prompts: Prompts, examples: Sequence[int]) -> float:
-    new, old = incumbent.runs.means(prompts, examples), incumbent.runs.means(incumbent.prompts, examples)
-    return math.fsum(new[x] - old[x] for x in examples) / max(1, len(examples))
 
 
 def _best_possible(incumbent: Incumbent, prompts: Prompts, order: Sequence[int], done: int) -> float:

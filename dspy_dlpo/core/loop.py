@@ -127,23 +127,14 @@ class Run:
         """All runs of the prompts in force on the judging set."""
         return self.runs.told(self.prompts, sorted(self.judging_set), self.judging_set)
 
-    def incumbent(self) -> Incumbent:
-        """What a proposal is compared with now."""
-        return self._incumbent(self.prompts)
-
-    def _incumbent(self, prompts: Prompts) -> Incumbent:
-        plan = self.plan
-        return Incumbent(self.runs, prompts, self.judging_set, plan.high, plan.low)
+    def incumbent(self, prompts: Prompts | None = None) -> Incumbent:
+        """What a proposal is compared with: the prompts in force, or others."""
+        in_force = self.prompts if prompts is None else prompts
+        return Incumbent(self.runs, in_force, self.judging_set, self.plan.high, self.plan.low)
 
     def context(self) -> StepContext:
         """What techniques may know of the step at hand."""
         return StepContext(len(self.history), self.progress, self.history, self.plan.seed, self.plan.examples)
-
-    def go(self) -> History:
-        """Run to the end of the budget; see `records`."""
-        for _ in self.records():
-            pass
-        return self.history
 
     def records(self) -> Iterator[Record]:
         """Make one record after the other, to the end of the budget, and say in `ended` why it ended.
@@ -187,7 +178,7 @@ class Run:
         elif self._is_idle():
             self.ended = idle_ending(self.history[-THRESHOLDS.idle :], self.history.steps())
         elif (seen := self._observed()) is not None:
-            self._add(lambda: self._observing(seen))
+            self._add(lambda: self._trial((seen.edit,), seen))
         elif self._growth_is_due(incumbent):
             self._add(self._growth)
         elif self._trials_are_due(incumbent) and (deletions := self._deletions(self.prompts)):
@@ -259,7 +250,8 @@ class Run:
         self.runs.ensure([(prompts, x) for prompts in kept for x in batch])
         means = self.runs.means(self.prompts, judging_set)
         if not means:
-            raise ModelError(f"No call of the task model was answered: {self._last_error(batch)}")
+            errors = [row.error for row in self._rows(batch)] or ["nothing was asked"]
+            raise ModelError(f"No call of the task model was answered: {errors[-1]}")
         score = math.fsum(means.values()) / max(1, len(means))
         scores = self.runs.all_scores(self.prompts, judging_set)
         silent = len(self._unanswered(judging_set))
@@ -276,25 +268,22 @@ class Run:
         """
         self.runs.ensure([(self.prompts, batch[0])])
         self.runs.try_metric(self.prompts, batch[0])
-        mistakes = self._mistakes(batch)
-        if not (mistakes and self.plan.stopping.broken_program):
+        if not (any(row.mistake for row in self._rows(batch)) and self.plan.stopping.broken_program):
             return
-        self.runs.ensure([(self.prompts, x) for x in batch[: THRESHOLDS.broken]])
-        rows = [row for x in batch[: THRESHOLDS.broken] for row in self.runs.rows(self.prompts, x) if row.is_answered]
-        mistakes = self._mistakes(batch)
-        if len(mistakes) == len(rows) >= min(THRESHOLDS.broken, len(batch)) and len(set(mistakes)) == 1:
+        first = batch[: THRESHOLDS.broken]
+        self.runs.ensure([(self.prompts, x) for x in first])
+        rows = [row for row in self._rows(first) if row.is_answered]
+        mistakes = {row.mistake for row in rows}
+        if len(rows) >= len(first) and len(mistakes) == 1 and all(mistakes):
             raise ProgramError(
                 f"The program failed on all of its first {len(rows)} examples by the same mistake, which no "
-                f"instructions could mend: {mistakes[0]}: {rows[0].error}. Mend the program, or pass "
+                f"instructions could mend: {rows[0].mistake}: {rows[0].error}. Mend the program, or pass "
                 "Stopping(broken_program=False) to go on all the same."
             )
 
-    def _mistakes(self, batch: Sequence[int]) -> list[str]:
-        return [row.mistake for x in batch for row in self.runs.rows(self.prompts, x) if row.mistake]
-
-    def _last_error(self, batch: Sequence[int]) -> str:
-        rows = [row for x in batch for row in self.runs.rows(self.prompts, x)]
-        return rows[-1].error if rows else "nothing was asked"
+    def _rows(self, examples: Sequence[int]) -> list[Row]:
+        """The runs of the prompts in force on some examples."""
+        return [row for x in examples for row in self.runs.rows(self.prompts, x)]
 
     def _growth_is_due(self, incumbent: Incumbent) -> bool:
         if len(incumbent.examples) >= len(self.plan.examples):
@@ -310,13 +299,10 @@ class Run:
 
     # --- trials ----------------------------------------------------------------------------------------------------
 
-    def _trials_may_run(self) -> bool:
-        enough = min(THRESHOLDS.enough_for_trials, len(self.plan.examples))
-        return self.plan.judging.trials and len(self.judging_set) >= enough
-
     def _trials_are_due(self, incumbent: Incumbent) -> bool:
         """Whether the first gains have slowed down; while examples still fail, steps and trials take turns."""
-        if not self._trials_may_run():
+        enough = min(THRESHOLDS.enough_for_trials, len(self.plan.examples))
+        if not self.plan.judging.trials or len(self.judging_set) < enough:
             return False
         slow = sum(not record.gained for record in self.history.steps()[-3:]) >= THRESHOLDS.slow
         return not incumbent.failing() or (slow and self.history[-1].kind != RecordKind.TRIAL)
@@ -325,29 +311,28 @@ class Run:
         own = len(self.judging_set) >= THRESHOLDS.enough_for_own
         return next_deletions(prompts, self.history, self.plan.constraints, own=own, since=since)
 
-    def _trial(self, deletions: Edits) -> Record:
-        edits, declined = self._approved(deletions, self.prompts)
-        if not edits:
-            return self._record(RecordKind.TRIAL, reason=Why.DECLINED.because(), ledger=declined)
-        return self._decided(lambda incumbent: self._without(incumbent, edits), declined)
-
     def _without(self, incumbent: Incumbent, deletions: Edits) -> Judged:
         """Try prompts without sentences: what is no worse is kept."""
         return self.plan.judging.judge(incumbent, deletions, Bar(incumbent.mean, strict=False), Rules())
 
-    def _decided(
-        self, make: Callable[[Incumbent], Judged], declined: Sequence[LedgerEntry] = (), **known: object
-    ) -> Record:
-        """A trial that is over once it is judged.
+    def _trial(self, offered: Edits, seen: Observation | None = None) -> Record:
+        """Try edits that no writer was asked for, as far as a person lets them pass.
 
         Args:
-            make: Judges it.
-            declined: What a person did not let pass.
-            known: Fields of its record.
+            offered: Deletions, or the edit of an observation.
+            seen: The observation.
         """
+        edits, declined = self._approved(offered, self.prompts)
+        known: dict[str, object] = {} if seen is None else {"gradients": (seen.gradient,)}
+        if not edits:
+            return self._record(RecordKind.TRIAL, reason=Why.DECLINED.because(), ledger=declined, **known)
         incumbent, began = self.incumbent(), self.progress
         bar = Bar(incumbent.mean, strict=False)
-        prompts, judgement, ledger = make(incumbent)
+        if seen is None:
+            prompts, judgement, ledger = self._without(incumbent, edits)
+        else:
+            prompts, judgement, ledger = judge_observed(incumbent, replace(seen, edit=edits[0]))
+            known["edits"] = edits
         known |= {"progress": began, "base": incumbent.mean, "ledger": (*ledger, *declined)}
         return self._judged(RecordKind.TRIAL, prompts, judgement, bar, **known)
 
@@ -372,17 +357,6 @@ class Run:
         fresh = (seen for seen in offered if (seen.edit.predictor, seen.edit.text) not in tried)
         return next((seen for seen in fresh if self._admitted((seen.edit,))), None)
 
-    def _observing(self, seen: Observation) -> Record:
-        edits, declined = self._approved((seen.edit,), self.prompts)
-        if not edits:
-            return self._record(
-                RecordKind.TRIAL, reason=Why.DECLINED.because(), ledger=declined, gradients=(seen.gradient,)
-            )
-        passed = replace(seen, edit=edits[0])
-        return self._decided(
-            lambda incumbent: judge_observed(incumbent, passed), declined, gradients=(seen.gradient,), edits=edits
-        )
-
     def prune_one(self, prompts: Prompts, began: int) -> Prompts | None:
         """Try to delete sentences of finished prompts that were not tried since record `began`.
 
@@ -397,7 +371,7 @@ class Run:
             pruning = self._record(RecordKind.PRUNE, reason=Why.DECLINED.because(), ledger=declined)
             self._add(lambda: replace(pruning, prompts=prompts, proposal=prompts))
             return prompts
-        incumbent, began_at = self._incumbent(prompts), self.progress
+        incumbent, began_at = self.incumbent(prompts), self.progress
         shorter, judgement, entries = self._without(incumbent, edits)
         bar, ledger = Bar(incumbent.mean, strict=False), (*entries, *declined)
         record = self._judged(
@@ -477,8 +451,8 @@ class Run:
         """The edits of some prompts that a person lets pass, if one is to be asked, and the ledger of the others."""
         if self.approve is None:
             return edits, ()
-        found = reviewed([Suggestion(edit, prompts[edit.predictor]) for edit in edits], self.approve)
-        return found.edits, ledger_as_one(found.declined, Why.DECLINED, kept=False)
+        kept, declined = reviewed([Suggestion(edit, prompts[edit.predictor]) for edit in edits], self.approve)
+        return kept, ledger_as_one(declined, Why.DECLINED, kept=False)
 
     def _gradients(self, examples: Sequence[int], ctx: StepContext) -> Sequence[TextGradient]:
         """What a critic, if there is one, says of failed examples."""

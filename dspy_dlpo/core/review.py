@@ -121,21 +121,12 @@ class Review:
             raise ValueError(f"Review(when={self.when!r}) must be 'end' or 'steps'. Pass one of them.") from None
 
 
-@dataclass(frozen=True)
-class Reviewed:
-    """What a person made of edits.
-
-    Args:
-        edits: Those that stay, in order, with sentences of the person's own in place of some.
-        declined: Those that go, as they were proposed.
-    """
-
-    edits: Edits = ()
-    declined: Edits = ()
-
-
-def reviewed(suggestions: Sequence[Suggestion], approve: Approve) -> Reviewed:
+def reviewed(suggestions: Sequence[Suggestion], approve: Approve) -> tuple[Edits, Edits]:
     """Ask about edits, one after the other.
+
+    Returns:
+        Those that stay, in order, with sentences of the person's own in place of some; and those that go, as they were
+        proposed.
 
     Raises:
         ReviewError: If an answer is none, or `approve` raises.
@@ -148,7 +139,7 @@ def reviewed(suggestions: Sequence[Suggestion], approve: Approve) -> Reviewed:
             declined.append(suggestion.edit)
         if answer is not False:
             kept.append(suggestion.edit if answer is True else _in_own_words(suggestion, answer))
-    return Reviewed(tuple(kept), tuple(declined))
+    return tuple(kept), tuple(declined)
 
 
 def checked(answer: object) -> ReviewAnswer:

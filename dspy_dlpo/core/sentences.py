@@ -69,11 +69,6 @@ def _split(text: str, languages: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(_with_leading_space(sentences))
 
 
-def join(sentences: tuple[str, ...]) -> str:
-    """Put sentences together again: the inverse of `split`."""
-    return "".join(sentences)
-
-
 def is_block(sentence: str) -> bool:
     """Whether a sentence must stand on a line of its own: a bullet, heading, fence or table."""
     return any(pattern.match(sentence) for pattern in (_FENCE, _TABLE, _BULLET, _HEADING))

@@ -285,11 +285,6 @@ class Estimator:
         return self._settings.n_gradients(len(self._preflight.predictors))
 
     @property
-    def _updated(self) -> int:
-        """Predictors that a step changes: for each a request is counted, and a critique if one is asked for."""
-        return len(self._preflight.predictors) if self._settings.update == "all" else 1
-
-    @property
     def _asks_critic(self) -> bool:
         return self._settings.asks_critic(len(self._preflight.predictors))
 
@@ -299,7 +294,8 @@ class Estimator:
         steps = max(1.0, STEPS * math.sqrt(min(runs, MOST_RUNS_PER_EXAMPLE * n)))
         critic, writer = self._asked(runs)
         low, high = steps / math.sqrt(WIDEST), steps * math.sqrt(WIDEST)
-        critics, parts = int(self._asks_critic), self._gradients * self._updated
+        updated = len(self._preflight.predictors) if self._settings.update == "all" else 1  # in a step
+        critics, parts = int(self._asks_critic), self._gradients * updated
         read, written = parts * (critics * critic + REPLIES * writer), parts * (critics * CRITIQUE + REPLIES * EDITS)
         asked = parts * (critics + REPLIES)
         tokens_in, tokens_out = Span(low * read, high * read), Span(low * written, high * written)

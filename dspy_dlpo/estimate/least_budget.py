@@ -29,7 +29,7 @@ def check_budget(settings: RunSettings, student: dspy.Module, data: Data) -> Non
     Raises:
         ValueError: If it does not; the message names the least that would do.
     """
-    budget, first = settings.budget, _first(settings, data)
+    budget, first = settings.budget, first_judged(settings.judging, len(data.train), of_sets=settings.scores_sets)
     runs = first + min(settings.judging.wave, first)
     least: dict[str, float] = {}
     if budget.metric_calls is not None:
@@ -56,11 +56,6 @@ def check_budget(settings: RunSettings, student: dspy.Module, data: Data) -> Non
                 budget.metric_calls,
                 enough,
             )
-
-
-def _first(settings: RunSettings, data: Data) -> int:
-    """Examples that the first prompts and proposals are judged on."""
-    return first_judged(settings.judging, len(data.train), of_sets=settings.scores_sets)
 
 
 def _least_metric_calls(settings: RunSettings, data: Data, runs: int) -> int:

@@ -17,9 +17,7 @@ _THOUGHTS = re.compile(r"\A(?:.*</think>|\s*<think>.*\Z)", re.DOTALL)
 class SchemaAdapter(dspy.JSONAdapter):
     """DSPy's JSON adapter, which has the endpoint enforce the form where it can; the reply is kept as it came."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.heard = ""
+    heard = ""
 
     def parse(self, signature: type[dspy.Signature], completion: str) -> dict[str, Any]:
         """Read the fields of a reply."""
@@ -31,9 +29,7 @@ class SchemaAdapter(dspy.JSONAdapter):
 class PlainAdapter(dspy.Adapter):
     """One message in plain text, and the whole reply as the one output field: for models that keep to no marks."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.heard = ""
+    heard = ""
 
     def format(self, signature: type[dspy.Signature], demos: Any, inputs: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Write the fields that hold anything, each under its description, and last what is wanted.

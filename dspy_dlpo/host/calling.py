@@ -6,6 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from inspect import Parameter
 from types import MethodType
 from typing import Any
 
@@ -13,21 +14,8 @@ import dspy
 
 # What DSPy's optimizers pass beside the example and the prediction, in the order of their places.
 NAMES = ("trace", "pred_name", "pred_trace")
-_BY_PLACE = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-_NONE = inspect.Parameter.empty
-
-
-@dataclass(frozen=True, eq=False)
-class _Parameter:
-    """One parameter as a caller sees it, through all wrappers; itself alone is equal to it."""
-
-    name: str
-    kind: Any
-    default: Any
-
-    @property
-    def is_required(self) -> bool:
-        return self.default is _NONE
+_BY_PLACE = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+_NONE = Parameter.empty
 
 
 @dataclass(frozen=True)
@@ -96,7 +84,7 @@ def calling_of(metric: Callable[..., Any]) -> Calling:
     rest = [each for each in parameters if each not in by_place[:2]]
     places = _places(by_place[2:])
     for each in rest:
-        if each.is_required and each.name not in NAMES and each not in by_place[2 : 2 + len(places)]:
+        if _is_required(each) and each.name not in NAMES and each not in by_place[2 : 2 + len(places)]:
             raise TypeError(
                 f"metric={metric!r} requires {each.name!r}, which DSPy does not pass. Give it a default, or pass "
                 f"functools.partial(metric, {each.name}=...)."
@@ -105,30 +93,34 @@ def calling_of(metric: Callable[..., Any]) -> Calling:
     first = tuple(each.name for each in by_place[:2])
     return Calling(
         places,
-        tuple(each.name for each in named if each.is_required),
-        tuple(each.name for each in named if not each.is_required and each.kind in _BY_NAME),
+        tuple(each.name for each in named if _is_required(each)),
+        tuple(each.name for each in named if not _is_required(each) and each.kind in _BY_NAME),
         is_open and len(by_place) <= 2 and not named,
         first,
         tuple(_annotation(target, name) for name in first),
     )
 
 
-_BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+_BY_NAME = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
 
 
-def _places(extra: list[_Parameter]) -> tuple[str | tuple[Any], ...]:
+def _places(extra: list[Parameter]) -> tuple[str | tuple[Any], ...]:
     """What is passed by place after the first two: up to the last parameter that can be reached in no other way."""
     reached: list[str | tuple[Any]] = []
     last = 0
     for i, each in enumerate(extra):
-        nameless = each.is_required and i < len(NAMES) and _says_nothing(each.name)
-        only_by_place = each.kind is inspect.Parameter.POSITIONAL_ONLY and each.name in NAMES
+        nameless = _is_required(each) and i < len(NAMES) and _says_nothing(each.name)
+        only_by_place = each.kind is Parameter.POSITIONAL_ONLY and each.name in NAMES
         if nameless or only_by_place:
             last = i + 1
-        elif each.is_required and each.name not in NAMES:
+        elif _is_required(each) and each.name not in NAMES:
             break  # nothing to pass: no place behind it can be reached
         reached.append(NAMES[i] if nameless else each.name if each.name in NAMES else (each.default,))
     return tuple(reached[:last])
+
+
+def _is_required(parameter: Parameter) -> bool:
+    return parameter.default is _NONE
 
 
 def _says_nothing(name: str) -> bool:
@@ -162,7 +154,7 @@ def _forward_of(module: dspy.Module) -> Any:
     return MethodType(kind.acall, module)
 
 
-def _parameters(target: Any) -> tuple[list[_Parameter], bool]:
+def _parameters(target: Any) -> tuple[list[Parameter], bool]:
     """The parameters of a callable, those that it hands on to what it wraps among them, and whether it takes others."""
     inner = _wrapped_by(target)
     try:
@@ -172,20 +164,16 @@ def _parameters(target: Any) -> tuple[list[_Parameter], bool]:
             raise
         return _parameters(inner)  # such as `functools.cache`, which hands all on
     own = list(signature.parameters.values())
-    takes_args = any(each.kind is inspect.Parameter.VAR_POSITIONAL for each in own)
-    takes_names = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in own)
-    found = [
-        _Parameter(each.name, each.kind, each.default)
-        for each in own
-        if each.kind not in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    ]
+    takes_args = any(each.kind is Parameter.VAR_POSITIONAL for each in own)
+    takes_names = any(each.kind is Parameter.VAR_KEYWORD for each in own)
+    found = [each for each in own if each.kind in (*_BY_PLACE, Parameter.KEYWORD_ONLY)]
     if inner is None or not (takes_args or takes_names):
         return found, takes_args
     handed, is_open = _parameters(inner)
     return [*found, *_handed_on(found, handed, takes_args, takes_names)], takes_args and is_open
 
 
-def _handed_on(own: list[_Parameter], inner: list[_Parameter], takes_args: bool, takes_names: bool) -> list[_Parameter]:
+def _handed_on(own: list[Parameter], inner: list[Parameter], takes_args: bool, takes_names: bool) -> list[Parameter]:
     """The parameters of what is wrapped that a wrapper with ``*args`` or ``**kwargs`` lets through."""
     known = {each.name for each in own}
     by_place = [each for each in inner if each.kind in _BY_PLACE]
@@ -198,9 +186,9 @@ def _handed_on(own: list[_Parameter], inner: list[_Parameter], takes_args: bool,
         if place and name:
             found.append(each)
         elif place:
-            found.append(replace(each, kind=inspect.Parameter.POSITIONAL_ONLY))
+            found.append(each.replace(kind=Parameter.POSITIONAL_ONLY))
         elif name:
-            found.append(replace(each, kind=inspect.Parameter.KEYWORD_ONLY))
+            found.append(each.replace(kind=Parameter.KEYWORD_ONLY))
     return found
 
 

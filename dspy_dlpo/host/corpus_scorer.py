@@ -41,15 +41,11 @@ class CorpusScorer:
     ) -> None:
         self._meter = meter
         self._metric, self._examples, self._range = metric, examples, score_range
+        self.resamples = metric.resamples  # of the bootstrap
         self._redact = redact or Redactor()
         signatures = [predictor.signature for _, predictor in student.named_predictors()]
         self._types = {name: each.annotation for s in signatures for name, each in s.output_fields.items()}
         self._made: dict[int, tuple[Row, dspy.Prediction]] = {}  # by the row's id, which it keeps from being reused
-
-    @property
-    def resamples(self) -> int:
-        """Resamples of the bootstrap."""
-        return self._metric.resamples
 
     def __call__(self, rows: Sequence[Row], ideal: Collection[int] = ()) -> float:
         """The score of some runs.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import dspy
@@ -34,15 +34,6 @@ LOST_IN_A_ROW = 24
 
 # So many runs that the metric could not score before it ever did, and it does not work.
 NEVER_SCORED = 8
-
-
-@dataclass(frozen=True)
-class _Given:
-    """What an example holds: its inputs, and all of it as text."""
-
-    inputs: Mapping[str, Any]
-    inputs_text: Mapping[str, str]
-    labels_text: Mapping[str, str]
 
 
 class Evaluator:
@@ -88,7 +79,7 @@ class Evaluator:
         self._redact, self._may_start = redact or Redactor(), may_start
         self._log, self._which = RunLog() if log is None else log, which
         self._task_model, self._repeating = task_model, dict[int, Any]()
-        self._given: dict[int, _Given] = {}
+        self._given: dict[int, tuple[Mapping[str, Any], Row]] = {}
         self._lost = 0
         self._advice = ""  # on a metric that has failed and never worked
 
@@ -167,18 +158,18 @@ class Evaluator:
             return self._scored(*job)
 
     def _scored(self, program: dspy.Module, request: RunRequest) -> tuple[Row, Tallies]:
-        example, given = self._examples[request.example], self._given_to(request)
+        example, (inputs, blank) = self._examples[request.example], self._given_to(request)
         with self._meter.run("task", trace=Trace(), lm=self._general_model(request.rollout)) as task:
             try:
-                prediction = call(program, given.inputs)
+                prediction = call(program, inputs)
             except Exception as error:  # noqa: BLE001 - one example may fail; the error is kept in its row
-                row = self._row(request, trace=self._trace(program))
+                row = replace(blank, trace=self._trace(program))
                 return self._failed(row, Failure.PROGRAM, behind(error, task.error, task.handled)), {"task": task.tally}
             task.note_usage(prediction)
             trace = list(dspy.settings.trace or ())
             found: dict[str, Any] = {"outputs": as_text(prediction, self._redact), "trace": self._trace(program)}
         if prediction is None and task.error is not None:  # `dspy.BestOfN` keeps the errors of its attempts to itself
-            row = self._failed(self._row(request, **found), Failure.PROGRAM, behind(task.error, None))
+            row = self._failed(replace(blank, **found), Failure.PROGRAM, behind(task.error, None))
             return row, {"task": task.tally}
         # Not None: modules such as `dspy.BestOfN` extend the trace, in a metric too.
         with self._meter.role("metric", trace=[]) as judge:
@@ -188,16 +179,16 @@ class Evaluator:
                 verdict = self._metric(example, prediction)
             except MetricError as error:
                 failure = Failure.RANGE if isinstance(error, RangeError) else Failure.NO_SCORE
-                return self._row(request, **found, failure=failure, error=self._redact.error(error)), spent
+                return replace(blank, **found, failure=failure, error=self._redact.error(error)), spent
             except Exception as error:  # noqa: BLE001 - the metric is the user's; one example may fail
                 cause = behind(error, judge.error, judge.handled)
-                row = self._failed(self._row(request, **found), Failure.METRIC, cause)
+                row = self._failed(replace(blank, **found), Failure.METRIC, cause)
                 if row.is_unscored and self._metric.lowest is None and not self._advice:
                     self._advice = self._metric.advice(example, prediction)
                 return row, spent
             found |= {"score": verdict.score, "feedback": self._redact.error(verdict.feedback)}
             found |= {"values": verdict.values} if verdict.values else {}
-            row = self._row(request, **found)
+            row = replace(blank, **found)
             if self._feedback is not None:
                 row = self._feedback.keep(request, row, program, prediction, trace, judge)
         return row, spent
@@ -208,23 +199,18 @@ class Evaluator:
             self._repeating[rollout] = repeating(self._task_model or dspy.settings.lm, rollout)
         return self._repeating[rollout]
 
-    def _given_to(self, request: RunRequest) -> _Given:
-        """What the example of a request holds, worked out once."""
-        given = self._given.get(request.example)
-        if given is None:
-            example = self._examples[request.example]
-            inputs, labels = example.inputs(), example.labels()
-            given = _Given(dict(inputs), as_text(inputs, self._redact), as_text(labels, self._redact))
-            self._given[request.example] = given
-        return given
-
-    def _row(self, request: RunRequest, score: float | None = None, **found: Any) -> Row:
-        given = self._given_to(request)
-        return Row(request.example, score, given.inputs_text, given.labels_text, **found)
+    def _given_to(self, request: RunRequest) -> tuple[Mapping[str, Any], Row]:
+        """The inputs of the example of a request, and the row of a run of which no more is known; made once."""
+        x = request.example
+        if x not in self._given:
+            inputs, labels = self._examples[x].inputs(), self._examples[x].labels()
+            row = Row(x, None, as_text(inputs, self._redact), as_text(labels, self._redact))
+            self._given[x] = dict(inputs), row
+        return self._given[x]
 
     def _abandoned(self, request: RunRequest, error: AbandonedError) -> tuple[Row, Tallies]:
         """The row of a run that hung, which says nothing of the prompts, and what it had used by then."""
-        row = replace(self._row(request), failure=Failure.TRANSPORT, error=f"abandoned: {error}")
+        row = replace(self._given_to(request)[1], failure=Failure.TRANSPORT, error=f"abandoned: {error}")
         return row, {role: replace(tally) for role, tally in error.heartbeat.spent}
 
     def _trace(self, program: dspy.Module) -> tuple[TraceStep, ...]:

@@ -24,7 +24,7 @@ class EvaluateCallbacks:
         program: Makes the program with given prompts, to show it to callbacks.
         devset: The examples, by index.
         runs: The runs on them.
-        num_threads: EvaluateCallbacks to callbacks.
+        num_threads: Told to callbacks.
     """
 
     def __init__(

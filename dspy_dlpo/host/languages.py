@@ -75,12 +75,8 @@ def keep_language(prompt: str, examples: Sequence[str]) -> KeepLanguage:
     is_told = languages != ENGLISH or language_of_examples(examples) not in ("", "en")
     names = tuple(NAMES.get(each, each) for each in languages) if is_told else ()
     if not _is_of(prompt, languages[0]):  # "Clasifica el texto." tells too little to drop an edit for
-        return KeepLanguage(languages, names, _nothing_is_foreign)
+        return KeepLanguage(languages, names)
     return KeepLanguage(languages, names, partial(foreign_language, languages=languages))
-
-
-def _nothing_is_foreign(text: str) -> str:
-    return ""
 
 
 def _is_of(prompt: str, language: str) -> bool:

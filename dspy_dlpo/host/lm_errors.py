@@ -38,6 +38,14 @@ _TOO_LONG = re.compile(
 )
 
 
+def chain(error: BaseException) -> list[BaseException]:
+    """An error, and those that led to it, the last first."""
+    links = [error]
+    while (link := links[-1].__cause__ or links[-1].__context__) is not None and link not in links:
+        links.append(link)
+    return links
+
+
 def is_permanent(error: BaseException | None) -> bool:
     """Whether the model will never answer: no key, no quota, not configured, unknown, or nobody at its address.
 
@@ -50,11 +58,8 @@ def is_permanent(error: BaseException | None) -> bool:
 
 def is_too_long(error: Exception) -> bool:
     """Whether a model refused a request as longer than its context window."""
-    link: BaseException | None = error
-    while link is not None:
-        if isinstance(link, (ContextWindowExceededError, ContextLengthError)):
-            return True
-        link = link.__cause__ or link.__context__
+    if any(isinstance(link, (ContextWindowExceededError, ContextLengthError)) for link in chain(error)):
+        return True
     # A limit of tokens a minute is spoken of in the same words.
     return not is_retryable_lm_error(error) and bool(_TOO_LONG.search(str(error)))
 
@@ -67,10 +72,7 @@ def behind(error: Exception, last: Exception | None, handled: Sequence[Exception
         last: What the last call that failed in it raised, as modules such as `dspy.Parallel` tell nothing of it.
         handled: What calls raised that the program went on from, to another model for example.
     """
-    links: list[BaseException] = [error]
-    while (link := links[-1].__cause__ or links[-1].__context__) is not None and link not in links:
-        links.append(link)
-    left = [link for link in links if all(link is not each for each in handled)]
+    left = [link for link in chain(error) if all(link is not each for each in handled)]
     for found in [*left, *([last] if last else [])]:
         if isinstance(found, LMError) and (is_permanent(found) or is_retryable_lm_error(found)):
             return cast(Exception, found)
@@ -78,12 +80,10 @@ def behind(error: Exception, last: Exception | None, handled: Sequence[Exception
 
 
 def _is_nobody_there(error: BaseException) -> bool:
-    link: BaseException | None = error
-    while link is not None:
+    for link in chain(error):
         said = str(link).lower()
         if isinstance(link, _NOBODY) or any(words in said for words in _NOBODY_SAYS):
             return True
-        link = link.__cause__ or link.__context__
     return isinstance(error, LMTransportError) and "all connection attempts failed" in str(error).lower()
 
 

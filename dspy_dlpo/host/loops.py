@@ -105,11 +105,10 @@ CALLERS_LOOP: ContextVar[CallersLoop | None] = ContextVar("dlpo_callers_loop", d
 def one_loop() -> Iterator[Loops]:
     """Have all that is awaited inside run on one loop; there is none if nothing is awaited."""
     loops = Loops(_LOOPS.get())
-    token = _LOOPS.set(loops)
     try:
-        yield loops
+        with loops.in_force():
+            yield loops
     finally:
-        _LOOPS.reset(token)
         loops.close()
 
 

@@ -83,15 +83,10 @@ class MetricAdapter:
         result = self._first_result(gold, pred) if self._untried else self._result(gold, pred)
         return self._verdict(result)
 
-    @property
-    def speaks(self) -> bool:
-        """Whether the metric can be asked about single predictors."""
-        return "pred_name" in self._calling.names
-
     def speaks_of_predictors(self, score: float) -> bool:
         """Whether the metric is to be asked about single predictors of a run with this score."""
         best = self._range[1] if self._range else math.inf
-        return self.speaks and score < best - 1e-9
+        return "pred_name" in self._calling.names and score < best - 1e-9
 
     def feedback_on(self, gold: Any, pred: Any, trace: Sequence[Any], name: str, own: Sequence[Any]) -> str:
         """What the metric says of one predictor; its score does not count. What it raises passes through.
@@ -156,7 +151,7 @@ class MetricAdapter:
         return True
 
     def _verdict(self, result: Any) -> Verdict:
-        score, feedback = _score_of(result), _feedback_of(result)
+        score, feedback = _field(result, "score", result), _feedback_of(result)
         if isinstance(score, (str, bytes)) or score is None:
             raise MetricError(f"The metric returned {result!r}, which is no score. Return a number, or a score field.")
         try:
@@ -195,10 +190,6 @@ def in_range(value: float, score_range: tuple[float, float] | None, who: str, wa
 def _field(result: Any, name: str, without: Any = None) -> Any:
     """A field of what a metric returned, a mapping or an object; of an object that lacks it what stands for it."""
     return result.get(name) if isinstance(result, Mapping) else getattr(result, name, without)
-
-
-def _score_of(result: Any) -> Any:
-    return _field(result, "score", result)
 
 
 def _feedback_of(result: Any) -> str:

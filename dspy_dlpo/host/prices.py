@@ -13,8 +13,8 @@ from dspy.lm15 import Message, Response, Usage
 
 logger = logging.getLogger(__name__)
 
-INPUT = ("prompt_tokens", "input_tokens")
-OUTPUT = ("completion_tokens", "output_tokens")
+# What tokens in, and tokens out, are called in usage.
+_NAMES = (("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tokens"))
 
 
 class Prices:
@@ -77,9 +77,6 @@ def tokens_of(usage: Mapping[str, Any]) -> tuple[int, int] | None:
     """Tokens in and out; None if they were not reported."""
     found = [next((usage[key] for key in names if isinstance(usage.get(key), (int, float))), None) for names in _NAMES]
     return None if found[0] is None or found[1] is None else (int(found[0]), int(found[1]))
-
-
-_NAMES = (INPUT, OUTPUT)
 
 
 def _native_cost(route: Any, usage: Mapping[str, Any]) -> float | None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from dspy_dlpo.host.lm_errors import chain
 from dspy_dlpo.host.media import without_media
 
 HIDDEN = "[hidden]"
@@ -58,12 +59,7 @@ class Redactor:
 
     def cause(self, error: BaseException) -> BaseException | None:
         """The error to raise another from: itself, or None if its chain shows a key."""
-        link: BaseException | None = error
-        while link is not None:
-            if self.error(link) != str(link):
-                return None
-            link = link.__cause__ or link.__context__
-        return error
+        return None if any(self.error(link) != str(link) for link in chain(error)) else error
 
 
 def _secrets(values: Mapping[str, Any], inside: bool = False) -> Iterator[str]:

@@ -1,10 +1,9 @@
-"""Runs that a metric which works has given no score: told once for each cause, and counted."""
+"""Runs that a metric which works has given no score: told once for each cause."""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections import Counter
 
 from dspy_dlpo.core.roles import Failure, Row
 
@@ -15,16 +14,16 @@ CAUSE = 24
 
 
 class UnscoredRuns:
-    """Counts runs without a score by cause, and warns of the first of each."""
+    """Warns of the first run without a score of each cause."""
 
     def __init__(self) -> None:
-        self.causes: Counter[str] = Counter()
+        self._told: set[str] = set()
 
     def note(self, row: Row) -> None:
         """Take in a run that the metric gave no score."""
         cause = _cause(row)
-        self.causes[cause] += 1
-        if self.causes[cause] == 1:
+        if cause not in self._told:
+            self._told.add(cause)
             logger.warning(
                 "the metric gave no score on example %d: %s An example is left out where no prompts get a score; "
                 "prompts without one lose where others have one. Later runs like it are counted.",

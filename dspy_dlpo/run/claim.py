@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import dspy
@@ -51,8 +51,16 @@ def score_on_test(
         ModelError: If the model cannot be used at all.
     """
     prompts = [result.start_prompts, result.best_prompts]
-    options: dict[str, Any] = {"task_model": task_model, "num_threads": num_threads, "rates": rates}
-    scored = _scored(student, prompts, metric, testset, parameters=result.parameters, **options)
+    scored = score_prompts(
+        student,
+        prompts,
+        metric,
+        testset,
+        task_model=task_model,
+        num_threads=num_threads,
+        parameters=result.parameters,
+        rates=rates,
+    )
     return selection.measured(scored, seed=0)
 
 
@@ -66,7 +74,7 @@ def score_prompts(
     num_threads: int = 8,
     parameters: Kinds = INSTRUCTIONS,
     rates: Rates = None,
-) -> list[Mapping[int, float]]:
+) -> list[Scored]:
     """Score several sets of prompts on test examples, one run of the program per example for each that differs.
 
     Args:
@@ -80,30 +88,12 @@ def score_prompts(
         rates: What models may be asked in a minute; None for no limit.
 
     Returns:
-        Scores by example for each set of prompts, in the order given; an example whose call was lost is left out. Of a
-        `CorpusMetric` they are what each example contributes, on those that were answered under all prompts.
+        Each set of prompts with its scores by example, in the order given; an example whose call was lost is left out.
 
     Raises:
         ValueError: If there are no test examples.
         ModelError: If the model cannot be used at all.
     """
-    options: dict[str, Any] = {"task_model": task_model, "num_threads": num_threads, "rates": rates}
-    scored = _scored(student, prompts, metric, testset, parameters=parameters, **options)
-    common = [x for x in range(len(testset)) if all(x in each.scores for each in scored)]
-    return [each.scores if each.sets is None else each.on(common) for each in scored]
-
-
-def _scored(
-    student: dspy.Module,
-    prompts: Sequence[Prompts],
-    metric: Callable[..., Any],
-    testset: Sequence[dspy.Example],
-    *,
-    task_model: dspy.LM | None = None,
-    num_threads: int = 8,
-    parameters: Kinds = INSTRUCTIONS,
-    rates: Rates = None,
-) -> list[Scored]:
     if not testset:
         raise ValueError("testset is empty. Pass the examples to test on.")
     meter = Meter(pacing=Pacing(rates) if rates else None)

@@ -82,11 +82,11 @@ def reviewed_choice(chosen: Chosen, setup: Setup, run: Run, selection: Selection
     """
     suggestions = changes(setup.start, chosen.prompts, run.history)
     try:
-        answers = reviewed(suggestions, reviewer)
+        kept, declined = reviewed(suggestions, reviewer)
     except ReviewError as error:
         run.ended, run.error = Ending(EndedBy.REVIEW, str(error)), error
         return Chosen(setup.start)
-    if not answers.declined:
+    if not declined:
         return chosen
-    run.declined = answers.declined
-    return selection.compared_anew(left(setup.start, answers.edits))
+    run.declined = declined
+    return selection.compared_anew(left(setup.start, kept))

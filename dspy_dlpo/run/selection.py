@@ -35,25 +35,16 @@ RESAMPLES = 4000
 RESAMPLED_AT_ONCE = 1_000_000
 
 
-def plan_selection(metric_calls: float, n_val: int, finalists: int) -> tuple[int, int]:
-    """How many finalists are compared on how many validation examples, within a share of the budget.
-
-    Args:
-        metric_calls: The whole budget, in program runs; infinite if they are not limited.
-        n_val: Validation examples there are.
-        finalists: Finalists wanted.
+def planned_selection(settings: RunSettings, data: Data, metric_calls: float | None = None) -> tuple[int, int]:
+    """How many finalists are to be compared on how many validation examples, within a share of the budget.
 
     Returns:
         Finalists (0 if nothing is held out) and validation examples. ``(finalists + 1) * examples`` runs are to be set
         aside: the user's own prompts run too.
     """
-    return within(metric_calls * THRESHOLDS.selection_share, n_val, finalists)
-
-
-def planned_selection(settings: RunSettings, data: Data, metric_calls: float | None = None) -> tuple[int, int]:
-    """How many finalists are to be compared on how many validation examples, with a budget of program runs."""
     calls = settings.budget.metric_calls if metric_calls is None else metric_calls
-    return plan_selection(math.inf if calls is None else calls, len(data.val), settings.judging.finalists)
+    share = math.inf if calls is None else calls * THRESHOLDS.selection_share
+    return within(share, len(data.val), settings.judging.finalists)
 
 
 def within(runs: float, n_val: int, finalists: int) -> tuple[int, int]:

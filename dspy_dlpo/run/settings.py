@@ -118,11 +118,6 @@ class RunSettings:
         check_frozen(self.frozen)
 
     @property
-    def low_high(self) -> tuple[float, float]:
-        """The score range; 0 to 1 where it is unknown."""
-        return self.score_range or (0.0, 1.0)
-
-    @property
     def scores_sets(self) -> bool:
         """Whether the metric scores whole sets of examples."""
         return isinstance(self.metric, CorpusMetric)

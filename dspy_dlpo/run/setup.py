@@ -75,7 +75,7 @@ def set_up(settings: RunSettings, student: dspy.Module, data: Data, preflight: P
         update=settings.update,
         seed=settings.seed,
         high=settings.score_range[1] if settings.score_range else None,
-        low=settings.low_high[0],
+        low=settings.score_range[0] if settings.score_range else 0.0,
         constraints={name: (own, copying, *needed, keeping[name]) for name, (own, *needed) in frozen.items()},
         examples=[" ".join(f"{text} -> {label}".split()) for text, label in zip(inputs, labels, strict=True)],
         controller=settings.controller,

@@ -138,7 +138,7 @@ def _table(job: Job, task: int, trials: Sequence[FrozenTrial]) -> list[list[list
     found, n = job.tasks[task], len(job.seeds)
     prompts: list[Prompts] = [read_prompts(found.program, job.parameters)] * n
     prompts += [dict(kept["prompts"]) for trial in trials for kept in _kept(job, trial, task)]
-    scores = score_prompts(
+    scored = score_prompts(
         found.program,
         prompts,
         found.metric,
@@ -148,10 +148,10 @@ def _table(job: Job, task: int, trials: Sequence[FrozenTrial]) -> list[list[list
         parameters=job.parameters,
         rates=job.options.get("rates"),
     )
-    common = sorted(set.intersection(*(set(each) for each in scores)))
+    common = sorted(set.intersection(*(set(each.scores) for each in scored)))
     if not common:
         raise DLPOError(f"No test example of {job.name(task)} was answered under all prompts. Try again later.")
-    rows = [[each[x] for x in common] for each in scores]
+    rows = [list(each.on(common).values()) for each in scored]
     return [rows[at : at + n] for at in range(0, len(rows), n)]
 
 

@@ -35,15 +35,16 @@ def scored(*rows, first=0) -> list[Scored]:
 
 @given(st.integers(1, 10_000), st.integers(0, 500), st.integers(1, 6))
 def test_the_selection_stays_within_its_share(calls: int, n_val: int, wanted: int) -> None:
-    count, examples = selection.plan_selection(calls, n_val, wanted)
-    assert (count + 1) * examples <= calls * THRESHOLDS.selection_share or (count, examples) == (0, 0)
+    share = calls * THRESHOLDS.selection_share
+    count, examples = selection.within(share, n_val, wanted)
+    assert (count + 1) * examples <= share or (count, examples) == (0, 0)
     assert 0 <= count <= wanted
     assert 0 <= examples <= n_val
     assert (count == 0) == (examples == 0)
 
 
 def test_nothing_is_set_aside_without_held_out_examples() -> None:
-    assert selection.plan_selection(600, 0, 3) == (0, 0)
+    assert selection.within(150, 0, 3) == (0, 0)
 
 
 # --- choosing --------------------------------------------------------------------------------------------------------

@@ -58,7 +58,7 @@ def bold(step: int, prompt: str) -> Reply:
 def run_with(controller, reply=bold, **changes):
     plan = {"techniques": TECHNIQUES, "judging": QUIET, "stopping": Stopping(max_steps=8), "limit": 900, **changes}
     run = run_of(World(rewards), Script(reply), start="Start. More words. Rule 00.", controller=controller, **plan)
-    run.go()
+    list(run.records())
     return run
 
 
@@ -91,7 +91,8 @@ def test_the_chosen_limit_of_edits_is_enforced_whatever_the_writer_answers() -> 
 
 def test_the_chosen_limit_of_edits_is_told_to_the_writer() -> None:
     script = Script(bold)
-    run_of(World(rewards), script, techniques=(LearningRate(10),), judging=QUIET, controller=Counting()).go()
+    run = run_of(World(rewards), script, techniques=(LearningRate(10),), judging=QUIET, controller=Counting())
+    list(run.records())
     told = [update.constraints[-1].text.split(".")[0] for update in script.updates[:3]]
     assert told == [f"Change at most {count}" for count in ("one sentence", "2 sentences", "3 sentences")]
 

@@ -90,7 +90,7 @@ def test_a_judge_of_ones_own_judges_a_run() -> None:
 
     script = Script(lambda step, prompt: Reply((rule(0), rule(9), rule(1))))
     run = run_of(World(score), script, judging=OneByOne(wave=4), stopping=Stopping(max_steps=1))
-    run.go()
+    list(run.records())
     assert [str(entry.reason) for entry in run.history[1].ledger] == ["one by one"] * 3
     assert [has(run.prompts["solve"], number) for number in (0, 1, 9)] == [True, True, True]
 

@@ -68,14 +68,14 @@ def test_the_budget_is_never_exceeded_and_the_records_fit_together(numbers, limi
         judging=EditJudge(first=8, wave=wave),
         stopping=Stopping(max_steps=30),
     )
-    run.go()
+    list(run.records())
     accounted(run)
     assert run.ended
 
 
 def test_good_rules_are_learned_and_the_run_ends_when_nothing_fails() -> None:
     run = run_of(World(rewards), Script(proposes(0, 1, 2, 3)), limit=2000, judging=QUIET)
-    run.go()
+    list(run.records())
     assert all(has(run.prompts["solve"], number) for number in range(4))
     assert str(run.ended) == "every training example is right"
     accounted(run)
@@ -84,7 +84,7 @@ def test_good_rules_are_learned_and_the_run_ends_when_nothing_fails() -> None:
 def test_a_run_that_begins_perfect_asks_no_critic() -> None:
     script = Script(proposes(0))
     run = run_of(World(lambda text, x, rollout: 1.0), script, judging=QUIET)
-    run.go()
+    list(run.records())
     assert script.critiques == 0
     assert str(run.ended) == "every training example is right"
 
@@ -92,7 +92,7 @@ def test_a_run_that_begins_perfect_asks_no_critic() -> None:
 def test_a_refused_proposal_is_remembered_with_its_reason() -> None:
     script = Script(proposes(9))
     run = run_of(World(rewards), script, judging=NO_TRIALS, stopping=Stopping(max_steps=3))
-    run.go()
+    list(run.records())
     step = run.history.steps()[0]
     assert not step.accepted
     assert step.edits
@@ -112,7 +112,7 @@ def test_a_refused_proposal_is_kept_in_the_record_and_not_in_force() -> None:
         judging=WholeJudge(),
         stopping=Stopping(max_steps=1),
     )
-    run.go()
+    list(run.records())
     assert has(run.history[1].proposal["solve"], 9)
     assert not run.history[1].accepted
     assert run.prompts == run.start
@@ -132,7 +132,7 @@ def test_where_runs_do_not_differ_the_prompts_in_force_never_get_worse(seed: int
         limit=800,
         stopping=Stopping(max_steps=25),
     )
-    run.go()
+    list(run.records())
     judging_set = run.judging_set
 
     def mean(prompts, examples) -> float:
@@ -153,7 +153,7 @@ def test_every_record_is_told_as_it_is_made() -> None:
     told = []
     run = run_of(World(rewards), Script(proposes(0, 1)), judging=QUIET, stopping=Stopping(max_steps=6))
     run.on_record = lambda record: told.append((record.index, len(run.history)))
-    run.go()
+    list(run.records())
     assert told == [(i, i + 1) for i in range(len(run.history))]
 
 
@@ -170,7 +170,7 @@ def test_every_record_is_told_as_it_is_made() -> None:
 def test_an_unusable_reply_is_a_recorded_refused_step(reply: Reply, said: str) -> None:
     script = Script(lambda step, prompt: reply)
     run = run_of(World(rewards), script, judging=NO_TRIALS, stopping=Stopping(max_steps=2))
-    run.go()
+    list(run.records())
     step = run.history.steps()[0]
     assert (step.accepted, str(step.reason), step.proposal) == (False, said, run.start)
     assert step.gradients
@@ -179,7 +179,7 @@ def test_an_unusable_reply_is_a_recorded_refused_step(reply: Reply, said: str) -
 def test_a_critic_that_says_nothing_is_a_recorded_refused_step() -> None:
     script = Script(proposes(0), gradients=lambda step: ())
     run = run_of(World(rewards), script, judging=NO_TRIALS, stopping=Stopping(max_steps=2))
-    run.go()
+    list(run.records())
     assert run.history.steps()[0].reason.why is Why.NO_CRITIQUE
 
 
@@ -189,20 +189,20 @@ def test_a_run_whose_writer_is_stuck_ends(reply: Reply, trials: bool) -> None:
     """No step costs a run of the program any more, so the budget alone would never end it."""
     judging = EditJudge(first=8, wave=4, trials=trials)
     run = run_of(World(rewards), Script(lambda step, prompt: reply), limit=500, judging=judging)
-    run.go()
+    list(run.records())
     assert run.ended
 
 
 def test_a_run_whose_critic_is_stuck_ends() -> None:
     run = run_of(World(rewards), Script(proposes(0), gradients=lambda step: ()), limit=500, judging=QUIET)
-    run.go()
+    list(run.records())
     assert run.ended
 
 
 @pytest.mark.parametrize("max_steps", [1, 2, 5])
 def test_no_more_steps_are_made_than_asked_for(max_steps: int) -> None:
     run = run_of(World(rewards), Script(proposes(4, 5, 6)), judging=QUIET, stopping=Stopping(max_steps=max_steps))
-    run.go()
+    list(run.records())
     assert len(run.history) == 1 + max_steps
     assert str(run.ended) == f"{max_steps} steps are done"
     accounted(run)
@@ -210,13 +210,13 @@ def test_no_more_steps_are_made_than_asked_for(max_steps: int) -> None:
 
 def test_with_a_limit_of_steps_the_clock_is_the_step() -> None:
     run = run_of(World(rewards), Script(proposes(4, 5, 6)), judging=QUIET, stopping=Stopping(max_steps=4))
-    run.go()
+    list(run.records())
     assert [record.progress for record in run.history] == [0.0, 0.0, 0.25, 0.5, 0.75]
 
 
 def test_the_clock_of_a_record_is_that_of_its_beginning() -> None:
     run = run_of(World(rewards), Script(proposes(4, 0, 5, 1)), judging=QUIET, limit=200)
-    run.go()
+    list(run.records())
     costs = [0, *(record.cost for record in run.history)]
     assert len({record.kind for record in run.history}) == 4
     assert [record.progress for record in run.history] == [cost / 200 for cost in costs[:-1]]
@@ -233,7 +233,7 @@ def test_an_illegal_limit_of_steps_is_refused(max_steps) -> None:
 
 def test_the_judging_set_grows_when_steps_stall_and_never_past_all_examples() -> None:
     run = run_of(World(rewards), Script(proposes(4, 5, 6, 7)), judging=NO_TRIALS, stopping=Stopping(max_steps=12))
-    run.go()
+    list(run.records())
     kinds = [record.kind for record in run.history]
     assert kinds[:5] == ["start", "step", "step", "step", "growth"]
     assert kinds.count("growth") == 1
@@ -252,7 +252,7 @@ def test_the_judging_set_grows_when_it_is_saturated() -> None:
     first._add(first._opening)
     first = set(first.judging_set)
     run = run_of(World(score), Script(proposes(0)), judging=QUIET)
-    run.go()
+    list(run.records())
     assert [record.kind for record in run.history][:3] == ["start", "growth", "step"]
     assert str(run.ended) == "every training example is right"
 
@@ -260,7 +260,7 @@ def test_the_judging_set_grows_when_it_is_saturated() -> None:
 def test_the_judging_set_depends_on_the_seed_only() -> None:
     def drawn(seed: int, number: int):
         run = run_of(World(rewards), Script(proposes(number)), judging=QUIET, seed=seed, stopping=Stopping(max_steps=9))
-        run.go()
+        list(run.records())
         return run.judging_set
 
     assert drawn(1, 4)[:8] == drawn(1, 0)[:8]
@@ -277,7 +277,7 @@ def test_superfluous_sentences_are_tried_without_and_go() -> None:
         limit=2000,
         stopping=Stopping(max_steps=20),
     )
-    run.go()
+    list(run.records())
     trials = [record for record in run.history if record.kind == "trial"]
     assert trials
     assert "Superfluous" not in run.prompts["solve"]
@@ -287,7 +287,7 @@ def test_superfluous_sentences_are_tried_without_and_go() -> None:
 
 def test_no_trials_are_made_when_they_are_off() -> None:
     run = run_of(World(rewards), Script(proposes(4)), judging=NO_TRIALS, stopping=Stopping(max_steps=15))
-    run.go()
+    list(run.records())
     assert not [record for record in run.history if record.kind == "trial"]
 
 
@@ -313,7 +313,7 @@ def test_frozen_text_outlives_steps_trials_and_moves() -> None:
             stopping=Stopping(max_steps=40),
             acceptance=AcceptAll(),
         )
-        run.go()
+        list(run.records())
         assert any(record.kind == "trial" for record in run.history)
         for record in run.history:
             assert FROZEN in record.proposal["solve"], (seed, record.kind, record.index, record.ledger)
@@ -331,7 +331,7 @@ def test_no_step_changes_more_sentences_than_the_learning_rate(max_edits: int, n
         limit=600,
         stopping=Stopping(max_steps=6),
     )
-    run.go()
+    list(run.records())
     for record in run.history.steps():
         assert distance(record.prompts["solve"], record.proposal["solve"]) <= max_edits
         assert len(record.edits) <= max_edits
@@ -345,7 +345,7 @@ def test_judging_as_a_whole_keeps_or_refuses_all_edits_on_all_examples() -> None
         judging=judging,
         stopping=Stopping(max_steps=1),
     )
-    run.go()
+    list(run.records())
     assert len(run.judging_set) == 16
     assert [entry.kept for entry in run.history[1].ledger] == [True, True]
     assert run.history[1].score == 0.25
@@ -360,7 +360,7 @@ def test_accepting_all_keeps_what_is_worse() -> None:
         judging=WholeJudge(),
         stopping=Stopping(max_steps=1),
     )
-    run.go()
+    list(run.records())
     assert run.history[1].accepted
     assert run.history[1].bar is None
     assert run.history.best().prompts == run.start
@@ -371,7 +371,7 @@ def test_accepting_all_keeps_what_is_worse() -> None:
 
 def test_a_budget_that_ends_while_judging_leaves_a_record() -> None:
     run = run_of(World(rewards), Script(proposes(0)), limit=10, judging=NO_TRIALS)
-    run.go()
+    list(run.records())
     assert str(run.ended) == "the budget is spent"
     assert run.history[-1].reason.why is Why.BUDGET_ENDED
     assert not run.history[-1].accepted
@@ -404,7 +404,7 @@ def test_a_dead_model_in_mid_run_ends_it_with_the_history_kept(role: str) -> Non
         return proposes(0, 1, 2, 3)(step, prompt)
 
     run = run_of(World(score), Script(reply, gradients), judging=QUIET)
-    run.go()
+    list(run.records())
     assert str(run.ended) == "no quota is left"
     assert len(run.history) >= 2
     assert run.history[0].kind == "start"
@@ -415,7 +415,7 @@ def test_a_model_that_is_dead_from_the_start_is_an_error() -> None:
         raise ModelError("no key")
 
     with pytest.raises(ModelError, match="no key"):
-        run_of(World(score), Script(proposes(0))).go()
+        list(run_of(World(score), Script(proposes(0))).records())
 
 
 def test_lost_runs_do_not_stop_a_run() -> None:
@@ -423,7 +423,7 @@ def test_lost_runs_do_not_stop_a_run() -> None:
         return None if x == 3 else rewards(text, x, rollout)
 
     run = run_of(World(score), Script(proposes(0, 1, 2)), judging=QUIET, limit=600, stopping=Stopping(max_steps=12))
-    run.go()
+    list(run.records())
     assert has(run.prompts["solve"], 0)
     accounted(run)
 
@@ -445,7 +445,7 @@ def test_the_order_within_a_wave_changes_nothing(shuffled: int, seed: int, whole
             seed=seed,
             stopping=Stopping(max_steps=12),
         )
-        run.go()
+        list(run.records())
         return list(run.history), str(run.ended)
 
     assert history(None) == history(shuffled)
@@ -456,7 +456,7 @@ def test_each_new_batch_shows_the_failures_seen_least(seed: int) -> None:
     run = run_of(
         World(rewards), Script(proposes(4, 5, 6)), judging=NO_TRIALS, seed=seed, stopping=Stopping(max_steps=3)
     )
-    run.go()
+    list(run.records())
     first, second = (record.batch for record in run.history.steps()[:2])
     assert len(first) == len(second) == 4
     assert not set(first) & set(second)
@@ -484,7 +484,7 @@ def test_calls_that_were_lost_at_the_start_are_made_later(judging, lost):
         return None if is_down else rewards(text, x, rollout)
 
     run = run_of(World(score), Script(proposes(0, 1, 2, 3)), limit=600, examples=24, judging=judging)
-    run.go()
+    list(run.records())
     assert f"{lost} unanswered" in str(run.history[0].reason)
     assert all(has(run.prompts["solve"], number) for number in range(4))
     accounted(run)
@@ -496,7 +496,7 @@ def test_calls_that_are_never_answered_are_not_made_for_ever():
 
     judging = EditJudge(first=16)
     run = run_of(World(score), Script(proposes(1, 2, 3)), limit=2000, judging=judging, stopping=Stopping(max_steps=40))
-    run.go()
+    list(run.records())
     tries = Counter(str(each.prompts) for each in run.runs._forward.requests if each.example == 0)
     assert max(tries.values()) <= THRESHOLDS.tries
     assert all(has(run.prompts["solve"], number) for number in (1, 2, 3))
@@ -509,7 +509,7 @@ def test_a_sentence_that_is_deleted_and_said_again_elsewhere_is_moved_there(agai
         edits.reverse()
     run = run_of(World(rewards), Script(lambda step, prompt: Reply(tuple(edits))), start="Start. Rule 01. Rule 02.")
     run.runs.account.limit = 60
-    run.go()
+    list(run.records())
     step = run.history.steps()[0]
     assert [(edit.op, edit.at, edit.to) for edit in step.edits] == [("move", 1, 0)]
 
@@ -519,7 +519,7 @@ def test_the_gain_of_a_step_is_measured_on_the_same_runs_as_its_score():
         return float(x % 4 < 2 if rollout else x % 4 < 3)  # the first run of everything flatters
 
     run = run_of(World(score), Script(proposes(5, 6, 7)), examples=24, judging=EditJudge(first=24))
-    run.go()
+    list(run.records())
     for record in run.history.steps():
         if record.accepted and record.base is not None:
             paired = record.score - record.base
@@ -529,7 +529,7 @@ def test_the_gain_of_a_step_is_measured_on_the_same_runs_as_its_score():
 
 def test_a_sentence_whose_deletion_lost_an_example_is_not_tried_again_until_more_are_judged():
     run = run_of(World(rewards), Script(proposes(0, 1, 2, 3)), limit=900, judging=NO_TRIALS)
-    run.go()
+    list(run.records())
     incumbent = run.incumbent()
     at = next(i for i, sentence in enumerate(split(run.prompts["solve"])) if "Rule 01." in sentence)
     deletion = (Edit("delete", at, predictor="solve"),)

@@ -67,7 +67,7 @@ def run_with(seed: int, limit: int, *, noise: float = 0.0, hot: bool = False, fi
         acceptance=acceptance,
         seed=seed,
     )
-    run.go()
+    list(run.records())
     return run
 
 
@@ -160,7 +160,7 @@ def test_what_gains_but_misses_its_bar_competes_though_the_budget_ends_on_its_ha
         run = run_of(
             World(score), script, limit=limit, examples=EXAMPLES, judging=judging, acceptance=Choosy(), start="Start. "
         )
-        run.go()
+        list(run.records())
         return run
 
     cuts = [cut(limit) for limit in range(2 * EXAMPLES, 3 * EXAMPLES + 9)]
@@ -189,6 +189,6 @@ def test_a_part_that_breaks_a_rule_is_not_kept_though_the_whole_would_not() -> N
         run = run_of(
             World(score), script, limit=limit, start=start, examples=EXAMPLES, judging=judging, constraints=rules
         )
-        run.go()
+        list(run.records())
         assert count_words(returned(run).prompts["solve"]) <= 12
         assert all(count_words(record.proposal["solve"]) <= 12 for record in run.history if record.complete)

@@ -162,7 +162,7 @@ def test_feedback_is_asked_through_wrappers(shape):
     "shape", ["trace", "an option that is no trace", "module", "any names", "a wrapper that takes less"]
 )
 def test_a_metric_that_names_no_predictor_is_not_asked_about_one(shape):
-    assert not MetricAdapter(METRICS[shape], (0.0, 1.0)).speaks
+    assert not MetricAdapter(METRICS[shape], (0.0, 1.0)).speaks_of_predictors(0.0)
 
 
 def test_semantic_f1_scores_and_is_billed_to_nobody_else():

@@ -14,7 +14,7 @@ from dspy_dlpo.core.edits import Dropped, Edit
 from dspy_dlpo.core.history import LedgerEntry
 from dspy_dlpo.core.reasons import Why
 from dspy_dlpo.core.result import Comparison
-from dspy_dlpo.core.sentences import join, split
+from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.update import Note, TextGradient
 from dspy_dlpo.report.curve import best_so_far, in_force
 from dspy_dlpo.report.diffs import Sentence, folded, sentence_diff, side
@@ -331,5 +331,5 @@ def test_texts_of_the_run_reach_the_page_byte_for_byte_but_escaped(two) -> None:
     for prompt in two.best_prompts.values():
         for sentence in map(str.strip, split(prompt)):
             assert sentence.replace("&", "&amp;").replace("'", "&#39;").replace('"', "&#34;") in text
-    assert join(split(prompt)) == prompt
+    assert "".join(split(prompt)) == prompt
     assert json.dumps(two.to_dict())
