@@ -28,7 +28,7 @@ pytest: $(VENV)/.installed-dev
 
 # What `make test` leaves out: killed processes, many workers, whole grids, browsers, database servers.
 test-slow: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n 2 -m slow
+	$(BIN)/python -m pytest -n 2 -m slow --durations=20
 
 test-all: $(VENV)/.installed-dev lint
 	$(BIN)/python -m pytest -n 2
