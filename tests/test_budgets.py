@@ -199,6 +199,7 @@ def test_a_request_to_stop_ends_what_is_not_recorded():
     account = Account(Budget(metric_calls=20), log=log, stop=lambda: "enough")
     assert log.take(("run", "train", "a", 0, 0))
     assert account.spent == 1
-    with pytest.raises(RunEnds, match="enough"):
+    with pytest.raises(RunEnds, match="enough") as ended:
         pay(account, 1)
+    assert not isinstance(ended.value, BudgetSpent)
     assert not account.may_start(0)
