@@ -19,7 +19,7 @@ $(VENV)/.installed-dev: pyproject.toml
 demo: $(VENV)/.installed
 	$(BIN)/dlpo demo $(DEMO)
 
-# Types and style are checked beside the tests: they take one core for a minute, the tests two for four.
+# Types and style are checked beside the tests: together some four minutes on two idle cores.
 test: $(VENV)/.installed-dev
 	$(MAKE) --no-print-directory --jobs=2 lint pytest
 

@@ -10,23 +10,24 @@ from collections.abc import Mapping
 from evaluations.local_tasks.routing import INTENTS
 
 HINTS = {
-    "age_limit": "how old one must be to have an account, accounts for children",
+    "age_limit": "how old one must be, accounts for children",
     "card_arrival": "an ordered card that has not come yet",
     "cash_withdrawal_charge": "a fee for taking out cash",
     "change_pin": "setting another PIN",
-    "declined_card_payment": "a card that was refused when paying",
-    "exchange_rate": "what rate is used, how currencies are converted",
-    "lost_or_stolen_card": "a card that is lost or was stolen",
+    "declined_card_payment": "a card refused when paying",
+    "exchange_rate": "what rate is used, converting currencies",
+    "lost_or_stolen_card": "a card that is lost or stolen",
     "request_refund": "wanting money back for a purchase",
     "terminate_account": "closing or deleting the account",
-    "top_up_failed": "a top-up that did not work or was rejected",
+    "top_up_failed": "a top-up that did not work",
     "transfer_timing": "how long a transfer takes",
-    "verify_my_identity": "how to prove one's identity, which documents are needed",
+    "verify_my_identity": "proving one's identity, documents",
 }
-_LINES = "\n".join(f"- {intent}: {HINTS[intent]}" for intent in INTENTS)
+_LINES = "\n".join(f"{intent} ({HINTS[intent]})" for intent in INTENTS)
+# What is asked for stands last: a small model that is asked first and reads twelve lines then answers the customer.
 _ROUTING = (
-    "Name the intent of the customer's message. Answer with exactly one of these names, spelled as here with "
-    f"underscores, and nothing else:\n{_LINES}"
+    "Classify the customer's message. Do not answer the customer. The answer is exactly one of these names, copied as "
+    f"written here:\n{_LINES}\nWrite only the name in the answer, for example: change_pin"
 )
 _TRIAGE = (
     "Give the ticket's priority. Look at the contract first.\n"
