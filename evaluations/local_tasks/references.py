@@ -24,7 +24,7 @@ HINTS = {
     "verify_my_identity": "proving one's identity, documents",
 }
 _LINES = "\n".join(f"{intent} ({HINTS[intent]})" for intent in INTENTS)
-# What is asked for stands last: a small model that is asked first and reads twelve lines then answers the customer.
+# A small model answers the customer unless it is told not to, and reminded after the list.
 _ROUTING = (
     "Classify the customer's message. Do not answer the customer. The answer is exactly one of these names, copied as "
     f"written here:\n{_LINES}\nWrite only the name in the answer, for example: change_pin"
