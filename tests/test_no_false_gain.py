@@ -6,11 +6,10 @@ finds prompts that look better on the judging set, and must not claim that they 
 
 import random
 
-import dspy
 import pytest
-from world import runs_of
+from world import planned, runs_of
 
-from dspy_dlpo import DLPOTeleprompter, EditJudge, Judge, WholeJudge
+from dspy_dlpo import EditJudge, Judge, WholeJudge
 from dspy_dlpo.core.edits import Edit
 from dspy_dlpo.core.loop import Run
 from dspy_dlpo.core.plan import Plan
@@ -18,7 +17,6 @@ from dspy_dlpo.core.roles import Reply
 from dspy_dlpo.core.update import TextGradient
 from dspy_dlpo.presets import default_settings
 from dspy_dlpo.run import selection
-from dspy_dlpo.run.settings import Data
 
 RUNS, TRAIN, VAL, CALLS = 200, 50, 50, 400
 WHOLE = WholeJudge(trials=True)
@@ -40,9 +38,7 @@ def outcome(seed: int, graded: bool, judge: Judge) -> tuple[bool, bool]:
     settings = {**default_settings(), "judging": judge}
     plan = Plan(**settings, seed=seed, constraints={"solve": ()}, examples=[str(x) for x in range(TRAIN)])
     runs = runs_of(score("train"), limit=CALLS)
-    held_out = Data([], [dspy.Example()] * VAL, "valset")
-    options = DLPOTeleprompter(lambda example, prediction: 1.0, judging=judge).settings
-    count, n_val = selection.planned_selection(options, held_out, CALLS)
+    count, n_val = planned(judge, VAL, CALLS)
     runs.account.reserve((count + 1) * n_val)
     run = Run(plan, {"solve": "Start."}, runs, lambda prompts, rows, step: [TextGradient("solve", "no")], write)
     list(run.records())

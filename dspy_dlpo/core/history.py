@@ -188,8 +188,9 @@ class Scored:
     of_set: bool = False
 
     def on(self, examples: Sequence[int]) -> Mapping[int, float]:
-        """The scores on some of the examples, as a set of their own."""
-        return {x: self.scores[x] for x in examples} if self.sets is None else self.sets.contributions(examples)
+        """The scores on some of the examples, as a set of their own, in the order in which these are given."""
+        scores = self.scores if self.sets is None else self.sets.contributions(examples)
+        return {x: scores[x] for x in examples}
 
     @property
     def words(self) -> int:

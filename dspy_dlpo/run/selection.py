@@ -227,7 +227,7 @@ def _comparison(scored: Sequence[Scored], common: Sequence[int], best: int, seed
         interval=_interval(gains, best, seed, of_sets, common),
         examples=len(common),
         candidates=len(gains),
-        scores=tuple({x: found[x] for x in common} for found in (each.on(common) for each in scored)),
+        scores=tuple(each.on(common) for each in scored),
         chosen=best + 1,
     )
 
@@ -240,7 +240,7 @@ def _score(scored: Scored, common: Sequence[int], scores: np.ndarray[Any, Any]) 
 def _table(scored: Sequence[Scored], common: Sequence[int]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     import numpy as np  # takes longer to import than all of this package
 
-    rows = np.array([[found[x] for x in common] for found in (each.on(common) for each in scored)])
+    rows = np.array([list(each.on(common).values()) for each in scored])
     return rows[0], rows[1:]
 
 

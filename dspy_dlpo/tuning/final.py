@@ -151,8 +151,7 @@ def _table(job: Job, task: int, trials: Sequence[FrozenTrial]) -> list[list[list
     common = sorted(set.intersection(*(set(each.scores) for each in scored)))
     if not common:
         raise DLPOError(f"No test example of {job.name(task)} was answered under all prompts. Try again later.")
-    tables = [each.on(common) for each in scored]
-    rows = [[table[x] for x in common] for table in tables]
+    rows = [list(each.on(common).values()) for each in scored]
     return [rows[at : at + n] for at in range(0, len(rows), n)]
 
 

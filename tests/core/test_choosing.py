@@ -6,16 +6,15 @@ import dspy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from world import World, runs_of
+from world import World, planned, runs_of
 
-from dspy_dlpo import DLPOTeleprompter, EditJudge
+from dspy_dlpo import EditJudge
 from dspy_dlpo.core.errors import ModelError
 from dspy_dlpo.core.history import Scored, prompts_key
 from dspy_dlpo.core.result import Comparison
 from dspy_dlpo.core.thresholds import THRESHOLDS
 from dspy_dlpo.run import selection
 from dspy_dlpo.run.examples import split_holdout
-from dspy_dlpo.run.settings import Data
 
 START = {"solve": "Start."}
 
@@ -35,15 +34,9 @@ def scored(*rows, first=0) -> list[Scored]:
 # --- planning --------------------------------------------------------------------------------------------------------
 
 
-def planned(calls: int, n_val: int, wanted: int) -> tuple[int, int]:
-    """Finalists and validation examples of a run with so many calls, held-out examples and finalists wanted."""
-    settings = DLPOTeleprompter(lambda example, prediction: 1.0, judging=EditJudge(finalists=wanted)).settings
-    return selection.planned_selection(settings, Data([], [dspy.Example()] * n_val, "valset"), calls)
-
-
 @given(st.integers(1, 10_000), st.integers(0, 500), st.integers(1, 6))
 def test_the_selection_stays_within_its_share(calls: int, n_val: int, wanted: int) -> None:
-    count, examples = planned(calls, n_val, wanted)
+    count, examples = planned(EditJudge(finalists=wanted), n_val, calls)
     assert (count + 1) * examples <= calls * THRESHOLDS.selection_share or (count, examples) == (0, 0)
     assert 0 <= count <= wanted
     assert 0 <= examples <= n_val
@@ -51,7 +44,7 @@ def test_the_selection_stays_within_its_share(calls: int, n_val: int, wanted: in
 
 
 def test_nothing_is_set_aside_without_held_out_examples() -> None:
-    assert planned(600, 0, 3) == (0, 0)
+    assert planned(EditJudge(finalists=3), 0, 600) == (0, 0)
 
 
 # --- choosing --------------------------------------------------------------------------------------------------------

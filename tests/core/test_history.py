@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dspy_dlpo.core.history import History, Record, StepContext, paired_difference, prompts_key
+from dspy_dlpo.core.history import History, Record, Scored, StepContext, paired_difference, prompts_key
 from dspy_dlpo.core.update import TextGradient
 
 
@@ -134,3 +134,21 @@ def test_the_former_name_of_a_records_number_still_works() -> None:
         assert record("a", step=3).step == 3
     with pytest.warns(DeprecationWarning, match="StepContext.index"):
         assert StepContext(4, 0.5, History()).step == 4
+
+
+class _Reversed:
+    """A score of whole sets that tells contributions in another order than it was asked."""
+
+    resamples = 10
+
+    def contributions(self, examples):
+        return {x: float(x) for x in reversed(examples)}
+
+    def score(self, examples):
+        return sum(examples) / len(examples)
+
+
+@pytest.mark.parametrize("sets", [None, _Reversed()])
+def test_scores_stand_in_the_order_in_which_examples_are_given(sets) -> None:
+    some = Scored({"solve": "Start."}, {x: float(x) for x in range(5)}, sets=sets)
+    assert list(some.on([3, 1, 4]).items()) == [(3, 3.0), (1, 1.0), (4, 4.0)]

@@ -7,6 +7,9 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import dspy
+
+from dspy_dlpo import DLPOTeleprompter, Judge
 from dspy_dlpo.core.budget import Account, Budget
 from dspy_dlpo.core.edits import Edit
 from dspy_dlpo.core.history import Prompts
@@ -16,6 +19,8 @@ from dspy_dlpo.core.plan import Plan
 from dspy_dlpo.core.roles import Reply, Row, RunRequest
 from dspy_dlpo.core.runs import RunCache
 from dspy_dlpo.core.update import TextGradient
+from dspy_dlpo.run.selection import planned_selection
+from dspy_dlpo.run.settings import Data
 
 Score = Callable[[str, int, int], float | None]
 
@@ -99,3 +104,9 @@ def run_of(world: World, script: Script, *, limit: int = 300, reserved: int = 0,
     settled = Plan(**fields)
     runs = RunCache(world, Account(Budget(limit), reserved), settled.judging.wave)
     return Run(settled, {"solve": start}, runs, script.critique, script.write)
+
+
+def planned(judge: Judge, n_val: int, calls: int) -> tuple[int, int]:
+    """Finalists and validation examples of a run with this judge, so many held-out examples and program runs."""
+    settings = DLPOTeleprompter(lambda example, prediction: 1.0, judging=judge).settings
+    return planned_selection(settings, Data([], [dspy.Example()] * n_val, "valset"), calls)
