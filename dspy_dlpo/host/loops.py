@@ -49,18 +49,22 @@ class Loops:
     def close(self) -> None:
         """End what still runs on the loops that are free, and give them back or close them; the others follow."""
         self._closed = True
-        while self._idle:
-            loop = self._idle.pop()
+        while (loop := self._free()) is not None:
             if self._outer is None:
                 _where_no_loop_runs(_close, loop)
             else:
                 self._outer._give_back(loop)
 
-    def _taken(self) -> asyncio.AbstractEventLoop:
-        try:
+    def _free(self) -> asyncio.AbstractEventLoop | None:
+        try:  # one look: what was there a moment ago another thread may have by now
             return self._idle.pop()
         except IndexError:
-            return asyncio.new_event_loop() if self._outer is None else self._outer._taken()
+            return None
+
+    def _taken(self) -> asyncio.AbstractEventLoop:
+        if (loop := self._free()) is not None:
+            return loop
+        return asyncio.new_event_loop() if self._outer is None else self._outer._taken()
 
     def _give_back(self, loop: asyncio.AbstractEventLoop) -> None:
         self._idle.append(loop)

@@ -148,3 +148,17 @@ def test_threads_of_one_run_do_not_share_a_loop_at_a_time():
         assert awaited(running()) in found
     assert len(set(found)) == 2
     assert all(loop.is_closed() for loop in found)
+
+
+def test_a_loop_that_another_thread_closes_meanwhile_is_no_fault():
+    class Contended(list):
+        """Another thread is a moment faster."""
+
+        def pop(self):
+            super().pop().close()
+            return super().pop()
+
+    loops = Loops()
+    loops._idle = Contended([asyncio.new_event_loop()])
+    loops.close()
+    assert not loops._idle
