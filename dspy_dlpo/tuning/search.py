@@ -182,7 +182,8 @@ class Search(AbstractContextManager["Search"]):
 
         def ended(trial: FrozenTrial) -> None:
             if trial.state == TrialState.COMPLETE:
-                shutil.rmtree(self._folder(slot_of(self.study, trial.number)), ignore_errors=True)
+                slot = patiently(lambda: slot_of(self.study, trial.number))  # what is told of here is kept already
+                shutil.rmtree(self._folder(slot), ignore_errors=True)
             on_trial(trial)
 
         worker = Worker(self._store, self.study, self._attempt, pulse=self._pulse, on_trial=ended, before=before)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import dspy
 import optuna
 import pytest
+from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 from searcher import PULSE, search, small_task
 
@@ -14,7 +15,9 @@ from dspy_dlpo import Budget, Constraint, DLPOTeleprompter, EditJudge, Task, Tec
 from dspy_dlpo.core.edits import Dropped
 from dspy_dlpo.simulation import simulated_lm, simulated_task
 from dspy_dlpo.tuning import price, settings_of, tune
+from dspy_dlpo.tuning import search as search_module
 from dspy_dlpo.tuning.attempt import Attempt
+from dspy_dlpo.tuning.slots import slot_of
 from dspy_dlpo.tuning.storage import open_store
 from dspy_dlpo.tuning.worker import WorkerError
 
@@ -180,6 +183,22 @@ def test_a_trial_that_was_taken_away_ends_at_its_next_record_and_is_gone_on_with
     assert [each.state.name for each in trials_of(storage)][:2] == ["FAIL", "COMPLETE"]
     assert result.trials == {"complete": 2, "pruned": 0, "given up": 0}
     assert result.spent["runs"] <= 2 * 80, "nothing is paid for twice"
+
+
+@pytest.mark.slow
+def test_a_database_that_is_away_when_a_trial_has_just_been_told_ends_nothing(storage, monkeypatch, tmp_path) -> None:
+    asked = []
+
+    def away_once(study, number):
+        asked.append(number)
+        if len(asked) == 1:
+            raise StorageInternalError("the database system is shutting down")
+        return slot_of(study, number)
+
+    monkeypatch.setattr(search_module, "slot_of", away_once)
+    assert found(storage, n_trials=2, pruning="none").trials["complete"] == 2
+    assert asked == [0, 0, 1]
+    assert not list(tmp_path.glob("**/runs/*")), "what is done is tidied up"
 
 
 def test_a_model_that_fails_ends_the_worker(storage) -> None:
