@@ -62,6 +62,7 @@ class Worker:
         self._ended: list[FrozenTrial] = []
         self._failed: dict[int, Exception] = {}  # by slot, since the last success
         self._lost: set[int] = set()
+        self._interrupted = False
 
     def work(self, slots: int) -> int:
         """Try settings until so many slots are done, or failed too often; how many trials this worker has ended."""
@@ -72,7 +73,9 @@ class Worker:
                 self._before()
                 try:
                     goes_on, patience = self._turn(), Patience(self._pulse.poll)
-                except Exception as error:  # noqa: BLE001 - the database is away, or somebody took the trial
+                except Exception as error:  # the database is away, or somebody took the trial
+                    if self._interrupted:  # Optuna tells the study first; if that fails, it is all that is raised
+                        raise KeyboardInterrupt from error
                     patience.wait(error)
                 while self._ended:
                     count += 1
@@ -120,6 +123,7 @@ class Worker:
         try:
             score = self._attempt(trial, slot)
         except (Exception, KeyboardInterrupt) as error:
+            self._interrupted = isinstance(error, KeyboardInterrupt)
             self._broke_off(trial, slot, error)
             raise
         self._failed.clear()

@@ -171,6 +171,25 @@ def test_a_database_that_is_away_is_asked_again_and_the_trial_is_given_back(stud
     assert "trying again" in caplog.text
 
 
+def test_who_interrupts_a_worker_while_the_database_is_away_is_heard(study, store, monkeypatch) -> None:
+    tell, calls = type(store.storage).set_trial_state_values, []
+
+    def away(self, trial_id, state, values=None):
+        calls.append(state)
+        if len(calls) == 1:
+            raise optuna.exceptions.StorageInternalError("connection refused")
+        return tell(self, trial_id, state, values)
+
+    def interrupted(trial, slot) -> float:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(type(store.storage), "set_trial_state_values", away)
+    with pytest.raises(KeyboardInterrupt):
+        worker(store, study, interrupted).work(1)
+    assert states(study) == [["FAIL", "WAITING"]]
+    assert slots_of(study)[0].failures == 0
+
+
 def test_a_heartbeat_goes_on_after_a_beat_that_failed(store, monkeypatch, caplog) -> None:
     def fail(self, trial_id):
         raise OSError("the database is away")
