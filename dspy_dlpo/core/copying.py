@@ -51,8 +51,7 @@ class NoCopying(Constraint):
         """Keep the edits that copy nothing."""
         kept = [edit for edit in edits if not self._copied(edit.text)]
         # A copy can also come about piece by piece; what counts is the text that comes out.
-        held = self._copied(prompt)
-        while kept and self._copied(apply(tuple(kept), prompt)) - held:
+        while kept and (copied := self._copied(apply(tuple(kept), prompt))) and copied - self._copied(prompt):
             kept.pop()
         return tuple(kept), tuple(Dropped(edit, "copies an example") for edit in edits if edit not in kept)
 
@@ -80,9 +79,10 @@ class _RunsOfOne:
         self._parts = [_of_one(hashes.pop(0), owners.pop(0)) for _ in range(_PARTS)]
 
     def __contains__(self, run: tuple[str, ...]) -> bool:
-        part = self._parts[hash(run) % _PARTS]
-        place = bisect_left(part, hash(run))
-        return place < len(part) and part[place] == hash(run)
+        number = hash(run)
+        part = self._parts[number % _PARTS]
+        place = bisect_left(part, number)
+        return place < len(part) and part[place] == number
 
 
 def _of_one(hashes: array[int], owners: array[int]) -> array[int]:

@@ -99,9 +99,10 @@ class RunState:
             case Taken(key):
                 self._take(key)
             case RunDone() | ReplyDone() | FeedbackDone():
-                self._came[event.key[0]] += event.key not in self.done
-                self.done[event.key] = event
-                self.fresh.append(event.key)
+                key = event.key
+                self._came[key[0]] += key not in self.done
+                self.done[key] = event
+                self.fresh.append(key)
             case Recorded(record):
                 self.history[record.index :] = [record]
                 if record.kind is not RecordKind.PRUNE:  # a pruning is made again as a whole

@@ -54,7 +54,8 @@ class Tally:
         totals = self.__dict__
         for name, value in spent.items():
             totals[name] += value
-        self.usd = rounded(self.usd)
+        if "usd" in spent:
+            self.usd = rounded(self.usd)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data; what is 0 is left out."""
