@@ -280,6 +280,8 @@ def _contexts(prompt: str) -> Iterator[tuple[str, StepContext]]:
     yield "the start only", StepContext(1, 0.1, History(_records(prompt)[:1]), seed=7, examples=examples)
     yield "some history", StepContext(7, 0.5, History(_records(prompt)), seed=7, examples=examples)
     yield "the end of the run", StepContext(7, 1.0, History(_records(prompt)), seed=7)
+    refused = History([*_records(prompt), *_refused(prompt)])
+    yield "steps refused one after the other", StepContext(9, 0.9, refused, seed=7, examples=examples)
 
 
 def _records(prompt: str) -> list[Record]:
@@ -290,10 +292,15 @@ def _records(prompt: str) -> list[Record]:
     ledger = (LedgerEntry(edit, gained=(1,), lost=(0,), kept=False, reason=Why.LOSES_MORE.because()),)
     seen: dict[str, Any] = {"batch": (1, 3), "gradients": (gradient,), "edits": (edit,)}
     judged: dict[str, Any] = {"complete": True, "scores": _runs(0, 1, 0, 0), "score": 0.25}
-    better: dict[str, Any] = {**judged, "scores": _runs(1, 1, 0, 0), "score": 0.5, "accepted": True}
+    better: dict[str, Any] = {**judged, "scores": _runs(1, 1, 0, 0), "base": 0.25, "score": 0.5, "accepted": True}
     grown: dict[str, Any] = {**judged, "scores": _runs(1, 1, 0, 0, 1, 1), "score": 0.66}
     poor: dict[str, Any] = {**judged, "scores": _runs(0, 0, 0, 0), "score": 0.0}
-    cut: dict[str, Any] = {"scores": {3: (0.0,)}, "ledger": ledger, "reason": Why.CANNOT_REACH_BAR.because("0.500")}
+    cut: dict[str, Any] = {
+        "base": 0.5,
+        "scores": {3: (0.0,)},
+        "ledger": ledger,
+        "reason": Why.CANNOT_REACH_BAR.because("0.500"),
+    }
     dropped: dict[str, Any] = {
         "dropped": (Dropped(edit, "empty text"),),
         "reason": Why.NONE_ADMITTED.because("empty text"),
@@ -307,6 +314,12 @@ def _records(prompt: str) -> list[Record]:
         Record(RecordKind.TRIAL, 5, 0.4, now, {**now, "solve": "Count."}, **poor),
         Record(RecordKind.STEP, 6, 0.5, now, now, batch=(2,), reason=Why.NO_CRITIQUE.because()),
     ]
+
+
+def _refused(prompt: str) -> list[Record]:
+    """Two steps of a run that were judged and refused."""
+    cut = _records(prompt)[2]
+    return [dataclasses.replace(cut, index=i, progress=0.1 * i) for i in (7, 8)]
 
 
 def _runs(*scores: float) -> dict[int, tuple[float, ...]]:

@@ -18,7 +18,8 @@ class Source:
     """A data set.
 
     Args:
-        file: Its local file: JSON lines with ``question``, ``answer``, ``split``.
+        file: Its local file: JSON lines with ``question``, ``answer`` (as text) and ``split`` (``train``, ``test`` or
+            nothing); no field is renamed.
         sha256: Of the local file.
         hub: Gives the same rows from the hub, one part (such as a language) or all.
         sizes: Examples to learn from, to choose on, and to test on.

@@ -147,6 +147,18 @@ def test_contract_names_what_a_technique_breaks(how: str, message: str) -> None:
         check_technique(Odd(how))
 
 
+def test_contract_reaches_what_waits_for_steps_that_were_refused() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Patient(Technique):
+        def apply(self, update, ctx):
+            last = ctx.history.steps()[-2:]
+            stalled = len(last) == 2 and all(step.base is not None and not step.accepted for step in last)
+            return None if stalled else update
+
+    with pytest.raises(AssertionError, match=r"steps refused one after the other: returns None"):
+        check_technique(Patient())
+
+
 def test_contract_refuses_a_range_that_is_illegal_at_an_end() -> None:
     @dataclasses.dataclass(frozen=True)
     class Picky(Technique):
