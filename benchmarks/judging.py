@@ -48,7 +48,7 @@ class Watched:
         runs = RunCache(incumbent.runs._forward, account, incumbent.runs.wave)
         for x in incumbent.examples:
             for row in incumbent.runs.rows(incumbent.prompts, x):
-                runs.restore(prompts_key(incumbent.prompts), x, row)
+                runs._restore(prompts_key(incumbent.prompts), x, row)
         fresh = replace(incumbent, runs=runs, high=high)
         order = [*incumbent.failing(), *incumbent.passing()] if order is None else order
         judgement = self._judge(fresh, prompts, bar, order)
