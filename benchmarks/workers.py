@@ -23,7 +23,7 @@ from dspy_dlpo.tuning import Pulse, Search
 from dspy_dlpo.tuning.slots import DONE
 from dspy_dlpo.tuning.storage import open_store
 
-BUDGET = 40
+BUDGET = 60
 COUNTS = (1, 2, 4)
 
 

@@ -170,6 +170,6 @@ class Worker:
     def _give_up(self) -> None:
         last, count = list(self._failed.values())[-1], len(self._failed)
         raise WorkerError(
-            f"{count} settings in a row failed; the last with {self._told(last)}. Mend that, and run the same again: "
-            "what is done is kept."
+            f"{count} settings in a row failed; the last with {self._told(last).rstrip('.')}. Mend that, and run the "
+            "same again: what is done is kept."
         ) from last
