@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 from measuring import quiet, write
 
+from dspy_dlpo.simulation import simulated_lm
 from evaluations import cell
 from evaluations.cell import Cell
 from evaluations.grid import Planner, Rows, work
@@ -25,12 +26,12 @@ THREADS = 4
 
 def slow_models(latency: float) -> None:
     """Have the models that optimize wait; what scores untouched questions answers at once."""
-    quick = cell.simulated_lm
 
-    def simulated_lm(seed: int, **options):
-        return quick(seed, **options, latency=latency if options else 0.0)
+    def models(each: Cell, task: object):
+        reader, author = (simulated_lm(each.seed + more, latency=latency) for more in (0, 1000))
+        return reader, author, simulated_lm(each.seed)
 
-    cell.simulated_lm = simulated_lm
+    cell._simulated_models = models
 
 
 def worker(storage: str, name: str, folder: Path, latency: float, gate: Path) -> None:
