@@ -45,6 +45,19 @@ def states(study) -> list[list[str]]:
     return [[each.state.name for each in slot.trials] for slot in slots_of(study)]
 
 
+def hears_nothing(store, monkeypatch, times: int) -> None:
+    """Have the database be away when it is first told how a trial ended, so many times."""
+    tell, calls = type(store.storage).set_trial_state_values, []
+
+    def away(self, trial_id, state, values=None):
+        calls.append(state)
+        if len(calls) <= times:
+            raise optuna.exceptions.StorageInternalError("connection refused")
+        return tell(self, trial_id, state, values)
+
+    monkeypatch.setattr(type(store.storage), "set_trial_state_values", away)
+
+
 def test_each_slot_is_tried_once_and_then_there_are_none(study, store) -> None:
     assert worker(store, study, give).work(3) == 3
     assert worker(store, study, give).work(3) == 0
@@ -156,15 +169,7 @@ def test_workers_at_the_same_time_do_each_slot_once(tmp_path) -> None:
 
 
 def test_a_database_that_is_away_is_asked_again_and_the_trial_is_given_back(study, store, monkeypatch, caplog) -> None:
-    tell, calls = type(store.storage).set_trial_state_values, []
-
-    def away(self, trial_id, state, values=None):
-        calls.append(state)
-        if len(calls) in (1, 2):
-            raise optuna.exceptions.StorageInternalError("connection refused")
-        return tell(self, trial_id, state, values)
-
-    monkeypatch.setattr(type(store.storage), "set_trial_state_values", away)
+    hears_nothing(store, monkeypatch, times=2)
     assert worker(store, study, give).work(1) == 1
     assert states(study) == [["FAIL", "COMPLETE"]]
     assert slots_of(study)[0].failures == 0
@@ -172,18 +177,10 @@ def test_a_database_that_is_away_is_asked_again_and_the_trial_is_given_back(stud
 
 
 def test_who_interrupts_a_worker_while_the_database_is_away_is_heard(study, store, monkeypatch) -> None:
-    tell, calls = type(store.storage).set_trial_state_values, []
-
-    def away(self, trial_id, state, values=None):
-        calls.append(state)
-        if len(calls) == 1:
-            raise optuna.exceptions.StorageInternalError("connection refused")
-        return tell(self, trial_id, state, values)
-
     def interrupted(trial, slot) -> float:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(type(store.storage), "set_trial_state_values", away)
+    hears_nothing(store, monkeypatch, times=1)
     with pytest.raises(KeyboardInterrupt):
         worker(store, study, interrupted).work(1)
     assert states(study) == [["FAIL", "WAITING"]]
