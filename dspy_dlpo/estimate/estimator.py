@@ -24,7 +24,7 @@ from dspy_dlpo.host.adapters import PlainAdapter
 from dspy_dlpo.host.answers import account_of_answers, expected_answers
 from dspy_dlpo.host.async_parts import keep_on_loop
 from dspy_dlpo.host.critic import FOR_WRITER, CritiqueModule
-from dspy_dlpo.host.evidence import with_fields
+from dspy_dlpo.host.evidence import line_of, with_fields
 from dspy_dlpo.host.failures import RIGHT
 from dspy_dlpo.host.fitting import CHARACTERS_PER_TOKEN, LEAST_TOKENS, most_tokens
 from dspy_dlpo.host.forms import WriteLines
@@ -35,6 +35,7 @@ from dspy_dlpo.host.parameters import PLACES, explained
 from dspy_dlpo.host.prices import Prices
 from dspy_dlpo.host.program import call, copy_program, describe
 from dspy_dlpo.host.secrets import Redactor
+from dspy_dlpo.host.solved import SolvedExamples
 from dspy_dlpo.host.values import as_text
 from dspy_dlpo.run.preflight import Preflight, word_limit
 from dspy_dlpo.run.selection import planned_selection
@@ -323,10 +324,12 @@ class Estimator:
         prompt += " word" * int(self._growth(runs) / TOKENS_PER_WORD)
         aim = {} if self._settings.aim is None else self._settings.aim.texts
         critic = {"program": "", "module": "", "current_instructions": prompt, "failures": example * batch, **aim}
-        more = {"successes": example * RIGHT}
-        answers = account_of_answers(expected_answers([as_text(each.labels()) for each in self._data.train]), [])
-        if answers:
-            more["answers"] = answers + " " * CONFUSED
+        labels = [as_text(each.labels()) for each in self._data.train]
+        expected = expected_answers(labels)
+        solved = SolvedExamples(self._student, self._data.train, labels, expected)("")
+        more = {"solved": "\n".join(map(line_of, solved))} if solved else {"successes": example * RIGHT}
+        if expected:
+            more["answers"] = account_of_answers(expected, []) + " " * CONFUSED
         if len(self._preflight.predictors) > 1 and not self._asks_critic:
             more["around"] = describe(self._student)
         said = CRITIQUE if self._asks_critic else 0

@@ -62,6 +62,7 @@ class Critic:
         predictors: The predictors that may be edited.
         demos: The first demos of predictors that have some, each as text by field.
         expected: The answers expected in training, as `expected_answers` gives them.
+        solved: Draws training examples with their answers for a program of one predictor (`SolvedExamples`).
         judged: Gives all runs of the prompts in force.
         high: The metric's best score; None if it is unknown.
         seed: The run's seed.
@@ -79,13 +80,14 @@ class Critic:
         *,
         asks: bool = True,
         expected: Mapping[str, Counter[str]] | None = None,
+        solved: Callable[[str], Sequence[tuple[str, str]]] = lambda draw: (),
         judged: Callable[[], Sequence[Row]] = lambda: (),
         high: float | None = None,
         seed: int = 0,
         aim: Aim | None = None,
     ) -> None:
         self._model, self._account, self._predictors, self._demos = model, account, predictors, demos or {}
-        self._expected, self._judged, self._high, self._seed = expected or {}, judged, high, seed
+        self._solved, self._expected, self._judged, self._high, self._seed = solved, expected or {}, judged, high, seed
         self._aim = {} if aim is None else aim.texts
         self._asks, self._step, self._parts = asks, -1, 0
         self._shown: dict[str, Evidence] = {}
@@ -108,10 +110,11 @@ class Critic:
         concerned = [name for name in self._predictors if name in seen] or list(self._predictors)
         judged = self._judged()
         told = account_of_answers(self._expected, judged, self._high)
-        right = successes(judged, rows, self._high, f"{self._seed}/{step}")
+        draw = f"{self._seed}/{step}"
+        right, solved = successes(judged, rows, self._high, draw), self._solved(f"{draw}/{self._parts}")
         for name in concerned:
             lines = [lines_of(i, row, name) for i, row in enumerate(right, start=1)]
-            self._shown[name] = Evidence((), lines, told)
+            self._shown[name] = Evidence((), lines, solved, told)
         if not self._asks:
             return [self._seen(name, rows, "") for name in concerned]
         asks = [self._ask(name, prompts, rows, step) for name in concerned]

@@ -62,18 +62,19 @@ class RewriteInstructions(dspy.Signature):
 
 
 class WriteLines(EditInstructions):
-    """What did the program answer in these examples, and what was expected? Say in one line that begins with CRITIQUE:
-    what the instructions lack or get wrong.
+    """Find out what in the inputs of these examples decides which answer is right. Say it in one line that begins with
+    FINDING:
 
-    Then write the sentences that should be added to them, so that such examples come out right: each on a line of its
-    own that begins with ADD: and tells the module what to do. To change or delete a sentence of the present
-    instructions, begin the line with its number, as in REPLACE 1: or DELETE 2. Each sentence is a clear rule that helps
-    on new inputs too, with the exact names of all answers that it is about. Do not copy the examples. The most useful
-    line comes first. Write at most six lines, and nothing else.
+    Then write two to four different rules that tell it, each on a line of its own that begins with ADD: and speaks to
+    whoever answers, as in "ADD: If the ... is ..., answer ..." or "ADD: Write the ... as ...". To change or delete a
+    sentence of the present instructions, begin the line with its number, as in REPLACE 1: or DELETE 2. Each rule helps
+    on new inputs too, with the exact names of all answers that it is about, and speaks of inputs and answers, never of
+    the program or its instructions. Do not copy the examples. The most useful line comes first. Write no line twice,
+    and nothing else.
     """
 
-    # The critique first, and a number at the end: a small model that was asked for the critique last wrote one rule
-    # after the other until it was cut off.
+    # The finding first: a small model that was asked for it last wrote one rule after the other until it was cut off.
+    # No word of what the instructions lack: a small model that was asked for that wrote of nothing else.
 
     edits: str = dspy.OutputField(desc="the edits, one a line")  # type: ignore[assignment]
 

@@ -34,10 +34,10 @@ _LINE = re.compile(
     re.IGNORECASE,
 )
 # What is wrong, before the edits.
-_CRITIQUE = re.compile(r"^[^\w\[{\"']*critique[^\w\"']*:[\s*]*(?P<text>.*)$", re.IGNORECASE)
+_CRITIQUE = re.compile(r"^[^\w\[{\"']*(?:critique|finding)[^\w\"']*:[\s*]*(?P<text>.*)$", re.IGNORECASE)
 _CRITIQUE_SHOWN = 500
 # Where the critique and the first edit, or the last edit and the critique, stand on one line.
-_RUN_ON = re.compile(r"(?<=[.!?])[^\S\n]+(?=(?:CRITIQUE|ADD|(?:ADD|REPLACE|DELETE) \d+)\s*:)")
+_RUN_ON = re.compile(r"(?<=[.!?])[^\S\n]+(?=(?:CRITIQUE|FINDING|ADD|(?:ADD|REPLACE|DELETE) \d+)\s*:)")
 # A line that begins like one and is none.
 _UNREADABLE = re.compile(r"^\W*(?:\d+[.)]\W+)?(?:ADD|REPLACE|DELETE|MOVE)\b")
 # What a model says before the instructions that it was asked for.

@@ -27,6 +27,7 @@ from dspy_dlpo.host.parameters import PLACES, explained
 from dspy_dlpo.host.program import EvaluationCopies, demos_of, describe, fields_of, outputs_of
 from dspy_dlpo.host.prompting import PromptModel
 from dspy_dlpo.host.secrets import Redactor
+from dspy_dlpo.host.solved import SolvedExamples
 from dspy_dlpo.host.values import as_text
 from dspy_dlpo.host.writer import EditWriter
 from dspy_dlpo.run.caches import cache_for
@@ -67,6 +68,7 @@ class Roles:
         about = [text] if (text := explained(setup.student, settings.parameters)) else []
         labels = [as_text(example.labels()) for example in setup.data.train]
         expected, outputs = expected_answers(labels), outputs_of(setup.student, setup.predictors)
+        solved = SolvedExamples(setup.student, setup.data.train, labels, expected)
         places = [PLACES] if about else []
         modules = {name: "\n".join([fields_of(setup.student, name), *about, *places]) for name in setup.predictors}
         feedback, model = self._feedback(), self._prompt_model()
@@ -86,6 +88,7 @@ class Roles:
             setup.predictors,
             demos_of(setup.student),
             expected=expected,
+            solved=solved,
             judged=judged,
             high=setup.plan.high,
             seed=settings.seed,

@@ -51,7 +51,14 @@ def result_of(run: Callable[[], dspy.Module]):
         return error.result
 
 
-def intents_named(answer: Callable[[str, str], str], names: list[str], count: int, calls: int, **settings):
+def intents_named(
+    answer: Callable[[str, str], str],
+    names: list[str],
+    count: int,
+    calls: int,
+    student: dspy.Module | None = None,
+    **settings,
+):
     """A program that names intents, optimized with the first 24 of so many examples; and the model of both roles."""
     examples = [dspy.Example(message=f"message {i}", intent=names[i % 3]).with_inputs("message") for i in range(count)]
     lm = scripted_lm(answer)
@@ -64,7 +71,7 @@ def intents_named(answer: Callable[[str, str], str], names: list[str], count: in
         verbose=False,
         **settings,
     )
-    student = dspy.Predict(dspy.Signature("message -> intent", "Name it."))
+    student = student or dspy.Predict(dspy.Signature("message -> intent", "Name it."))
     return optimizer.compile(student, trainset=examples[:24], valset=examples[24:]), lm
 
 

@@ -13,6 +13,7 @@ from dspy_dlpo.host.answers import CONFUSIONS, account_of_answers, expected_answ
 from dspy_dlpo.host.evidence import FIELDS, beside
 from dspy_dlpo.host.failures import RIGHT, successes
 from dspy_dlpo.host.program import fields_of
+from dspy_dlpo.host.solved import SOLVED
 
 LABELS = [{"intent": name} for name in ["card lost"] * 3 + ["card late"] * 2 + ["rates"] * 4]
 
@@ -129,14 +130,15 @@ def test_critic_and_writer_are_told_in_a_run(critic):
     for user in critics:
         assert "card late (8), card lost (8), rates (8)" in given(user, "answers")
         assert "rates answered as card late" in given(user, "answers")
-        assert "expected intent: card late" in given(user, "successes")
+        assert "-> expected: card late" in given(user, "solved")
         assert "critique" not in given(user, "answers")
     for user in writers:
         told = user.split(f"{FIELDS['answers'].capitalize()}:\n")[1].split("\n\n")[0]
-        right = user.split(f"{FIELDS['successes'].capitalize()}:\n")[1].split(f"{FIELDS['answers'].capitalize()}:\n")[0]
+        solved = user.split(f"{FIELDS['solved'].capitalize()}:\n")[1].split("\n\n")[0].splitlines()
         assert "card late (8), card lost (8), rates (8)" in told
         assert "rates answered as card late" in user
-        assert "expected intent: card late" in right
+        wanted = [line.split(" -> expected: ")[1] for line in solved]
+        assert wanted == sorted(names * (SOLVED // 3))
     steps = better.detailed_results.history.steps()
     said = {each.text for record in steps for each in record.gradients}
     assert said == {"The names are missing." if critic else "They are not told."}

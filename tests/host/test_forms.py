@@ -60,8 +60,9 @@ def test_a_line_without_its_number_is_dropped_and_the_others_stay():
         "CRITIQUE: Slang is allowed. ADD: Use no slang.",
     ],
 )
-def test_a_line_that_says_what_is_wrong_is_no_part_of_an_edit(text):
-    reply = read_lines(text, PROMPT)
+@pytest.mark.parametrize("word", ["CRITIQUE", "FINDING"])
+def test_a_line_that_says_what_is_wrong_is_no_part_of_an_edit(text, word):
+    reply = read_lines(text.replace("CRITIQUE", word).replace("Critique", word.capitalize()), PROMPT)
     assert told(reply.edits) == [("add", 3, "Use no slang.", None)]
     assert reply.critique == "Slang is allowed."
 

@@ -10,6 +10,7 @@ from dspy_dlpo import DLPOResult
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from scripted import scripted_lm
 from small_runs import compiled
 
 
@@ -27,8 +28,9 @@ def two(tmp_path_factory) -> DLPOResult:
 
 @pytest.fixture(scope="session")
 def without_gain(tmp_path_factory) -> DLPOResult:
-    """A run that ended before anything was gained."""
-    return compiled(tmp_path_factory.mktemp("none") / "run", calls=60, n_val=10)
+    """A run of a writer from whom nothing is gained."""
+    idle = scripted_lm(lambda system, user: "FINDING: It is hard to tell.\nADD: Work with care.")
+    return compiled(tmp_path_factory.mktemp("none") / "run", calls=60, n_val=10, prompt_model=idle)
 
 
 @pytest.fixture(scope="session")
