@@ -13,6 +13,7 @@ from evaluations.report.local import (
     difference_over_tasks,
     false_claims,
     local_figures,
+    local_sentences,
     local_table,
     share_reached,
     with_headroom,
@@ -65,6 +66,14 @@ def test_a_claim_is_false_where_the_test_contradicts_it_or_answers_are_shuffled(
     false, claims = false_claims(ROWS, with_headroom(HEADROOM))
     assert [(each["task"], each["seed"]) for each in false] == [("local/polarity", 0), ("local/triage shuffled", 0)]
     assert len(claims) == 3
+
+
+def test_a_task_whose_headroom_is_unknown_counts_among_none():
+    unknown = {task: told for task, told in HEADROOM.items() if task != "local/polarity"}
+    assert "claimed a gain in 3 of 4 runs; 2 of" in local_sentences(ROWS, HEADROOM)[-1]
+    assert "claimed a gain in 1 of 1 runs; 1 of" in local_sentences(ROWS, unknown)[-1]
+    shuffled = {task: told for task, told in unknown.items() if task != "local/triage shuffled"}
+    assert local_sentences(ROWS, shuffled)[-1] == local_sentences(ROWS, unknown)[-1], "every claim of it is false"
 
 
 def test_the_table_has_a_line_for_each_task():

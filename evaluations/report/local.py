@@ -75,10 +75,11 @@ def local_sentences(rows: Sequence[Row], headroom: Headroom) -> list[str]:
         reached = {arm: share_reached(rows, headroom, arm) for arm in (OURS, PEER)}
         told = ", ".join(f"{'DLPO' if arm == OURS else arm} {_share(share)}" for arm, share in reached.items())
         said.append(f"Share of the reference's gain that is reached there: {told}.")
-    false, claims = false_claims(rows, chosen)
+    known = [row for row in rows if row["task"] in headroom or TASKS[row["task"]].is_shuffled]
+    false, claims = false_claims(known, chosen)
     said.append(
         f"On the tasks without headroom or with shuffled answers DLPO claimed a gain in {len(claims)} of "
-        f"{len(_elsewhere(rows, chosen))} runs; {len(false)} of these claims are false, as answers are shuffled or the "
+        f"{len(_elsewhere(known, chosen))} runs; {len(false)} of these claims are false, as answers are shuffled or the "
         f"untouched test shows no gain{_names(false)}."
     )
     return said
