@@ -79,8 +79,8 @@ def local_sentences(rows: Sequence[Row], headroom: Headroom) -> list[str]:
     false, claims = false_claims(known, chosen)
     said.append(
         f"On the tasks without headroom or with shuffled answers DLPO claimed a gain in {len(claims)} of "
-        f"{len(_elsewhere(known, chosen))} runs; {len(false)} of these claims are false, as answers are shuffled or the "
-        f"untouched test shows no gain{_names(false)}."
+        f"{len(_elsewhere(known, chosen))} runs; {len(false)} of these claims are false, as answers are shuffled or "
+        f"the untouched test shows no gain{_names(false)}."
     )
     return said
 
