@@ -1,8 +1,8 @@
 """Inputs beside the answers that are expected, for a writer who has to find out what decides between the answers.
 
-A few failures show a few answers, and often but one side of a boundary. Training labels are there for nothing: a dozen
-of them on a line each take no more room than two runs, and a small model finds a rule in them that it does not find in
-failures alone.
+A few failures show a few answers, and often but one side of a boundary: a small model that saw no more wrote rules for
+one answer only. Training labels are there for nothing, and a dozen of them on a line each take no more room than two
+runs.
 """
 
 from __future__ import annotations
