@@ -51,8 +51,9 @@ def doctor(
 ) -> None:
     """Check what a run needs: versions, models, the task.
 
-    Each model is called at most twice, with small requests. With MODULE:TASK the task is checked too, and the models
-    that it or its module sets up. Ends with 1 if something fails.
+    Each model is called at most twice, with small requests; one that cannot write edits in one form is asked in the
+    next. With MODULE:TASK the task is checked too, and the models that it or its module sets up. Ends with 1 if
+    something fails.
     """
     found: list[Checked] = []
     with stdout_kept(as_json):
