@@ -69,8 +69,8 @@ def local_sentences(rows: Sequence[Row], headroom: Headroom) -> list[str]:
     if found is not None:
         mean, low, high, count = found
         said.append(
-            f"Over the {count} task{'s' * (count > 1)} on which the reference gains {LEAST_HEADROOM} or more, DLPO less "
-            f"{PEER}: "
+            f"Over the {count} task{'s' * (count > 1)} on which the reference gains {LEAST_HEADROOM} or more, "
+            f"DLPO less {PEER}: "
             f"{mean:+.3f} [{low:+.3f}, {high:+.3f}] (95 %, bootstrap over tasks, seeds and questions)."
         )
         reached = {arm: share_reached(rows, headroom, arm) for arm in (OURS, PEER)}
