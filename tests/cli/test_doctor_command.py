@@ -6,10 +6,12 @@ import threading
 
 import pytest
 from packaging.requirements import Requirement
+from scripted import engine, fields, scripted_lm
 from shell import Terminal, dlpo, environment
 from waiting import PATIENCE
 
 from dspy_dlpo.cli.checks.installation import fault
+from dspy_dlpo.cli.checks.models import check_prompt_model
 
 REAL = """
 import os
@@ -73,6 +75,19 @@ def test_a_model_behind_an_address_is_asked_no_more_than_is_told(real, address):
     forms = 1 + any("not in the form asked for first" in each for each in said(found, "warning"))
     assert any(f"prompt model openai/sim: {1 + forms} calls of" in each for each in told)
     assert any("metric: gives the first example a score" in each for each in told)
+
+
+@pytest.mark.parametrize(("reply", "calls"), [("ADD: Be brief.", 2), ("Nothing should be changed.", 3)])
+def test_a_writer_is_asked_again_only_if_its_edits_cannot_be_read(reply, calls):
+    def answer(system, user):
+        if "[[ ## critique ## ]]" in system:
+            return fields(critique="A rule is lacking.")
+        return reply if "ADD:" in user else "Given the fields question, produce the fields answer. Be brief."
+
+    lm = scripted_lm(answer)
+    found = list(check_prompt_model(lm))
+    assert len(engine(lm).asked) == calls
+    assert any("not in the form asked for first" in each.said for each in found) == (calls == 3)
 
 
 @pytest.mark.slow
