@@ -97,7 +97,7 @@ def _best(incumbent: Incumbent, edits: Edits, tried: Sequence[tuple[Edits, Judge
         return judgement.passed, -math.inf if judgement.score is None else judgement.score, -len(part)
 
     part, judgement = max(tried, key=rank)
-    return incumbent.part(part), judgement, _ledger(incumbent, edits, part, judgement)
+    return incumbent.part(part), judgement, ledger_of(incumbent, edits, part, judgement)
 
 
 def _others(edits: Edits, is_legal: Callable[[Edits], bool], must_pay: Callable[[Edit], bool]) -> Edits | None:
@@ -149,19 +149,19 @@ def _in_order(incumbent: Incumbent, edits: Edits, halved: Edits) -> list[int]:
     return [*first, *(x for x in rest if x not in first)]
 
 
-def _ledger(incumbent: Incumbent, edits: Edits, part: Edits, judgement: Judgement) -> tuple[LedgerEntry, ...]:
+def ledger_of(incumbent: Incumbent, edits: Edits, part: Edits, judgement: Judgement) -> tuple[LedgerEntry, ...]:
     """What became of each edit; what it gained and lost is known of one that was judged alone."""
     passed = judgement.passed
     together, beside = (Why.TAKEN_WHOLE, Why.OUTDONE) if passed else (Why.JUDGED_WHOLE, Why.JUDGED_WHOLE)
     if len(part) == 1:
-        own: tuple[LedgerEntry, ...] = (judged_alone(incumbent, part, judgement),)
+        own: tuple[LedgerEntry, ...] = (_judged_alone(incumbent, part, judgement),)
     else:
         own = ledger_as_one(part, together, kept=passed)
     known = {entry.edit: entry for entry in (*ledger_as_one(edits, beside, kept=False), *own)}
     return tuple(known[edit] for edit in edits)
 
 
-def judged_alone(incumbent: Incumbent, edits: Edits, judgement: Judgement) -> LedgerEntry:
+def _judged_alone(incumbent: Incumbent, edits: Edits, judgement: Judgement) -> LedgerEntry:
     """What became of the only edit of a proposal, with the examples that it gained and lost."""
     changes = incumbent.changes(incumbent.part(edits))
     gained, lost = (tuple(sorted(x for x, change in changes.items() if sign * change > 0)) for sign in (1, -1))

@@ -47,8 +47,9 @@ class Judge(ABC):
         width: Program runs that go out together at most, where no decision stands between them; at least `wave`. None
             for all of them, as many at a time as there are threads; with a run directory one wave, as a crash may lose
             all that are in flight, and that many runs of the budget are kept for it.
-        trials: Whether prompts are tried without some of their sentences once the steps stall; and whether what all
-            training answers have in common (labels, a form) is told where the program answers otherwise, if that gains.
+        trials: Whether prompts are tried without some of their sentences once the steps stall; and whether what the
+            training answers show (labels, a form, words of the inputs that go with an answer) is told where the program
+            answers otherwise, if that gains.
         finalists: Prompts compared on the validation set at the end beside the user's own, at least 1.
         holdout: Share of the trainset split off as validation set when none is given, 0 to below 1. At 0 nothing is
             held out, and the verdict says so.

@@ -178,7 +178,7 @@ class Run:
         elif self._is_idle():
             self.ended = idle_ending(self.history[-THRESHOLDS.idle :], self.history.steps())
         elif (seen := self._observed()) is not None:
-            self._add(lambda: self._trial((seen.edit,), seen))
+            self._add(lambda: self._trial(seen.edits, seen))
         elif self._growth_is_due(incumbent):
             self._add(self._growth)
         elif self._trials_are_due(incumbent) and (deletions := self._deletions(self.prompts)):
@@ -319,7 +319,7 @@ class Run:
         """Try edits that no writer was asked for, as far as a person lets them pass.
 
         Args:
-            offered: Deletions, or the edit of an observation.
+            offered: Deletions, or the edits of an observation.
             seen: The observation.
         """
         edits, declined = self._approved(offered, self.prompts)
@@ -328,34 +328,45 @@ class Run:
             return self._record(RecordKind.TRIAL, reason=Why.DECLINED.because(), ledger=declined, **known)
         incumbent, began = self.incumbent(), self.progress
         bar = Bar(incumbent.mean, strict=False)
-        if seen is None:
-            prompts, judgement, ledger = self._without(incumbent, edits)
-        else:
-            prompts, judgement, ledger = judge_observed(incumbent, replace(seen, edit=edits[0]))
+        known |= {"progress": began, "base": incumbent.mean}
+        if seen is not None:
             known["edits"] = edits
-        known |= {"progress": began, "base": incumbent.mean, "ledger": (*ledger, *declined)}
-        return self._judged(RecordKind.TRIAL, prompts, judgement, bar, **known)
+        try:
+            if seen is None:
+                prompts, judgement, ledger = self._without(incumbent, edits)
+            else:
+                prompts, judgement, ledger = judge_observed(incumbent, replace(seen, edits=edits), self.plan.judging)
+        except CutShort as end:
+            self._cut_short(RecordKind.TRIAL, end, bar, declined, known)
+            raise
+        return self._judged(RecordKind.TRIAL, prompts, judgement, bar, ledger=(*ledger, *declined), **known)
 
-    def _lasting(self) -> Mapping[str, tuple[Constraint, ...]]:
-        """What holds in trials, too, by predictor: what may never be changed, and limits of words."""
-        limits, ctx = [each for each in self.plan.techniques if each.word_limit() is not None], self.context()
+    def _cut_short(
+        self, kind: RecordKind, end: CutShort, bar: Bar, declined: Sequence[LedgerEntry], known: Mapping[str, object]
+    ) -> None:
+        """Record what was judged by the end of the budget, and gains: it competes."""
+        best, judgement, entries = end.judged
+        self._add(lambda: self._judged(kind, best, judgement, bar, ledger=(*entries, *declined), **known))
+
+    def _rules(self) -> Mapping[str, tuple[Constraint, ...]]:
+        """What holds in a step: what may never be changed, and the limits that techniques set, by predictor."""
+        ctx = self.context()
         updates = [Update(name, self.prompts[name], constraints=own) for name, own in self.plan.constraints.items()]
-        return {update.predictor: apply_all(limits, update, ctx).constraints for update in updates}
-
-    def _admitted(self, edits: Edits) -> bool:
-        """Whether edits of the prompts in force break no rule that holds in trials."""
-        lasting = self._lasting().items()
-        own = {name: tuple(edit for edit in edits if edit.predictor == name) for name, _ in lasting}
-        return all(admit_all(rules, own[name], self.prompts[name])[0] == own[name] for name, rules in lasting)
+        return {update.predictor: apply_all(self.plan.techniques, update, ctx).constraints for update in updates}
 
     def _observed(self) -> Observation | None:
-        """What the runs show by themselves, with an untried edit that breaks no rule of trials."""
+        """What the runs show by themselves, with untried edits that break no rule of a step."""
         offered = self.observe(self.prompts) if self.plan.judging.trials else ()
         if not offered:
             return None
         tried = {(entry.edit.predictor, entry.edit.text) for record in self.history for entry in record.ledger}
-        fresh = (seen for seen in offered if (seen.edit.predictor, seen.edit.text) not in tried)
-        return next((seen for seen in fresh if self._admitted((seen.edit,))), None)
+        rules = self._rules()
+        for seen in offered:
+            name = seen.gradient.predictor
+            fresh = tuple(edit for edit in seen.edits if (name, edit.text) not in tried)
+            if admitted := admit_all(rules[name], fresh, self.prompts[name])[0]:
+                return replace(seen, edits=admitted)
+        return None
 
     def prune_one(self, prompts: Prompts, began: int) -> Prompts | None:
         """Try to delete sentences of finished prompts that were not tried since record `began`.
@@ -425,8 +436,7 @@ class Run:
         try:
             prompts, judgement, ledger = plan.judging.judge(incumbent, edits, bar, rules)
         except CutShort as end:
-            best, known, entries = end.judged
-            self._add(lambda: self._judged(RecordKind.STEP, best, known, bar, ledger=(*entries, *declined), **seen))
+            self._cut_short(RecordKind.STEP, end, bar, declined, seen)
             raise
         except BudgetSpent:
             self._add(lambda: self._record(RecordKind.STEP, reason=Why.BUDGET_ENDED.because(), ledger=declined, **seen))

@@ -16,7 +16,7 @@ from dspy_dlpo.core.state import RunState
 from dspy_dlpo.core.storage import EVENTS, OLD, SETTINGS, RunDirectory, read_state
 
 # How settings and events are told, and what is decided from them: raised when a run of before cannot be gone on with.
-IDENTITY = 4
+IDENTITY = 5
 # Settings that are recorded and may change while a run goes on.
 MAY_DIFFER = ("package", "dspy")
 # Prices at the start, of a run that chooses by them.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
-from dspy_dlpo.core.edits import Dropped, Edit, Edits
+from dspy_dlpo.core.edits import Dropped, Edits
 from dspy_dlpo.core.history import Prompts
 from dspy_dlpo.core.update import TextGradient, Update
 
@@ -113,15 +113,15 @@ class Reply:
 
 @dataclass(frozen=True)
 class Observation:
-    """What runs show by themselves, with the edit that mends it.
+    """What runs show by themselves, with the edits that mend it.
 
     Args:
         gradient: What is wrong.
-        edit: The edit of the same predictor.
+        edits: Edits of the same predictor, the most useful first; at least one.
     """
 
     gradient: TextGradient
-    edit: Edit
+    edits: Edits
 
 
 class Observe(Protocol):

@@ -53,12 +53,13 @@ def label_lists(expected: Mapping[str, Counter[str]]) -> list[Rule]:
 
 
 def _listed(name: str, labels: Sequence[str]) -> Rule:
+    told = f"with exactly one of these, as written: {', '.join(labels)}."  # the names alone can be told and not heeded
     return Rule(
         name,
-        f"Answer `{{field}}` with exactly one of these, as written: {', '.join(labels)}.",
+        f"Answer `{{field}}` {told}",
         f"none of the {len(labels)} that occur in training",
         fits=lambda answer: answer in labels,
-        is_told=lambda prompt: all(label in prompt for label in labels),
+        is_told=lambda prompt: told in prompt,
     )
 
 
@@ -107,4 +108,4 @@ class Observer:
             f"such as {'; '.join(given for given, _ in said)}."
         )
         examples = tuple(dict.fromkeys(row.example for row, _, _ in breaking))
-        return Observation(TextGradient(predictor, critique, examples), edit)
+        return Observation(TextGradient(predictor, critique, examples), (edit,))

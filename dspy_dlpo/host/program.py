@@ -292,6 +292,12 @@ def outputs_of(program: dspy.Module, names: Sequence[str]) -> dict[str, tuple[st
     return {name: tuple(each.signature.output_fields) for name, each in predictors if name in names}
 
 
+def inputs_of(program: dspy.Module, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The input fields of those named that are predictors, in the program's order."""
+    predictors = program.named_predictors()
+    return {name: tuple(each.signature.input_fields) for name, each in predictors if name in names}
+
+
 def _described(key: str, field: Any) -> str:
     desc = (field.json_schema_extra or {}).get("desc", "")
     said = [_typed(field.annotation), "" if desc == f"${{{key}}}" else desc]

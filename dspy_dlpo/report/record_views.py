@@ -43,7 +43,8 @@ class TriedEdit:
         predictor: Whose prompt it changes.
         deleted: The sentence that it takes away or moves; empty for an addition.
         added: The sentence that it brings; empty for a deletion.
-        why: The writer's reason; empty if no writer proposed it.
+        why: The reason given for it; empty for a deletion that was tried to see if the sentence is needed.
+        is_writers: Whether a writer gave that reason; else it is what the training answers show.
         gained: Training examples that it repaired.
         lost: Training examples that it broke.
         kept: Whether it was part of what was judged in the end.
@@ -58,6 +59,7 @@ class TriedEdit:
     deleted: str
     added: str
     why: str = ""
+    is_writers: bool = True
     gained: tuple[int, ...] = ()
     lost: tuple[int, ...] = ()
     kept: bool = False
@@ -251,14 +253,16 @@ def _together(record: Record) -> str:
 
 def _is_told_apart(entry: LedgerEntry, record: Record) -> bool:
     """Whether each change of an example was booked on the edits behind it."""
-    if record.kind in (RecordKind.TRIAL, RecordKind.PRUNE):
-        return len(record.ledger) > 1 and all(each.edit.op != "move" for each in record.ledger)
+    is_trial = record.kind in (RecordKind.TRIAL, RecordKind.PRUNE)
+    if is_trial and all(each.edit.op == "delete" for each in record.ledger):
+        return len(record.ledger) > 1
     return entry.reason.why not in JUDGED_TOGETHER
 
 
 def tried(edit: Edit, record: Record, **found: object) -> TriedEdit:
     """An edit with the sentences that it takes and brings."""
     sentences = split(record.prompts.get(edit.predictor, ""))
+    is_step = record.kind == RecordKind.STEP
     old = sentences[edit.at] if edit.op != "add" and 0 <= edit.at < len(sentences) else ""
     return TriedEdit(
         step=record.index,
@@ -266,6 +270,7 @@ def tried(edit: Edit, record: Record, **found: object) -> TriedEdit:
         predictor=edit.predictor,
         deleted=old.strip(),
         added=edit.text.strip(),
-        why=edit.why if record.kind == RecordKind.STEP else "",  # a trial's is no writer's
+        why=edit.why if is_step or edit.op != "delete" else "",
+        is_writers=is_step,
         **found,  # type: ignore[arg-type]
     )

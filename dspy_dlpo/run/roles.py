@@ -18,13 +18,14 @@ from dspy_dlpo.core.runs import RunCache
 from dspy_dlpo.host.answer_forms import answer_forms
 from dspy_dlpo.host.answers import expected_answers
 from dspy_dlpo.host.critic import Critic
+from dspy_dlpo.host.cue_edits import CueObserver
 from dspy_dlpo.host.evaluate import Evaluator
 from dspy_dlpo.host.feedback import PredictorFeedback
 from dspy_dlpo.host.meter import Meter
 from dspy_dlpo.host.metric import MetricAdapter
 from dspy_dlpo.host.observing import Observer, label_lists
 from dspy_dlpo.host.parameters import PLACES, explained
-from dspy_dlpo.host.program import EvaluationCopies, demos_of, describe, fields_of, outputs_of
+from dspy_dlpo.host.program import EvaluationCopies, demos_of, describe, fields_of, inputs_of, outputs_of
 from dspy_dlpo.host.prompting import PromptModel
 from dspy_dlpo.host.secrets import Redactor
 from dspy_dlpo.host.solved import SolvedExamples
@@ -97,6 +98,16 @@ class Roles:
         )
         whole = settings.judging.proposals == "prompts"
         writer = EditWriter(model, modules, setup.start, whole, critic.evidence, settings.aim)
+        observe = Observer([*label_lists(expected), *answer_forms(labels)], outputs, judged, setup.plan.high)
+        cued = CueObserver(
+            [as_text(example.inputs()) for example in setup.data.train],
+            labels,
+            list(expected),
+            inputs_of(setup.student, setup.predictors),
+            outputs,
+            judged,
+            setup.plan.high,
+        )
         run = Run(
             plan=setup.plan,
             start=setup.start,
@@ -105,7 +116,7 @@ class Roles:
             critique=critic,
             write=writer,
             forms=writer.forms,
-            observe=Observer([*label_lists(expected), *answer_forms(labels)], outputs, judged, setup.plan.high),
+            observe=lambda prompts: [*observe(prompts), *cued(prompts)],
             spent=self._expenses.totals,
             clock=time.monotonic,
             on_record=on_record,

@@ -32,8 +32,8 @@ def seeing(rules, outputs, high=1.0):
 def test_labels_are_listed_where_answers_are_none():
     rows = [row(0, "a late card"), row(1, "lost card"), row(2, "fx"), row(3, "card_late", 1.0)]
     (seen,) = looking()(START, rows)
-    assert seen.edit.text == LIST
-    assert (seen.edit.op, seen.edit.at, seen.edit.predictor) == ("add", 1, "solve")
+    assert seen.edits[0].text == LIST
+    assert (seen.edits[0].op, seen.edits[0].at, seen.edits[0].predictor) == ("add", 1, "solve")
     assert seen.gradient.text.startswith("3 of 3 wrong answers in intent are none of the 3 that occur in training")
     assert seen.gradient.examples == (0, 1, 2)
 
@@ -64,8 +64,8 @@ def test_the_last_predictor_that_answers_is_told_by_the_name_of_its_own_field():
     rows = [row(i, "fx", field="category") for i in range(6)]
     both = looking({"draft": ("category",), "solve": ("notes", "category")})
     (seen,) = both(START | {"draft": "Draft it."}, rows)
-    assert seen.edit.predictor == "solve"
-    assert "`category`" in seen.edit.text
+    assert seen.edits[0].predictor == "solve"
+    assert "`category`" in seen.edits[0].text
     assert looking({"solve": ("notes",)})(START, rows) == [], "what is answered comes from code"
 
 
@@ -175,8 +175,8 @@ def test_answers_of_another_form_are_told_it():
     assert not rule.fits("INV-1000, 1 March 2020, 3 EUR")
     rows = [Row(i, 0.0, {}, {"answer": INVOICES[i]}, {"answer": f"INV-1000 of {i} March"}) for i in range(4)]
     (seen,) = seeing(rules, {"solve": ("answer",)})(START, rows)
-    assert seen.edit.text.startswith('Write `answer` exactly like "INV-####; 202#-##-##; EUR')
+    assert seen.edits[0].text.startswith('Write `answer` exactly like "INV-####; 202#-##-##; EUR')
     assert "4 of 4 wrong answers in answer are not in the form INV" in seen.gradient.text
-    assert seeing(rules, {"solve": ("answer",)})({"solve": seen.edit.text}, rows) == []
+    assert seeing(rules, {"solve": ("answer",)})({"solve": seen.edits[0].text}, rows) == []
     fitting = [Row(i, 0.0, {}, {"answer": INVOICES[i]}, {"answer": INVOICES[i - 1]}) for i in range(4)]
     assert seeing(rules, {"solve": ("answer",)})(START, fitting) == [], "wrong, but in the right form"

@@ -1,0 +1,82 @@
+"""What words of the inputs tell of the answer is told to a program that answers otherwise, and no model writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+
+from dspy_dlpo.core.edits import Edit
+from dspy_dlpo.core.history import Prompts
+from dspy_dlpo.core.roles import Observation, Row
+from dspy_dlpo.core.sentences import split
+from dspy_dlpo.core.update import TextGradient
+from dspy_dlpo.host.answers import answer_to, answered_wrongly
+from dspy_dlpo.host.conditions import in_words
+from dspy_dlpo.host.cues import Cue, find_cues
+
+# So many cues are told at once.
+MOST = 8
+
+
+class CueObserver:
+    """Offers the cues that should mend most of what is answered wrongly: an `Observe` role.
+
+    Args:
+        inputs: The inputs of each training example, as text by field.
+        labels: Their labels, as text by field.
+        names: The fields whose expected answers are labels.
+        takes: The input fields of each predictor that may be edited, in the program's order.
+        gives: Their output fields.
+        judged: Gives all runs of the prompts in force.
+        high: The metric's best score; None if it is unknown, and nothing is told to be wrong then.
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[Mapping[str, str]],
+        labels: Sequence[Mapping[str, str]],
+        names: Sequence[str],
+        takes: Mapping[str, Sequence[str]],
+        gives: Mapping[str, Sequence[str]],
+        judged: Callable[[], Sequence[Row]],
+        high: float | None,
+    ) -> None:
+        self._inputs, self._labels, self._names, self._takes, self._gives = inputs, labels, names, takes, gives
+        self._judged, self._high = judged, high
+
+    def __call__(self, prompts: Prompts) -> list[Observation]:
+        """One observation for each field of labels."""
+        found = (self._observed(name, cues, prompts) for name, cues in self._cues.items() if cues)
+        return [each for each in found if each is not None]
+
+    @cached_property
+    def _cues(self) -> dict[str, list[Cue]]:
+        answers = {name: [" ".join(each.get(name, "").split()) for each in self._labels] for name in self._names}
+        return {name: find_cues(self._inputs, own) for name, own in answers.items()}
+
+    def _observed(self, name: str, cues: Sequence[Cue], prompts: Prompts) -> Observation | None:
+        answers = {row.example: answer_to(name, row) for row in answered_wrongly(self._judged(), self._high)}
+        wrong = {example: answer[0] for example, answer in answers.items() if answer is not None}
+        field = next(iter(wrong.values()), "")
+        predictor = next((each for each in reversed(list(self._gives)) if field in self._gives[each]), None)
+        if predictor is None:
+            return None
+        alone = len(self._takes[predictor]) == 1
+        seen = [cue for cue in cues if self._can_see(predictor, cue)]
+        told = {cue: f"If {in_words(cue.conditions, alone=alone)}, `{field}` is {cue.answer}." for cue in seen}
+        new = [cue for cue, text in told.items() if text not in prompts[predictor] and len(split(text)) == 1]
+        due = [cue for cue in new if cue.right & wrong.keys()][:MOST]
+        if not due:
+            return None
+        end = len(split(prompts[predictor]))
+        edits = tuple(Edit("add", end, told[cue], why=_why(cue), predictor=predictor) for cue in due)
+        critique = "What is answered wrongly can be told by the inputs: " + " ".join(edit.text for edit in edits)
+        about = tuple(example for example in wrong if any(example in cue.right for cue in due))
+        return Observation(TextGradient(predictor, critique, about), edits)
+
+    def _can_see(self, predictor: str, cue: Cue) -> bool:
+        return all(condition.field in self._takes[predictor] for condition in cue.conditions)
+
+
+def _why(cue: Cue) -> str:
+    return f"right in {len(cue.right)} of {len(cue.examples)} training examples of which that is true"
