@@ -101,3 +101,13 @@ def answer_to(name: str, row: Row) -> tuple[str, str] | None:
     alone = len(row.outputs) == len(row.expected) == 1
     field = next(iter(row.outputs)) if alone else name
     return (field, " ".join(str(row.outputs[field]).split())) if field in row.outputs else None
+
+
+def answering(outputs: Mapping[str, Sequence[str]], field: str) -> str | None:
+    """The last predictor that answers a field; None where code does.
+
+    Args:
+        outputs: The output fields of each predictor, in the program's order.
+        field: The field.
+    """
+    return next((name for name in reversed(list(outputs)) if field in outputs[name]), None)

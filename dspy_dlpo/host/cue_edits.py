@@ -10,7 +10,7 @@ from dspy_dlpo.core.history import Prompts
 from dspy_dlpo.core.roles import Observation, Row
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.update import TextGradient
-from dspy_dlpo.host.answers import answer_to, answered_wrongly
+from dspy_dlpo.host.answers import answer_to, answered_wrongly, answering
 from dspy_dlpo.host.conditions import in_words
 from dspy_dlpo.host.cues import Cue, find_cues
 
@@ -58,24 +58,29 @@ class CueObserver:
         answers = {row.example: answer_to(name, row) for row in answered_wrongly(self._judged(), self._high)}
         wrong = {example: answer[0] for example, answer in answers.items() if answer is not None}
         field = next(iter(wrong.values()), "")
-        predictor = next((each for each in reversed(list(self._gives)) if field in self._gives[each]), None)
+        predictor = answering(self._gives, field)
         if predictor is None:
             return None
-        alone = len(self._takes[predictor]) == 1
-        seen = [cue for cue in cues if self._can_see(predictor, cue)]
-        told = {cue: f"If {in_words(cue.conditions, alone=alone)}, `{field}` is {cue.answer}." for cue in seen}
-        new = [cue for cue, text in told.items() if text not in prompts[predictor] and len(split(text)) == 1]
-        due = [cue for cue in new if cue.right & wrong.keys()][:MOST]
+        told = {_told(cue, field, self._takes[predictor]): cue for cue in cues if _is_seen(cue, self._takes[predictor])}
+        new = [text for text in told if text not in prompts[predictor] and len(split(text)) == 1]
+        due = [text for text in new if told[text].right & wrong.keys()][:MOST]
         if not due:
             return None
         end = len(split(prompts[predictor]))
-        edits = tuple(Edit("add", end, told[cue], why=_why(cue), predictor=predictor) for cue in due)
-        critique = "What is answered wrongly can be told by the inputs: " + " ".join(edit.text for edit in edits)
-        about = tuple(example for example in wrong if any(example in cue.right for cue in due))
-        return Observation(TextGradient(predictor, critique, about), edits)
+        edits = tuple(Edit("add", end, text, why=_why(told[text]), predictor=predictor) for text in due)
+        critique = f"What is answered wrongly can be told by the inputs: {' '.join(due)}"
+        # Those of the first cue first: the rules of a step may leave no more than that.
+        about = dict.fromkeys(example for text in due for example in sorted(told[text].right & wrong.keys()))
+        return Observation(TextGradient(predictor, critique, tuple(about)), edits)
 
-    def _can_see(self, predictor: str, cue: Cue) -> bool:
-        return all(condition.field in self._takes[predictor] for condition in cue.conditions)
+
+def _is_seen(cue: Cue, inputs: Sequence[str]) -> bool:
+    """Whether a predictor with these input fields is given what a cue speaks of."""
+    return all(condition.field in inputs for condition in cue.conditions)
+
+
+def _told(cue: Cue, field: str, inputs: Sequence[str]) -> str:
+    return f"If {in_words(cue.conditions, alone=len(inputs) == 1)}, `{field}` is {cue.answer}."
 
 
 def _why(cue: Cue) -> str:

@@ -15,7 +15,7 @@ from dspy_dlpo.core.history import Prompts
 from dspy_dlpo.core.roles import Observation, Row
 from dspy_dlpo.core.sentences import split
 from dspy_dlpo.core.update import TextGradient
-from dspy_dlpo.host.answers import LONGEST, answer_to, answered_wrongly
+from dspy_dlpo.host.answers import LONGEST, answer_to, answered_wrongly, answering
 
 # A rule is offered where so many of the wrong answers break it, and at least this share: a program that was told
 # nothing breaks it nearly always, and one that breaks it now and then seems to know.
@@ -96,7 +96,7 @@ class Observer:
         if len(breaking) < max(LEAST, SHARE * len(wrong)):
             return None
         field = breaking[0][1]
-        predictor = next((each for each in reversed(list(self._outputs)) if field in self._outputs[each]), None)
+        predictor = answering(self._outputs, field)
         if predictor is None or rule.is_told(prompts[predictor]):
             return None
         why = f"answers that are {rule.broken}"
