@@ -2,7 +2,8 @@
 
 They are counted over the labels of all training examples, which are there for nothing, where a writer sees a dozen
 examples at most. What goes with an answer by chance is left out: a cue must be rarer than one in twenty even as the
-best of all that were looked at (Fisher's exact test, one-sided, Bonferroni).
+best of all conditions that were looked at for its answer (Fisher's exact test, one-sided, Bonferroni). So of answers
+dealt at random two or three hardly ever have one, and of a dozen about one in eight sets has; the judge is there, too.
 """
 
 from __future__ import annotations
