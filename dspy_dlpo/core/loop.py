@@ -36,11 +36,10 @@ from dspy_dlpo.core.review import Approve, Suggestion, reviewed
 from dspy_dlpo.core.roles import Critique, Feedback, Observation, Observe, Row, RunRequest, Write
 from dspy_dlpo.core.runs import RunCache
 from dspy_dlpo.core.sentences import split
-from dspy_dlpo.core.technique import apply_all
 from dspy_dlpo.core.thresholds import THRESHOLDS
 from dspy_dlpo.core.trials import next_deletions
 from dspy_dlpo.core.turns import blamed, shared, whose_turn
-from dspy_dlpo.core.update import Constraint, TextGradient, Update, admit_all
+from dspy_dlpo.core.update import TextGradient, Update
 
 logger = logging.getLogger(__name__)
 
@@ -328,31 +327,13 @@ class Run:
             return self._record(RecordKind.TRIAL, reason=Why.DECLINED.because(), ledger=declined, **known)
         incumbent, began = self.incumbent(), self.progress
         bar = Bar(incumbent.mean, strict=False)
-        known |= {"progress": began, "base": incumbent.mean}
-        if seen is not None:
+        if seen is None:
+            prompts, judgement, ledger = self._without(incumbent, edits)
+        else:
+            prompts, judgement, ledger = judge_observed(incumbent, replace(seen, edits=edits), self.plan.judging)
             known["edits"] = edits
-        try:
-            if seen is None:
-                prompts, judgement, ledger = self._without(incumbent, edits)
-            else:
-                prompts, judgement, ledger = judge_observed(incumbent, replace(seen, edits=edits), self.plan.judging)
-        except CutShort as end:
-            self._cut_short(RecordKind.TRIAL, end, bar, declined, known)
-            raise
-        return self._judged(RecordKind.TRIAL, prompts, judgement, bar, ledger=(*ledger, *declined), **known)
-
-    def _cut_short(
-        self, kind: RecordKind, end: CutShort, bar: Bar, declined: Sequence[LedgerEntry], known: Mapping[str, object]
-    ) -> None:
-        """Record what was judged by the end of the budget, and gains: it competes."""
-        best, judgement, entries = end.judged
-        self._add(lambda: self._judged(kind, best, judgement, bar, ledger=(*entries, *declined), **known))
-
-    def _rules(self) -> Mapping[str, tuple[Constraint, ...]]:
-        """What holds in a step: what may never be changed, and the limits that techniques set, by predictor."""
-        ctx = self.context()
-        updates = [Update(name, self.prompts[name], constraints=own) for name, own in self.plan.constraints.items()]
-        return {update.predictor: apply_all(self.plan.techniques, update, ctx).constraints for update in updates}
+        known |= {"progress": began, "base": incumbent.mean, "ledger": (*ledger, *declined)}
+        return self._judged(RecordKind.TRIAL, prompts, judgement, bar, **known)
 
     def _observed(self) -> Observation | None:
         """What the runs show by themselves, with untried edits that break no rule of a step."""
@@ -360,11 +341,11 @@ class Run:
         if not offered:
             return None
         tried = {(entry.edit.predictor, entry.edit.text) for record in self.history for entry in record.ledger}
-        rules = self._rules()
+        ctx = self.context()
         for seen in offered:
-            name = seen.gradient.predictor
-            fresh = tuple(edit for edit in seen.edits if (name, edit.text) not in tried)
-            if admitted := admit_all(rules[name], fresh, self.prompts[name])[0]:
+            fresh = tuple(edit for edit in seen.edits if (edit.predictor, edit.text) not in tried)
+            update = request(self.plan, self.prompts[seen.gradient.predictor], seen.gradient, ctx)
+            if admitted := admit(update, fresh)[0]:
                 return replace(seen, edits=admitted)
         return None
 
@@ -436,7 +417,8 @@ class Run:
         try:
             prompts, judgement, ledger = plan.judging.judge(incumbent, edits, bar, rules)
         except CutShort as end:
-            self._cut_short(RecordKind.STEP, end, bar, declined, seen)
+            best, known, entries = end.judged
+            self._add(lambda: self._judged(RecordKind.STEP, best, known, bar, ledger=(*entries, *declined), **seen))
             raise
         except BudgetSpent:
             self._add(lambda: self._record(RecordKind.STEP, reason=Why.BUDGET_ENDED.because(), ledger=declined, **seen))
