@@ -1,9 +1,10 @@
-"""What of the inputs goes with one answer in training, such as "Contract: gold" with P1.
+"""What of the inputs goes with one answer in training, such as the word "gold" with P1.
 
 They are counted over the labels of all training examples, which are there for nothing, where a writer sees a dozen
 examples at most. What goes with an answer by chance is left out: a cue must be rarer than one in twenty even as the
-best of all conditions that were looked at for its answer (Fisher's exact test, one-sided, Bonferroni). So of answers
-dealt at random two or three hardly ever have one, and of a dozen about one in eight sets has; the judge is there, too.
+best of all conditions that were looked at for its answer (Fisher's exact test, one-sided, Bonferroni), and a second
+condition so among the examples of the first. Of answers dealt at random two or three hardly ever have one, and of a
+dozen about one in eight sets has; the judge is there, too.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ def find_cues(inputs: Sequence[Mapping[str, str]], answers: Sequence[str]) -> li
         inputs: The inputs of each example, as text by field.
         answers: The answer expected to each; empty where there is none.
     """
-    chosen = [i for i, answer in enumerate(answers) if answer][:: 1 + len(answers) // EXAMPLES]
+    labelled = [i for i, answer in enumerate(answers) if answer]
+    chosen = labelled[:: max(1, math.ceil(len(labelled) / EXAMPLES))]
     known, whole = {i: answers[i] for i in chosen}, frozenset(chosen)
     true_of = conditions(inputs, chosen, LEAST)
     alone = _significant(true_of, known, whole)[:KEPT]

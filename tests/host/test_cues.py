@@ -4,7 +4,7 @@ import random
 import string
 
 from dspy_dlpo.host.conditions import in_words
-from dspy_dlpo.host.cues import find_cues
+from dspy_dlpo.host.cues import EXAMPLES, find_cues
 
 
 def tickets(count, seed=0):
@@ -70,6 +70,13 @@ def test_examples_without_an_answer_count_for_nothing():
     cues = found([*pairs, *[("Contract: gold. It is said that nothing is", "")] * 60])
     assert said(cues[0]) == said(found(pairs)[0])
     assert max(max(cue.examples) for cue in cues) < 90
+
+
+def test_of_very_many_examples_some_from_everywhere_are_looked_at():
+    examples = found(list(tickets(2 * EXAMPLES)))[0].examples
+    assert len(examples) < EXAMPLES
+    assert min(examples) < 50
+    assert max(examples) > 2 * EXAMPLES - 50
 
 
 def test_without_examples_there_is_none():
