@@ -13,8 +13,9 @@ from itertools import pairwise
 READ = 4000
 # So many values of one number are tried as limits.
 LIMITS = 24
-_NUMBER = r"\d+(?:\.\d+)?|\d{1,3}(?:,\d{3})+"
-_WORD = re.compile(rf"(?P<number>{_NUMBER})(?![\w.,]\d)|[^\W_]+(?:['’-][^\W_]+)*|[?!%€$£]")
+# What has more digits, or points and commas elsewhere, is no number but a word.
+_NUMBER = re.compile(r"\d{1,15}(?:\.\d{1,15})?|\d{1,3}(?:,\d{3}){1,4}")
+_WORD = re.compile(r"\d(?:[\d.,]*\d)?|[^\W_]+(?:['’-][^\W_]+)*|[?!%€$£]")
 # What may stand between two words that belong together.
 _INSIDE = re.compile(r"[ \t:=/#_-]{0,2}")
 
@@ -98,21 +99,26 @@ def _clearest(item: tuple[tuple[str, str], object]) -> tuple[bool, int, tuple[st
 def _phrases(text: str, found: Sequence[re.Match[str]]) -> Iterator[str]:
     """Words, and pairs of words side by side."""
     for word in found:
-        if not word["number"]:
+        if not _is_number(word):
             yield word.group()
     for first, second in pairwise(found):
-        if _INSIDE.fullmatch(text, first.end(), second.start()) and not (first["number"] or second["number"]):
+        if _INSIDE.fullmatch(text, first.end(), second.start()) and not (_is_number(first) or _is_number(second)):
             yield text[first.start() : second.end()]
 
 
 def _numbers(text: str, found: Sequence[re.Match[str]]) -> Iterator[tuple[str, float]]:
     """Numbers in words: a field that is one, and those beside a word that tells what they are."""
-    if len(found) == 1 and found[0]["number"]:
+    if len(found) == 1 and _is_number(found[0]):
         yield "", _value(found[0])
     for first, second in pairwise(found):
-        if _INSIDE.fullmatch(text, first.end(), second.start()) and bool(first["number"]) != bool(second["number"]):
-            number, word, place = (first, second, "before") if first["number"] else (second, first, "after")
+        if _INSIDE.fullmatch(text, first.end(), second.start()) and _is_number(first) != _is_number(second):
+            number, word, place = (first, second, "before") if _is_number(first) else (second, first, "after")
             yield f'{place} "{word.group()}"', _value(number)
+
+
+def _is_number(word: re.Match[str]) -> bool:
+    text = word.group()
+    return text[0].isdigit() and _NUMBER.fullmatch(text) is not None
 
 
 def _value(number: re.Match[str]) -> float:

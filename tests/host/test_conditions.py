@@ -66,3 +66,11 @@ def test_a_limit_is_the_roundest_number_that_parts_the_values():
 def test_where_there_are_several_inputs_a_number_is_told_with_the_name_of_its_own():
     (condition, *_) = conditions([{"text": "3 days"}, {"text": "30 days"}], range(2), 1)
     assert in_words([condition], alone=False) == 'the number before "days" in `text` is above 10'
+
+
+def test_keys_and_what_is_written_otherwise_are_words_and_no_numbers():
+    long = "1" * 400
+    found = told([f"id {long} x", "id 12,34 x", "id 5 x", "id 0 x", ""])
+    assert found[f'`text` has "{long}"'] == [0]
+    assert found['`text` has "12,34"'] == [1]
+    assert found['the number after "id" is above 0'] == [2]
