@@ -341,13 +341,16 @@ class Run:
         if not offered:
             return None
         tried = {(entry.edit.predictor, entry.edit.text) for record in self.history for entry in record.ledger}
-        ctx = self.context()
         for seen in offered:
             fresh = tuple(edit for edit in seen.edits if (edit.predictor, edit.text) not in tried)
-            update = request(self.plan, self.prompts[seen.gradient.predictor], seen.gradient, ctx)
-            if admitted := admit(update, fresh)[0]:
+            if fresh and (admitted := self._admitted(fresh, seen.gradient)):
                 return replace(seen, edits=admitted)
         return None
+
+    def _admitted(self, edits: Edits, gradient: TextGradient) -> Edits:
+        """Those of some edits that the rules of a step admit."""
+        update = request(self.plan, self.prompts[gradient.predictor], gradient, self.context())
+        return admit(update, edits)[0]
 
     def prune_one(self, prompts: Prompts, began: int) -> Prompts | None:
         """Try to delete sentences of finished prompts that were not tried since record `began`.

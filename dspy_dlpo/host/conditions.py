@@ -19,6 +19,8 @@ _WORD = re.compile(r"\d(?:[\d.,]*\d)?|[^\W_]+(?:['’-][^\W_]+)*|[?!%€$£]")
 # What may stand between two words that belong together.
 _INSIDE = re.compile(r"[ \t:=/#_-]{0,2}")
 
+_Pair = tuple[re.Match[str], re.Match[str]]
+
 
 @dataclass(frozen=True, order=True)
 class Condition:
@@ -62,7 +64,10 @@ def _number_in_words(condition: Condition, *, alone: bool) -> str:
 def conditions(
     inputs: Sequence[Mapping[str, str]], chosen: Sequence[int], least: int
 ) -> dict[Condition, frozenset[int]]:
-    """The examples of which each condition is true: some, not all; of words in the same examples, the longest alone.
+    """The examples of which each condition is true: some, not all; one condition for the same examples.
+
+    Of words in the same examples it is the longest, or the longest pair where no single word is in these alone; numbers
+    come after them.
 
     Args:
         inputs: The inputs of each example, as text by field.
@@ -74,9 +79,10 @@ def conditions(
     for i in chosen:
         for name, text in inputs[i].items():
             spans = list(_WORD.finditer(text[:READ]))
-            for shown in _phrases(text, spans):
+            beside = [each for each in pairwise(spans) if _INSIDE.fullmatch(text, each[0].end(), each[1].start())]
+            for shown in _phrases(text, spans, beside):
                 words[name, shown.lower()].setdefault(i, shown)
-            for number, value in _numbers(text, spans):
+            for number, value in _numbers(spans, beside):
                 numbers[name, number].setdefault(i, value)
     found: dict[frozenset[int], Condition] = {}
     for (name, _), having in sorted(words.items(), key=_clearest):
@@ -96,22 +102,22 @@ def _clearest(item: tuple[tuple[str, str], object]) -> tuple[bool, int, tuple[st
     return _WORD.fullmatch(phrase) is None, -len(phrase), (name, phrase)
 
 
-def _phrases(text: str, found: Sequence[re.Match[str]]) -> Iterator[str]:
+def _phrases(text: str, found: Sequence[re.Match[str]], beside: Sequence[_Pair]) -> Iterator[str]:
     """Words, and pairs of words side by side."""
     for word in found:
         if not _is_number(word):
             yield word.group()
-    for first, second in pairwise(found):
-        if _INSIDE.fullmatch(text, first.end(), second.start()) and not (_is_number(first) or _is_number(second)):
+    for first, second in beside:
+        if not (_is_number(first) or _is_number(second)):
             yield text[first.start() : second.end()]
 
 
-def _numbers(text: str, found: Sequence[re.Match[str]]) -> Iterator[tuple[str, float]]:
+def _numbers(found: Sequence[re.Match[str]], beside: Sequence[_Pair]) -> Iterator[tuple[str, float]]:
     """Numbers in words: a field that is one, and those beside a word that tells what they are."""
     if len(found) == 1 and _is_number(found[0]):
         yield "", _value(found[0])
-    for first, second in pairwise(found):
-        if _INSIDE.fullmatch(text, first.end(), second.start()) and _is_number(first) != _is_number(second):
+    for first, second in beside:
+        if _is_number(first) != _is_number(second):
             number, word, place = (first, second, "before") if _is_number(first) else (second, first, "after")
             yield f'{place} "{word.group()}"', _value(number)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
+import dspy
+
 from dspy_dlpo.core.edits import Edit
 from dspy_dlpo.core.history import Prompts
 from dspy_dlpo.core.roles import Observation, Row
@@ -13,6 +15,7 @@ from dspy_dlpo.core.update import TextGradient
 from dspy_dlpo.host.answers import answer_to, answered_wrongly, answering
 from dspy_dlpo.host.conditions import in_words
 from dspy_dlpo.host.cues import Cue, find_cues
+from dspy_dlpo.host.values import as_text
 
 # So many cues are told at once.
 MOST = 8
@@ -22,7 +25,7 @@ class CueObserver:
     """Offers the cues that should mend most of what is answered wrongly: an `Observe` role.
 
     Args:
-        inputs: The inputs of each training example, as text by field.
+        examples: The training examples.
         labels: Their labels, as text by field.
         names: The fields whose expected answers are labels.
         takes: The input fields of each predictor that may be edited, in the program's order.
@@ -33,7 +36,7 @@ class CueObserver:
 
     def __init__(
         self,
-        inputs: Sequence[Mapping[str, str]],
+        examples: Sequence[dspy.Example],
         labels: Sequence[Mapping[str, str]],
         names: Sequence[str],
         takes: Mapping[str, Sequence[str]],
@@ -41,21 +44,27 @@ class CueObserver:
         judged: Callable[[], Sequence[Row]],
         high: float | None,
     ) -> None:
-        self._inputs, self._labels, self._names, self._takes, self._gives = inputs, labels, names, takes, gives
+        self._examples, self._labels, self._names, self._takes, self._gives = examples, labels, names, takes, gives
         self._judged, self._high = judged, high
 
     def __call__(self, prompts: Prompts) -> list[Observation]:
         """One observation for each field of labels."""
-        found = (self._observed(name, cues, prompts) for name, cues in self._cues.items() if cues)
+        if not self._names:  # of most programs there are none, and this is asked before every step
+            return []
+        wrong = answered_wrongly(self._judged(), self._high)
+        if not wrong:
+            return []
+        found = (self._observed(name, cues, prompts, wrong) for name, cues in self._cues.items() if cues)
         return [each for each in found if each is not None]
 
     @cached_property
     def _cues(self) -> dict[str, list[Cue]]:
+        inputs = [as_text(example.inputs()) for example in self._examples]
         answers = {name: [" ".join(each.get(name, "").split()) for each in self._labels] for name in self._names}
-        return {name: find_cues(self._inputs, own) for name, own in answers.items()}
+        return {name: find_cues(inputs, own) for name, own in answers.items()}
 
-    def _observed(self, name: str, cues: Sequence[Cue], prompts: Prompts) -> Observation | None:
-        answers = {row.example: answer_to(name, row) for row in answered_wrongly(self._judged(), self._high)}
+    def _observed(self, name: str, cues: Sequence[Cue], prompts: Prompts, rows: Sequence[Row]) -> Observation | None:
+        answers = {row.example: answer_to(name, row) for row in rows}
         wrong = {example: answer[0] for example, answer in answers.items() if answer is not None}
         field = next(iter(wrong.values()), "")
         predictor = answering(self._gives, field)

@@ -100,7 +100,7 @@ class Roles:
         writer = EditWriter(model, modules, setup.start, whole, critic.evidence, settings.aim)
         observe = Observer([*label_lists(expected), *answer_forms(labels)], outputs, judged, setup.plan.high)
         cued = CueObserver(
-            [as_text(example.inputs()) for example in setup.data.train],
+            setup.data.train,
             labels,
             list(expected),
             inputs_of(setup.student, setup.predictors),

@@ -62,8 +62,22 @@ def intents_named(
     """A program that names intents, optimized with the first 24 of so many examples; and the model of both roles."""
     examples = [dspy.Example(message=f"message {i}", intent=names[i % 3]).with_inputs("message") for i in range(count)]
     lm = scripted_lm(answer)
+    student = student or dspy.Predict(dspy.Signature("message -> intent", "Name it."))
+    return labels_learned(student, "intent", lm, examples[:24], examples[24:], calls, **settings), lm
+
+
+def labels_learned(
+    student: dspy.Module,
+    field: str,
+    lm: dspy.LM,
+    trainset: list[dspy.Example],
+    valset: list[dspy.Example],
+    calls: int,
+    **settings,
+):
+    """A program optimized to give the expected label in a field; one model has both roles."""
     optimizer = DLPOTeleprompter(
-        lambda gold, pred, trace=None: gold.intent == pred.intent,
+        lambda gold, pred, trace=None: gold[field] == pred[field],
         task_model=lm,
         prompt_model=lm,
         budget=Budget(metric_calls=calls),
@@ -71,8 +85,7 @@ def intents_named(
         verbose=False,
         **settings,
     )
-    student = student or dspy.Predict(dspy.Signature("message -> intent", "Name it."))
-    return optimizer.compile(student, trainset=examples[:24], valset=examples[24:]), lm
+    return optimizer.compile(student, trainset=trainset, valset=valset)
 
 
 def engine(lm: dspy.LM) -> ScriptedEngine:

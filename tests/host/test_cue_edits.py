@@ -2,14 +2,15 @@
 
 import dspy
 import pytest
-from scripted import scripted_lm
+from scripted import labels_learned, scripted_lm
 
-from dspy_dlpo import Budget, DLPOTeleprompter, EditJudge, LearningRate, paper_settings
+from dspy_dlpo import EditJudge, LearningRate, paper_settings
 from dspy_dlpo.core.roles import Row
 from dspy_dlpo.host.cue_edits import CueObserver
 
 COLOURS = {"blue": "stop", "amber": "wait", "green": "go"}
 EXAMPLES = [(f"a {colour} light, number {i}", answer) for i in range(8) for colour, answer in COLOURS.items()]
+SOLVED = [dspy.Example(text=text, act=act).with_inputs("text") for text, act in EXAMPLES]
 START = {"solve": "Say what to do."}
 BLUE, AMBER = 'If `text` has "blue", `act` is stop.', 'If `text` has "amber", `act` is wait.'
 
@@ -20,8 +21,8 @@ def row(example, given, field="act"):
 
 
 def offered(rows, prompts=None, takes=("text",), gives=("act",), high=1.0):
-    inputs, labels = [{"text": text} for text, _ in EXAMPLES], [{"act": answer} for _, answer in EXAMPLES]
-    observe = CueObserver(inputs, labels, ["act"], {"solve": takes}, {"solve": gives}, lambda: rows, high)
+    labels = [{"act": answer} for _, answer in EXAMPLES]
+    observe = CueObserver(SOLVED, labels, ["act"], {"solve": takes}, {"solve": gives}, lambda: rows, high)
     return observe(prompts or START)
 
 
@@ -57,20 +58,9 @@ def compiled(calls=150, **settings):
         told = any(colour in each and COLOURS[colour] in each for each in system.split("If "))
         return f"[[ ## act ## ]]\n{COLOURS[colour] if told else 'go'}\n\n[[ ## completed ## ]]"
 
-    examples = [dspy.Example(text=text, act=act).with_inputs("text") for text, act in EXAMPLES]
-    lm = scripted_lm(answer)
-    settings = {"judging": EditJudge(first=12)} | settings
-    optimizer = DLPOTeleprompter(
-        lambda gold, pred, trace=None: gold.act == pred.act,
-        task_model=lm,
-        prompt_model=lm,
-        budget=Budget(metric_calls=calls),
-        num_threads=1,
-        verbose=False,
-        **settings,
-    )
     student = dspy.Predict(dspy.Signature("text -> act", START["solve"]))
-    return optimizer.compile(student, trainset=examples[:18], valset=examples[18:])
+    settings = {"judging": EditJudge(first=12)} | settings
+    return labels_learned(student, "act", scripted_lm(answer), SOLVED[:18], SOLVED[18:], calls, **settings)
 
 
 def told_in(record):

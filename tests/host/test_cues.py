@@ -12,11 +12,8 @@ def tickets(count, seed=0):
     rng = random.Random(seed)
     for _ in range(count):
         contract, asks = rng.choice(["gold", "silver", "bronze"]), rng.random() < 0.5
-        said = (
-            f"can I change the {rng.choice(['page', 'login'])}?"
-            if asks
-            else f"the {rng.choice(['page', 'login'])} is slow."
-        )
+        part = rng.choice(["page", "login"])
+        said = f"can I change the {part}?" if asks else f"the {part} is slow."
         yield f"Contract: {contract}. It is said that {said}", "P1" if contract == "gold" else "P3" if asks else "P2"
 
 
