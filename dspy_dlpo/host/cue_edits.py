@@ -1,4 +1,4 @@
-"""What words of the inputs tell of the answer is told to a program that answers otherwise, and no model writes it."""
+"""What words and numbers of the inputs tell of the answer is told to a program that answers otherwise."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What of the inputs goes with one answer in training, such as the word "gold" with P1.
 
-They are counted over the labels of all training examples, which are there for nothing, where a writer sees a dozen
-examples at most. What goes with an answer by chance is left out: a cue must be rarer than one in twenty even as the
+They are counted over the labels of the training examples (2,000 of them at most), which are there for nothing, where a
+writer sees a dozen. What goes with an answer by chance is left out: a cue must be rarer than one in twenty even as the
 best of all conditions that were looked at for its answer (Fisher's exact test, one-sided, Bonferroni), and a second
 condition so among the examples of the first. Of answers dealt at random two or three hardly ever have one, and of a
 dozen about one in eight sets has; the judge is there, too.
